@@ -1,0 +1,148 @@
+{{- /*
+Every refusal of the chart, collected: one fail that names all problems. Each helper gives a JSON list of messages of
+the form "key (value found) rule. Way out."
+*/ -}}
+{{- define "llm-serving.validate" -}}
+{{- $problems := list -}}
+{{- range list "parallelism" "model" "memory" "storage" "engine" "names" -}}
+{{- $problems = concat $problems (include (printf "llm-serving.validate.%s" .) $ | fromJsonArray) -}}
+{{- end -}}
+{{- if $problems -}}
+{{- $lines := list (printf "llm-serving: %d problem%s with the values:" (len $problems) (ternary "" "s" (eq (len $problems) 1))) -}}
+{{- range $index, $problem := $problems -}}
+{{- $lines = append $lines (printf "  %d. %s" (add $index 1) $problem) -}}
+{{- end -}}
+{{- fail (printf "\n%s" (join "\n" $lines)) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "llm-serving.validate.parallelism" -}}
+{{- $p := .Values.parallelism -}}
+{{- $problems := list -}}
+{{- $needed := mul $p.tensor $p.pipeline -}}
+{{- $given := mul $p.nodes $p.gpusPerNode -}}
+{{- if ne $needed $given -}}
+{{- $problems = append $problems (printf "parallelism.tensor (%d) x parallelism.pipeline (%d) needs %d GPUs, but nodes (%d) x gpusPerNode (%d) gives %d. Make both products equal." (int $p.tensor) (int $p.pipeline) (int $needed) (int $p.nodes) (int $p.gpusPerNode) (int $given)) -}}
+{{- end -}}
+{{- if gt (int $p.nodes) 1 -}}
+{{- $problems = append $problems (printf "parallelism.nodes (%d) is above 1, but controller deployment runs one engine on one node. Set parallelism.nodes=1 and a tensor size that one node can hold." (int $p.nodes)) -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- define "llm-serving.validate.model" -}}
+{{- $m := .Values.model -}}
+{{- $problems := list -}}
+{{- if not (or $m.id $m.path) -}}
+{{- $problems = append $problems "model.id is empty, and model.path too: nothing to serve. Set model.id, or use a generated values file." -}}
+{{- end -}}
+{{- if and $m.gated (not $m.path) (not .Values.auth.hfToken.existingSecret) -}}
+{{- $problems = append $problems (printf "model.gated is true, but auth.hfToken.existingSecret is empty: %s needs a Hugging Face token. Create a Secret with the key %s and name it there." $m.id .Values.auth.hfToken.key) -}}
+{{- end -}}
+{{- if and $m.path (eq .Values.storage.type "emptyDir") -}}
+{{- $problems = append $problems (printf "model.path (%s) lies on an emptyDir, which is empty at every start. Set storage.type to existingClaim or hostPath, or leave model.path away." $m.path) -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- define "llm-serving.validate.memory" -}}
+{{- $m := .Values.memory -}}
+{{- $problems := list -}}
+{{- $limit := include "llm-serving.mebibytes" $m.host.limit | int64 -}}
+{{- $request := include "llm-serving.mebibytes" $m.host.request | int64 -}}
+{{- $shared := include "llm-serving.mebibytes" $m.sharedMemory | int64 -}}
+{{- if le $limit $shared -}}
+{{- $problems = append $problems (printf "memory.host.limit (%s) is not above memory.sharedMemory (%s), which counts against it. Raise memory.host.limit." $m.host.limit $m.sharedMemory) -}}
+{{- end -}}
+{{- if gt $request $limit -}}
+{{- $problems = append $problems (printf "memory.host.request (%s) is above memory.host.limit (%s). Lower the request or raise the limit." $m.host.request $m.host.limit) -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- /* A quantity in Mi or Gi as MiB. args: the quantity */ -}}
+{{- define "llm-serving.mebibytes" -}}
+{{- if hasSuffix "Gi" . }}{{ mulf (trimSuffix "Gi" . | float64) 1024 | int64 }}{{ else }}{{ trimSuffix "Mi" . | float64 | int64 }}{{ end -}}
+{{- end -}}
+
+{{- define "llm-serving.validate.storage" -}}
+{{- $s := .Values.storage -}}
+{{- $problems := list -}}
+{{- $shared := or (gt (int .Values.replicas) 1) (eq .Values.rollout.mode "surge") -}}
+{{- if and (eq $s.type "pvc") (has $s.accessMode (list "ReadWriteOnce" "ReadWriteOncePod")) $shared -}}
+{{- $problems = append $problems (printf "storage.accessMode (%s) lets one node mount the claim, but replicas (%d) and rollout.mode (%s) may need it on several. Set storage.accessMode=ReadWriteMany, or storage.type=emptyDir." $s.accessMode (int .Values.replicas) .Values.rollout.mode) -}}
+{{- end -}}
+{{- if and (eq $s.type "existingClaim") (not $s.existingClaim) -}}
+{{- $problems = append $problems "storage.type is existingClaim, but storage.existingClaim is empty. Name the claim." -}}
+{{- end -}}
+{{- if and (ne $s.type "existingClaim") $s.existingClaim -}}
+{{- $problems = append $problems (printf "storage.existingClaim (%s) is set, but storage.type is %s. Set storage.type=existingClaim." $s.existingClaim $s.type) -}}
+{{- end -}}
+{{- if and (eq $s.type "hostPath") (not $s.hostPath) -}}
+{{- $problems = append $problems "storage.type is hostPath, but storage.hostPath is empty. Give the folder of the node." -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- /* Flags that have a key of their own, or belong to layouts that the chart builds. */ -}}
+{{- define "llm-serving.reservedFlags" -}}
+model: model.id
+model-tag: model.id
+served-model-name: model.servedName
+revision: model.revision
+trust-remote-code: model.trustRemoteCode
+tensor-parallel-size: parallelism.tensor
+pipeline-parallel-size: parallelism.pipeline
+data-parallel-size: replicas
+nnodes: parallelism.nodes
+node-rank: parallelism.nodes
+master-addr: parallelism.nodes
+headless: parallelism.nodes
+distributed-executor-backend: parallelism.controller
+shutdown-timeout: drain.shutdownTimeoutSeconds
+host: service
+port: service.port
+api-key: auth.apiKey
+hf-token: auth.hfToken
+{{- end -}}
+
+{{- /* Variables that have a key of their own, or break the engine. */ -}}
+{{- define "llm-serving.reservedEnv" -}}
+HF_TOKEN: auth.hfToken.existingSecret
+HUGGING_FACE_HUB_TOKEN: auth.hfToken.existingSecret
+VLLM_API_KEY: auth.apiKey.existingSecret
+VLLM_PORT: service.port (the variable is an internal port of the engine)
+{{- end -}}
+
+{{- define "llm-serving.validate.engine" -}}
+{{- $problems := list -}}
+{{- $flags := include "llm-serving.reservedFlags" . | fromYaml -}}
+{{- range $name := keys .Values.engine.args | sortAlpha -}}
+{{- with index $flags ($name | trimPrefix "no-") -}}
+{{- $problems = append $problems (printf "engine.args.%s is set by the chart. Use %s." $name .) -}}
+{{- end -}}
+{{- end -}}
+{{- $env := include "llm-serving.reservedEnv" . | fromYaml -}}
+{{- $extra := list -}}
+{{- range .Values.engine.extraEnv }}{{ $extra = append $extra .name }}{{ end -}}
+{{- range $name := concat (keys .Values.engine.env | sortAlpha) $extra -}}
+{{- with index $env $name -}}
+{{- $problems = append $problems (printf "engine.env or engine.extraEnv sets %s. Use %s." $name .) -}}
+{{- end -}}
+{{- end -}}
+{{- if ne (len $extra) (len (uniq $extra)) -}}
+{{- $problems = append $problems (printf "engine.extraEnv names a variable twice (%s). Keep one." (join ", " $extra)) -}}
+{{- end -}}
+{{- if eq .Values.engine.image.tag "latest" -}}
+{{- $problems = append $problems "engine.image.tag is latest, which changes under a running release. Name a version, or a digest." -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- define "llm-serving.validate.names" -}}
+{{- $problems := list -}}
+{{- if eq (include "llm-serving.fullname" .) "vllm" -}}
+{{- $problems = append $problems "the Service would be named vllm, from which other pods get VLLM_PORT, and vLLM does not start with that. Choose another release name or fullnameOverride." -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}

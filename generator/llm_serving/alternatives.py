@@ -1,0 +1,103 @@
+"""Ways out of a misfit, cheapest first: shorter context, quantised weights or cache, more or other GPUs."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from llm_serving import catalogue, rules
+from llm_serving.errors import DoesNotFitError, InputError
+from llm_serving.model import ModelSpec
+from llm_serving.options import Options
+from llm_serving.plan import SHORTEST_USEFUL_CONTEXT, Plan, context_of, make_plan
+from llm_serving.profiles import GpuProfile, all_instances, parse_profile
+
+_COUNTS = (1, 2, 4, 8)
+_MOST_VARIANTS = 3
+_MOST_MACHINES = 2
+
+
+def _try(spec: ModelSpec, profile: GpuProfile, options: Options) -> Plan | None:
+    try:
+        return make_plan(spec, profile, options)
+    except DoesNotFitError:
+        return None
+
+
+def ways_out(spec: ModelSpec, profile: GpuProfile, options: Options) -> tuple[str, ...]:
+    """One line per way that was planned and fits; empty when none was found."""
+    return (
+        *_other_settings(spec, profile, options),
+        *_quantised(spec, profile, options),
+        *_other_counts(spec, profile, options),
+        *_machines(spec, options),
+    )
+
+
+def _other_settings(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
+    if options.max_model_len is not None:
+        plan = _try(spec, profile, replace(options, max_model_len=None))
+        if plan:
+            yield f"--max-model-len {plan.settings.max_model_len}"
+    if options.tensor_parallel_size is not None:
+        plan = _try(spec, profile, replace(options, tensor_parallel_size=None))
+        if plan:
+            yield f"leave --tensor-parallel-size away ({plan.settings.tensor_parallel} fits)"
+    for name in ("dtype", "kv_cache_dtype", "quantization", "gpu_memory_utilization", "max_num_batched_tokens",
+                 "max_num_seqs", "engine_version"):  # fmt: skip
+        if getattr(options, name) is not None and _try(spec, profile, replace(options, **{name: None})):
+            yield f"leave --{name.replace('_', '-')} away"
+    if options.kv_cache_dtype is None and _try(spec, profile, replace(options, kv_cache_dtype="fp8")):
+        yield "--kv-cache-dtype fp8 (half the cache, slightly less exact)"
+
+
+def _quantised(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
+    if spec.quantization is None and options.quantization is None:
+        plan = _try(spec, profile, replace(options, quantization="fp8"))
+        if plan:
+            yield f"--quantization fp8 ({plan.settings.max_model_len:,} tokens of context)"
+    found = 0
+    for variant in catalogue.quantised_variants(spec):
+        plan = _try(variant, profile, replace(options, quantization=None, revision=None))
+        if plan and found < _MOST_VARIANTS:
+            found += 1
+            yield f"the {plan.spec.quantization.method if plan.spec.quantization else ''} checkpoint {variant.model_id}"
+
+
+def _other_counts(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
+    plain = replace(options, tensor_parallel_size=None)
+    valid = set(rules.valid_tensor_parallel(spec, max(_COUNTS)))
+    for count in _COUNTS:
+        if count not in valid or (profile.nodes == 1 and count == profile.gpus_per_node):
+            continue
+        name = f"{count}x{profile.gpu.id}"
+        try:
+            other = parse_profile(name)
+        except InputError:  # a user's own GPU has no profile name
+            return
+        plan = _try(spec, other, plain)
+        if plan and plan.settings.max_model_len >= min(SHORTEST_USEFUL_CONTEXT, context_of(spec)):
+            yield f"profile {name} ({plan.settings.max_model_len:,} tokens of context)"
+            return
+
+
+def _machines(spec: ModelSpec, options: Options) -> Iterator[str]:
+    plain = replace(options, tensor_parallel_size=None)
+    priced = sorted(
+        (machine for machine in all_instances() if machine.usd_per_hour is not None),
+        key=lambda machine: machine.usd_per_hour or 0.0,
+    )
+    found = 0
+    for machine in priced:
+        try:
+            profile = parse_profile(machine.type)
+        except InputError:  # other vendors and slices of a GPU are not planned
+            continue
+        plan = _try(spec, profile, plain)
+        if plan:
+            yield (
+                f"{machine.type} ({plan.settings.tensor_parallel} x {profile.gpu.device_name}, "
+                f"{machine.usd_per_hour:.2f} USD per hour in {machine.usd_region}, "
+                f"{plan.settings.max_model_len:,} tokens of context)"
+            )
+            found += 1
+        if found == _MOST_MACHINES:
+            return

@@ -1,0 +1,61 @@
+"""The embedded catalogue: derived facts of public models, so that planning works without any network."""
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from llm_serving.model import ModelSpec, spec_from_dict
+
+
+@cache
+def _data() -> dict[str, Any]:
+    path = files("llm_serving").joinpath("data", "catalogue.json")
+    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return data
+
+
+def model_ids() -> list[str]:
+    """Ids of the models that can be planned offline."""
+    return list(_data()["models"])
+
+
+def date() -> str:
+    """Day on which the facts were read."""
+    return str(_data()["date"])
+
+
+def find(model_id: str) -> ModelSpec | None:
+    """The model of that id, letter case aside; None when the catalogue has none."""
+    models = _data()["models"]
+    entry = models.get(model_id)
+    if entry is None:
+        by_lower = {name.lower(): name for name in models}
+        entry = models.get(by_lower.get(model_id.lower(), ""))
+    return spec_from_dict(entry) if entry is not None else None
+
+
+def refusal(model_id: str) -> str | None:
+    """Why a model that is known by name cannot be planned; None when it is not such a model."""
+    refused = {name.lower(): reason for name, reason in _data()["refused"].items()}
+    reason = refused.get(model_id.lower())
+    return None if reason is None else str(reason)
+
+
+def quantised_variants(spec: ModelSpec) -> list[ModelSpec]:
+    """Quantised checkpoints of the same model, by name and geometry."""
+    variants = []
+    for name in model_ids():
+        if name.lower() == spec.model_id.lower() or not _same_family(name, spec.short_name):
+            continue
+        other = spec_from_dict(_data()["models"][name])
+        same = (other.hidden_size, other.num_layers, other.vocab_size) == (
+            spec.hidden_size, spec.num_layers, spec.vocab_size,
+        )  # fmt: skip
+        if same and other.quantization is not None:
+            variants.append(other)
+    return variants
+
+
+def _same_family(name: str, short_name: str) -> bool:
+    return name.rsplit("/", 1)[-1].lower().startswith(short_name.lower())

@@ -1,0 +1,131 @@
+"""Engine versions as data: memory regimes, gates and the flag table of vLLM.
+
+No other module compares versions; it asks for a regime, a gate or a flag.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from llm_serving.errors import InputError
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+Version = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Regime:
+    """How one range of engine versions divides GPU memory; the fields are those of data/engines.json."""
+
+    default_utilization: float
+    sampler_bytes: int
+    sampler_constant_bytes: int
+    moe_workspace: bool
+    graphs_charged: bool
+    compile_buffer_bytes: int
+    measured: bool
+    source: str
+
+
+def _load(name: str) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(files("llm_serving").joinpath("data", name).read_text(encoding="utf-8"))
+    return data
+
+
+@cache
+def facts() -> dict[str, Any]:
+    """data/engines.json."""
+    return _load("engines.json")
+
+
+@cache
+def _flag_table() -> dict[str, Any]:
+    return _load("vllm_flags.json")
+
+
+def parse_version(text: str) -> Version:
+    """`0.33.0`, `v0.33.0` or `0.8.5.post1` as a comparable tuple.
+
+    Raises:
+        InputError: not such a version.
+    """
+    parts = text.removeprefix("v").replace(".post", ".").split(".")
+    if not 2 <= len(parts) <= 4 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise InputError(f"engine version {text!r} is not of the form 0.33.0")
+    return tuple(int(part) for part in parts)
+
+
+def check_version(text: str) -> str:
+    """The version in its plain form, when its flags and memory rules are known.
+
+    Raises:
+        InputError: malformed, or outside the range that the data cover.
+    """
+    version = parse_version(text)
+    oldest, newest = facts()["oldest"], facts()["newest"]
+    if not parse_version(oldest) <= version <= parse_version(newest):
+        raise InputError(
+            f"vLLM {text} is outside the versions whose flags and memory rules are known ({oldest} to {newest})",
+            hint=f"leave --engine-version away to get {facts()['default']}",
+        )
+    return text.removeprefix("v")
+
+
+def default_version() -> str:
+    """The version that the chart pins."""
+    return str(facts()["default"])
+
+
+def at_least(version: str, gate: str) -> bool:
+    """True when `version` is at or past the gate named in data/engines.json."""
+    for entry in facts()["gates"]:
+        if entry["name"] == gate:
+            return parse_version(version) >= parse_version(entry["from"])
+    raise KeyError(gate)
+
+
+def regime(version: str, architecture: str, *, moe: bool, hybrid: bool) -> Regime:
+    """Memory regime of a version for a model class.
+
+    From 0.25.0 on vLLM has two model runners that charge differently (vllm/config/vllm.py:
+    use_v2_model_runner): dense models and the listed classes use the second.
+    """
+    chosen: dict[str, Any] = {}
+    for entry in facts()["regimes"]:
+        if parse_version(version) >= parse_version(entry["from"]):
+            chosen = entry
+    second = "v2_classes" in chosen and ((not moe and not hybrid) or architecture in chosen["v2_classes"])
+    return Regime(
+        default_utilization=chosen["default_utilization"],
+        sampler_bytes=chosen["sampler_bytes_v2"] if second else chosen["sampler_bytes"],
+        sampler_constant_bytes=chosen["sampler_constant_mib"] * MIB,
+        moe_workspace=chosen["moe_workspace"],
+        graphs_charged=chosen["graphs_charged_v2"] if second else chosen["graphs_charged"],
+        compile_buffer_bytes=chosen["compile_buffer_mib"] * MIB,
+        measured=chosen["measured"],
+        source=chosen["source"],
+    )
+
+
+def term_bytes(name: str) -> int:
+    """A term of data/engines.json given in MiB, in bytes."""
+    return int(facts()["terms"][f"{name}_mib"]["value"]) * MIB
+
+
+def flag_problem(flag: str, version: str) -> str | None:
+    """Why `flag` (without dashes) cannot be given to this version; None when it can.
+
+    A flag of a release between two compared ones counts as present only when the earlier one had it.
+    """
+    name = flag.removeprefix("no-") if flag.removeprefix("no-") in _flag_table()["flags"] else flag
+    entry = _flag_table()["flags"].get(name)
+    if entry is None:
+        return f"vLLM has no flag --{flag}"
+    if "until" in entry and parse_version(version) > parse_version(entry["until"]):
+        return f"--{flag} was removed after vLLM {entry['until']}"
+    if entry["from"] is not None and parse_version(version) < parse_version(entry["from"]):
+        return f"--{flag} came with vLLM {entry['from']}"
+    return None

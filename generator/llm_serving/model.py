@@ -1,0 +1,158 @@
+"""What the planner knows of a model: plain facts, no I/O.
+
+`ModelSpec` is the one form of a model between its sources (hub, folder, catalogue) and the planner.
+Bytes are integers; counts are per model, not per GPU.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+LayerKind = Literal["full", "sliding", "chunked", "mla"]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerGroup:
+    """Attention layers that cache alike.
+
+    `kv_heads` heads of `k_dim` + `v_dim` elements per token and layer; for kind `mla` one latent of `k_dim`
+    elements (kv_lora_rank + qk_rope_head_dim) and `v_dim` 0. `window` is in tokens, None = unbounded.
+    """
+
+    kind: LayerKind
+    count: int
+    kv_heads: int
+    k_dim: int
+    v_dim: int
+    window: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrent:
+    """State of `count` mamba or linear-attention layers, in bytes per sequence for all layers together."""
+
+    count: int
+    state_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moe:
+    """Mixture-of-experts part: `layers` of the layers hold `experts`, `top_k` of them active per token."""
+
+    layers: int
+    experts: int
+    top_k: int
+    intermediate: int
+    shared_intermediate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Mla:
+    """Multi-head latent attention; `q_lora_rank` 0 means that queries are not compressed."""
+
+    kv_lora_rank: int
+    q_lora_rank: int
+    qk_rope: int
+    qk_nope: int
+    v_dim: int
+
+
+@dataclass(frozen=True, slots=True)
+class Quantization:
+    """How the checkpoint's linear weights are stored. `method` in vLLM's spelling, `bits` per weight."""
+
+    method: str
+    bits: int
+    group_size: int | None = None
+    block: tuple[int, int] | None = None
+    kv_fp8: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Sizes of the checkpoint.
+
+    Attributes:
+        loaded_bytes: what the engine keeps on the GPUs at 16-bit (or the checkpoint's quantised) width,
+            all ranks together, without multi-token-prediction layers and second copies of a tied head.
+        file_bytes: what is downloaded and kept on disk.
+        basis: how the two are known ("safetensors headers", "index", "catalogue: ...").
+        assumed: a rule of thumb stands in for a published figure.
+    """
+
+    loaded_bytes: int
+    file_bytes: int
+    basis: str
+    assumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """All that sizing needs to know of one model."""
+
+    model_id: str
+    revision: str | None
+    gated: bool | None
+    source: str
+    architecture: str
+    dtype: str | None
+    hidden_size: int
+    num_layers: int
+    num_attention_heads: int
+    num_kv_heads: int
+    head_dim: int
+    intermediate_size: int
+    vocab_size: int
+    max_position: int | None
+    tied: bool
+    layers: tuple[LayerGroup, ...]
+    weights: Weights
+    recurrent: Recurrent | None = None
+    moe: Moe | None = None
+    mla: Mla | None = None
+    quantization: Quantization | None = None
+    multimodal: bool = False
+    remote_code: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def short_name(self) -> str:
+        """Last part of the model id, as people call the model."""
+        return self.model_id.rstrip("/").rsplit("/", 1)[-1]
+
+    @property
+    def attention_layers(self) -> int:
+        """Number of layers that keep a KV cache."""
+        return sum(group.count for group in self.layers)
+
+    @property
+    def hybrid(self) -> bool:
+        """More than one kind of cache: windows, recurrent state."""
+        return len(self.layers) > 1 or self.recurrent is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for the catalogue and for JSON output."""
+        return {key: value for key, value in asdict(self).items() if value is not None and value != ()}
+
+
+def spec_from_dict(data: dict[str, Any]) -> ModelSpec:
+    """Inverse of `ModelSpec.to_dict` (a law that the tests hold it to).
+
+    Raises:
+        KeyError, TypeError: the data were not written by `to_dict`.
+    """
+    fields = dict(data)
+    for optional in ("revision", "gated", "dtype", "max_position"):
+        fields.setdefault(optional, None)
+    fields["layers"] = tuple(LayerGroup(**group) for group in fields.get("layers", ()))
+    fields["weights"] = Weights(**fields["weights"])
+    nested: tuple[tuple[str, type], ...] = (("recurrent", Recurrent), ("moe", Moe), ("mla", Mla))
+    for key, kind in nested:
+        if fields.get(key) is not None:
+            fields[key] = kind(**fields[key])
+    if fields.get("quantization") is not None:
+        quantization = dict(fields["quantization"])
+        if quantization.get("block") is not None:
+            quantization["block"] = tuple(quantization["block"])
+        fields["quantization"] = Quantization(**quantization)
+    fields["notes"] = tuple(fields.get("notes", ()))
+    return ModelSpec(**fields)

@@ -1,0 +1,45 @@
+"""What a user may pin; None leaves the choice to the planner."""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+STORAGE_TYPES = ("pvc", "emptyDir", "existingClaim", "hostPath")
+DTYPES = ("auto", "float16", "bfloat16", "float32")
+KV_CACHE_DTYPES = ("auto", "fp8")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Overrides of a plan: each is obeyed or refused with the reason, none is ignored.
+
+    Sizes are in tokens, requests, GiB and Gbit/s as their names say.
+    """
+
+    max_model_len: int | None = None
+    tensor_parallel_size: int | None = None
+    dtype: str | None = None
+    quantization: str | None = None
+    kv_cache_dtype: str | None = None
+    gpu_memory_utilization: float | None = None
+    max_num_seqs: int | None = None
+    max_num_batched_tokens: int | None = None
+    enforce_eager: bool = False
+    engine_version: str | None = None
+    revision: str | None = None
+    name: str | None = None
+    served_name: str | None = None
+    replicas: int = 1
+    platform: str = "kubernetes"
+    storage: str = "pvc"
+    storage_name: str | None = None
+    storage_class: str | None = None
+    hf_token_secret: str | None = None
+    download_gbps: float | None = None
+
+    def pinned(self) -> dict[str, Any]:
+        """The options that differ from their defaults, for the plan's record."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if getattr(self, field.name) != field.default
+        }

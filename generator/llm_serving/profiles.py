@@ -1,0 +1,256 @@
+"""GPU profiles: `2xt4`, `2x8xh100`, `g5.48xlarge`, `2xg4dn.12xlarge`, or a user's YAML file.
+
+Facts of GPUs and machines are in data/gpus.json and data/instances.json, each row with its source and date.
+"""
+
+import difflib
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal
+
+from llm_serving.errors import InputError
+
+Link = Literal["none", "pcie", "nvlink", "nvswitch", "unknown"]
+
+MOST_GPUS_PER_NODE = 16
+# Names that people write for the part they most likely mean.
+ALIASES = {
+    "a100": "a100-80gb",
+    "a100-40g": "a100-40gb",
+    "a100-80g": "a100-80gb",
+    "h100": "h100-80gb",
+    "h100-sxm": "h100-80gb",
+    "v100": "v100-16gb",
+    "a6000": "rtx-a6000",
+    "4090": "rtx-4090",
+    "rtx4090": "rtx-4090",
+    "5090": "rtx-5090",
+    "rtx5090": "rtx-5090",
+}
+_PROFILE = re.compile(r"(?:(\d+)x)?(\d+)x([a-z0-9][a-z0-9.-]*)")
+_MACHINES = re.compile(r"(?:(\d+)x)?(.+)")
+_LINKS: dict[str, Link] = {"none": "none", "pcie": "pcie", "nvlink": "nvlink", "nvswitch": "nvswitch"}
+
+
+@dataclass(frozen=True, slots=True)
+class GpuType:
+    """One GPU; memory in GiB as CUDA reports it, bandwidth in GB/s, rates in dense TFLOPS."""
+
+    id: str
+    vendor: str
+    device_name: str
+    architecture: str
+    compute_capability: str
+    memory_usable_gib: float
+    memory_basis: str
+    bandwidth_gb_s: float | None
+    fp16_tflops: float | None
+    nvlink_gb_s: float | None
+    resource_name: str
+    gfd_product_labels: tuple[str, ...]
+    source: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A cloud machine type; `gpu_fraction` below 1 is a slice of a GPU."""
+
+    type: str
+    cloud: str
+    gpu: str
+    count: int
+    gpu_fraction: float
+    allocatable_cpu_m: int | None
+    allocatable_memory_mib: int | None
+    interconnect: str
+    usd_per_hour: float | None
+    usd_region: str | None
+    usd_date: str | None
+    source: str
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class GpuProfile:
+    """GPUs that one deployment may use; `exact_count` when the user named their number."""
+
+    name: str
+    nodes: int
+    gpus_per_node: int
+    gpu: GpuType
+    link: Link
+    exact_count: bool
+    instance: Instance | None = None
+    node_cpu_m: int | None = None
+    node_memory_mib: int | None = None
+
+
+def _rows(name: str) -> list[dict[str, Any]]:
+    data = json.loads(files("llm_serving").joinpath("data", name).read_text(encoding="utf-8"))
+    rows: list[dict[str, Any]] = data["rows"]
+    return rows
+
+
+@cache
+def all_gpus() -> tuple[GpuType, ...]:
+    """Every GPU of the data, other vendors' included."""
+    names = [field for field in GpuType.__dataclass_fields__ if field != "gfd_product_labels"]
+    return tuple(
+        GpuType(
+            **{name: row[name] if row[name] is not None or name != "compute_capability" else "" for name in names},
+            gfd_product_labels=tuple(row["gfd_product_labels"]),
+        )
+        for row in _rows("gpus.json")
+    )
+
+
+@cache
+def all_instances() -> tuple[Instance, ...]:
+    """Every machine type of the data."""
+    names = tuple(Instance.__dataclass_fields__)
+    return tuple(Instance(**{name: row[name] for name in names}) for row in _rows("instances.json"))
+
+
+def profile_grid() -> list[GpuProfile]:
+    """Every plannable GPU times 1, 2, 4 and 8."""
+    return [
+        parse_profile(f"{count}x{gpu.id}") for gpu in all_gpus() if gpu.vendor == "nvidia" for count in (1, 2, 4, 8)
+    ]
+
+
+def parse_profile(text: str) -> GpuProfile:
+    """Read a profile.
+
+    Raises:
+        InputError: one line that says what is wrong, and a hint.
+    """
+    if not text.strip():
+        raise InputError("the profile is empty", hint=_HOW)
+    if text.endswith((".yaml", ".yml")) or "/" in text:
+        return _from_file(Path(text))
+    name = text.strip().lower()
+    counted = _PROFILE.fullmatch(name)
+    if counted and _gpu_id(counted.group(3)) is not None:
+        return _of_gpu(name, int(counted.group(1) or 1), int(counted.group(2)), str(_gpu_id(counted.group(3))))
+    machine = _MACHINES.fullmatch(name)
+    if machine:
+        found = _instance(machine.group(2)) or _instance(name)
+        if found is not None:
+            nodes = int(machine.group(1) or 1) if _instance(name) is None else 1
+            return _of_machine(name, nodes, found)
+    raise InputError(f"profile {text!r} is not understood", hint=_hint(name))
+
+
+_HOW = "write 2xt4, 2x8xh100 (nodes x GPUs), g5.48xlarge or a YAML file; `llm-serving profiles` lists all"
+
+
+def _hint(name: str) -> str:
+    last = name.rsplit("x", 1)[-1] if re.match(r"[-\d.]+x", name) else name
+    known = [gpu.id for gpu in all_gpus()] + [machine.type.lower() for machine in all_instances()] + list(ALIASES)
+    near = difflib.get_close_matches(last, known, n=1, cutoff=0.6)
+    return f"did you mean {near[0]}? {_HOW}" if near and near[0] != last else _HOW
+
+
+def _gpu_id(name: str) -> str | None:
+    wanted = ALIASES.get(name, name)
+    return wanted if any(gpu.id == wanted for gpu in all_gpus()) else None
+
+
+def _instance(name: str) -> Instance | None:
+    return next((machine for machine in all_instances() if machine.type.lower() == name), None)
+
+
+def _find_gpu(gpu_id: str) -> GpuType:
+    return next(gpu for gpu in all_gpus() if gpu.id == gpu_id)
+
+
+def _of_gpu(name: str, nodes: int, count: int, gpu_id: str) -> GpuProfile:
+    gpu = _find_gpu(gpu_id)
+    _check(name, nodes, count, gpu)
+    link: Link = "none" if count == 1 else ("nvlink" if gpu.nvlink_gb_s else "pcie")
+    return GpuProfile(name, nodes, count, gpu, link, exact_count=True)
+
+
+def _of_machine(name: str, nodes: int, machine: Instance) -> GpuProfile:
+    gpu = _find_gpu(machine.gpu)
+    _check(name, nodes, machine.count, gpu)
+    if machine.gpu_fraction < 1:
+        raise InputError(
+            f"{machine.type} offers {machine.gpu_fraction:g} of a {gpu.device_name}: slices of a GPU are not sized",
+            hint="choose a machine with whole GPUs, or describe the slice in a YAML file with its own memory",
+        )
+    return GpuProfile(
+        name,
+        nodes,
+        machine.count,
+        gpu,
+        _LINKS.get(machine.interconnect.lower(), "unknown") if machine.count > 1 else "none",
+        exact_count=False,
+        instance=machine,
+        node_cpu_m=machine.allocatable_cpu_m,
+        node_memory_mib=machine.allocatable_memory_mib,
+    )
+
+
+def _check(name: str, nodes: int, count: int, gpu: GpuType) -> None:
+    if nodes < 1 or count < 1:
+        raise InputError(f"profile {name!r}: at least one node and one GPU are needed")
+    if count > MOST_GPUS_PER_NODE:
+        raise InputError(
+            f"profile {name!r}: {count} GPUs in one node; {MOST_GPUS_PER_NODE} are the most",
+            hint="write <nodes>x<GPUs per node>x<GPU> for several nodes",
+        )
+    if gpu.vendor != "nvidia":
+        raise InputError(
+            f"profile {name!r}: {gpu.device_name} is of {gpu.vendor}; only NVIDIA GPUs are planned in this version"
+        )
+
+
+def _from_file(path: Path) -> GpuProfile:
+    """A user's own description, checked against data/gpu-profile.schema.json."""
+    from llm_serving.schema import load_values, validate_with
+
+    data = load_values(path)
+    schema = json.loads(files("llm_serving").joinpath("data", "gpu-profile.schema.json").read_text(encoding="utf-8"))
+    validate_with(schema, data, str(path))
+    given = data["gpu"]
+    if isinstance(given, str):
+        gpu_id = _gpu_id(given.lower())
+        if gpu_id is None:
+            raise InputError(f"{path}: /gpu: {given!r} is not a known GPU", hint=_hint(given.lower()))
+        gpu = _find_gpu(gpu_id)
+    else:
+        gpu = GpuType(
+            id=given["name"].lower().replace(" ", "-"),
+            vendor="nvidia",
+            device_name=given["name"],
+            architecture="",
+            compute_capability=given["computeCapability"],
+            memory_usable_gib=float(given["usableMemoryGiB"]),
+            memory_basis=f"given in {path.name}",
+            bandwidth_gb_s=given.get("bandwidthGBs"),
+            fp16_tflops=None,
+            nvlink_gb_s=None,
+            resource_name=given.get("resourceName", "nvidia.com/gpu"),
+            gfd_product_labels=(given["productLabel"],) if "productLabel" in given else (),
+            source=str(path.name),
+            date="",
+        )
+    count, nodes = data["gpusPerNode"], data.get("nodes", 1)
+    _check(path.name, nodes, count, gpu)
+    node = data.get("node", {})
+    return GpuProfile(
+        str(path),
+        nodes,
+        count,
+        gpu,
+        "none" if count == 1 else data.get("link", "pcie"),
+        exact_count=True,
+        node_cpu_m=int(node["cpu"] * 1000) if "cpu" in node else None,
+        node_memory_mib=int(node["memoryGiB"] * 1024) if "memoryGiB" in node else None,
+    )

@@ -1,0 +1,167 @@
+"""How a plan is told: the reasons beside each number, and the text that a terminal shows."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from llm_serving.engines import GIB
+from llm_serving.plan import Plan, context_of
+from llm_serving.values import summary
+
+_BAR_WIDTH = 40
+
+
+def command_line(plan: Plan) -> str:
+    """The command that gives this plan again."""
+    words = ["llm-serving", "values", plan.spec.model_id, "--profile", plan.profile.name]
+    for name, value in plan.options.pinned().items():
+        words.append(f"--{name.replace('_', '-')}")
+        if value is not True:
+            words.append(str(value))
+    return shlex.join(words)
+
+
+def explain(plan: Plan) -> dict[str, Any]:
+    """One reason per number of the values file."""
+    return {
+        "command": command_line(plan),
+        "release": plan.release_name,
+        "file": f"values/{plan.file_stem}.yaml",
+        "model": _explain_model(plan),
+        "args": _explain_args(plan),
+        "parallelism": _explain_parallelism(plan),
+        "node_selector": _explain_selector(plan),
+        "shared_memory": f"{plan.settings.tensor_parallel} GPU(s); 2Gi up to two, 8Gi up to four, 16Gi above",
+        "memory_request": "4 GiB for the API server, 3 GiB per GPU process, the shared memory",
+        "memory_limit": "the request and up to 10 GiB of the file that is being read",
+        "storage": f"checkpoint {plan.spec.weights.file_bytes / GIB:.1f} GiB + 10 % + 8 GiB for compile caches",
+        "startup": _explain_startup(plan),
+    }
+
+
+def _explain_model(plan: Plan) -> dict[str, str]:
+    notes = dict.fromkeys(("id", "path", "servedName", "trustRemoteCode"), "")
+    notes["revision"] = "  # the commit that was sized"
+    notes["gated"] = "  # whether it is gated is not known" if plan.spec.gated is None else ""
+    return notes
+
+
+def _explain_args(plan: Plan) -> dict[str, str]:
+    estimate = plan.estimate
+    limit = context_of(plan.spec)
+    context = {
+        "model": f"the model's whole context; one request needs {estimate.kv_per_request / GIB:.2f} GiB of cache",
+        "memory": f"shortened from {limit:,}: the longest that fits {estimate.kv_cache / GIB:.2f} GiB of cache "
+        f"with {estimate.margin / GIB:.2f} GiB kept free",
+        "user": "as asked for",
+    }[plan.context_limit]
+    given = plan.options
+    return {
+        "dtype": "as asked for" if given.dtype else f"what the GPU computes in; the checkpoint is {plan.spec.dtype}",
+        "max-model-len": context,
+        "max-num-seqs": "as asked for"
+        if given.max_num_seqs
+        else "engine's default for such a GPU, lowered where the cache could not hold so many",
+        "max-num-batched-tokens": "as asked for"
+        if given.max_num_batched_tokens
+        else f"prefill tokens per step; activations of {estimate.activations / GIB:.2f} GiB depend on it",
+        "gpu-memory-utilization": "as asked for"
+        if given.gpu_memory_utilization
+        else f"leaves {(estimate.total - estimate.requested) / GIB:.2f} GiB for what lies outside the engine's "
+        f"share ({estimate.outside / GIB:.2f} GiB expected)",
+        "kv-cache-dtype": "as asked for" if given.kv_cache_dtype else "auto: the data type of the model",
+        "quantization": "weights are quantised at start",
+        "enforce-eager": "as asked for"
+        if given.enforce_eager
+        else "no CUDA graphs: they would not leave room for the cache",
+        "disable-access-log-for-endpoints": "probes and scrapes would fill the log",
+    }
+
+
+def _explain_parallelism(plan: Plan) -> str:
+    size = plan.settings.tensor_parallel
+    if size == 1:
+        return "one GPU"
+    return (
+        f"{plan.spec.num_attention_heads} attention heads and {plan.spec.num_kv_heads} KV heads over {size} GPUs "
+        f"(link: {plan.profile.link})"
+    )
+
+
+def _explain_selector(plan: Plan) -> str:
+    if plan.profile.instance is not None:
+        return "the machine type that was planned for"
+    if len(plan.profile.gpu.gfd_product_labels) == 1:
+        return "label of NVIDIA's GPU feature discovery"
+    return "several product labels exist for this GPU: none is demanded"
+
+
+def _explain_startup(plan: Plan) -> str:
+    phases = plan.resources.startup
+    return (
+        f"twice {phases.base} s start + {phases.download} s download + {phases.load} s load + "
+        f"{phases.compile} s compile, at least 600"
+    )
+
+
+def text_report(plan: Plan) -> str:
+    """The plan for a terminal."""
+    estimate, settings = plan.estimate, plan.settings
+    terms = (
+        ("weights", estimate.weights),
+        ("activations", estimate.activations),
+        ("non-torch", estimate.non_torch),
+        ("CUDA graphs", estimate.cuda_graphs),
+        ("KV cache", estimate.kv_cache),
+        ("reserve", estimate.total - estimate.requested),
+    )
+    per_gpu = "  ".join(f"{name} {size / GIB:.2f}" for name, size in terms)
+    context = {
+        "model": "the model's whole context",
+        "memory": f"of {context_of(plan.spec):,}",
+        "user": "as asked",
+    }
+    phases = plan.resources.startup
+    seconds = phases.base + phases.download + phases.load + phases.compile
+    lines = [
+        summary(plan),
+        f"  GiB/GPU   {per_gpu}",
+        f"            {_bar(terms)}",
+        f"  context   {settings.max_model_len:,} tokens per request ({context[plan.context_limit]}); "
+        f"{plan.cache_tokens:,} tokens in the cache: {estimate.concurrency:.1f} such requests, "
+        f"{plan.requests_of(min(2000, settings.max_model_len)):.0f} of 2,000 tokens",
+        f"  batch     max-num-seqs {settings.max_num_seqs}, max-num-batched-tokens "
+        f"{settings.max_num_batched_tokens}, gpu-memory-utilization {settings.utilization}"
+        f"{', eager' if settings.enforce_eager else ''}, attention {plan.attention}",
+        f"  start-up  about {seconds // 60}:{seconds % 60:02} min (download {phases.download} s, load "
+        f"{phases.load} s, compile {phases.compile} s); budget {phases.budget // 60} min",
+        f"  pod       {plan.resources.cpu_request} CPU, memory {plan.resources.memory_request // GIB} to "
+        f"{plan.resources.memory_limit // GIB} GiB, shared memory {plan.resources.shared_memory // GIB} GiB, disk "
+        f"{plan.resources.disk // GIB} GiB ({plan.options.storage})",
+        f"  source    {plan.spec.source}: {plan.spec.weights.basis}",
+    ]
+    for label, entries in (
+        ("assumed", plan.assumptions),
+        ("note", plan.warnings),
+        ("rejected", plan.rejected),
+    ):
+        lines += [f"  {label:<9} {entry}" for entry in entries]
+    return "\n".join(lines) + "\n"
+
+
+def _bar(terms: tuple[tuple[str, int], ...]) -> str:
+    """Share of each term of the GPU's memory, one letter per fortieth, in the order of the line above."""
+    total = sum(size for _, size in terms)
+    marks = dict(
+        zip(
+            ("weights", "activations", "non-torch", "CUDA graphs", "KV cache", "reserve"),
+            "█▓▒▒░ ",
+            strict=True,
+        )
+    )
+    return "".join(marks[name] * round(_BAR_WIDTH * size / total) for name, size in terms).rstrip() + "|"
+
+
+def next_command(plan: Plan, path: Path) -> str:
+    """What to type after a values file was written."""
+    return f"helm install {plan.release_name} charts/llm-serving -f {path}"

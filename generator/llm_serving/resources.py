@@ -1,0 +1,78 @@
+"""What the node must give besides GPU memory: shared and host memory, CPU, disk, time to start."""
+
+import math
+from dataclasses import dataclass
+
+from llm_serving.engines import GIB
+from llm_serving.model import ModelSpec
+
+# Broadcast ring buffers 0.16 + 0.24 GiB per rank (vLLM 0.33.0 shm_broadcast.py) plus NCCL: sizes in use
+# upstream are 2 GiB for one or two GPUs, 8 for four, 16 for eight (read 2026-11-22).
+_SHARED_MEMORY_GIB = ((2, 2), (4, 8), (16, 16))
+_HOST_BASE_GIB = 4  # API server, tokenizer, Python; assumption
+_HOST_PER_GPU_GIB = 3  # worker process with its CUDA context and staging buffers; assumption
+_LOADING_GIB = 10  # page cache of the file being read counts against the container; largest usual shard 10 GB
+_DISK_EXTRA_GIB = 8  # torch.compile, Triton and FlashInfer caches, tokenizer; assumption
+_START_BASE_SECONDS = 120  # imports, process start, profiling; vLLM issues 11005, 19824, 20264
+_DISK_GB_PER_SECOND = 0.5  # network volume, read once; assumption
+DEFAULT_DOWNLOAD_GBPS = 1.0  # assumption
+_IMAGE_PULL_SECONDS = 900  # 10 GB image at 0.1 Gbit/s; outside the startup probe; assumption
+_LARGE_PARAMETERS_BYTES = 20 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Startup:
+    """Seconds per phase; `budget` is twice their sum, in whole minutes."""
+
+    base: int
+    download: int
+    load: int
+    compile: int
+    budget: int
+    image_pull: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Host side of one pod: bytes, CPU cores, seconds."""
+
+    shared_memory: int
+    memory_request: int
+    memory_limit: int
+    cpu_request: int
+    disk: int
+    startup: Startup
+
+
+def plan_resources(spec: ModelSpec, gpus: int, *, enforce_eager: bool, download_gbps: float | None) -> Resources:
+    """Rules: shared memory by GPU count, host memory per process, disk and time by the checkpoint's bytes."""
+    shared = next(size for limit, size in _SHARED_MEMORY_GIB if gpus <= limit) * GIB
+    request = (_HOST_BASE_GIB + _HOST_PER_GPU_GIB * gpus) * GIB
+    loading = min(_LOADING_GIB * GIB, math.ceil(spec.weights.file_bytes / GIB) * GIB)
+    return Resources(
+        shared_memory=shared,
+        memory_request=request + shared,
+        memory_limit=request + shared + loading,
+        cpu_request=2 + gpus,
+        disk=(math.ceil(spec.weights.file_bytes * 1.1 / GIB) + _DISK_EXTRA_GIB) * GIB,
+        startup=startup(spec, enforce_eager=enforce_eager, download_gbps=download_gbps or DEFAULT_DOWNLOAD_GBPS),
+    )
+
+
+def startup(spec: ModelSpec, *, enforce_eager: bool, download_gbps: float) -> Startup:
+    """Start-up budget: twice the sum of the phases, at least ten minutes.
+
+    Phases after public logs (vLLM issues 11005, 19824, 20264, 44881): compile 60 s up to 10 B parameters, 150 s
+    above, 300 s for mixtures of experts.
+    """
+    gigabytes = spec.weights.file_bytes / 1e9
+    download = math.ceil(gigabytes * 8 / download_gbps)
+    load = math.ceil(gigabytes / _DISK_GB_PER_SECOND)
+    compile_seconds = 60 if spec.weights.loaded_bytes <= _LARGE_PARAMETERS_BYTES else 150
+    if spec.moe is not None:
+        compile_seconds = 300
+    if enforce_eager:
+        compile_seconds = 0
+    total = _START_BASE_SECONDS + download + load + compile_seconds
+    budget = max(600, -(-2 * total // 60) * 60)
+    return Startup(_START_BASE_SECONDS, download, load, compile_seconds, budget, _IMAGE_PULL_SECONDS)
