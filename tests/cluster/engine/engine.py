@@ -1,0 +1,136 @@
+"""Stand-in for vLLM where there is no GPU: same flags in, same endpoints out, no model.
+
+What it keeps of the real engine: an unknown flag ends it with code 2; the port refuses connections until the model
+is "loaded" (STANDIN_LOAD_SECONDS); the folders that the environment names must be writable; /dev/shm must be larger
+than the container default; SIGTERM lets running answers end within --shutdown-timeout.
+"""
+
+import argparse
+import http.server
+import json
+import os
+import pathlib
+import signal
+import sys
+import threading
+import time
+
+FLAGS = {
+    "--served-model-name", "--host", "--port", "--tensor-parallel-size", "--pipeline-parallel-size", "--revision",
+    "--shutdown-timeout", "--disable-access-log-for-endpoints", "--dtype", "--gpu-memory-utilization",
+    "--kv-cache-dtype", "--max-model-len", "--max-num-batched-tokens", "--max-num-seqs", "--quantization",
+}  # fmt: skip
+WRITABLE = ("HOME", "HF_HOME", "VLLM_CACHE_ROOT", "XDG_CACHE_HOME", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
+STATE = {"running": 0, "stopping": False}
+
+
+def arguments():
+    """The command line of `vllm serve`, as far as the chart uses it."""
+    parser = argparse.ArgumentParser(allow_abbrev=False)
+    parser.add_argument("model")
+    for flag in sorted(FLAGS):
+        parser.add_argument(flag)
+    parser.add_argument("--enforce-eager", action="store_true")
+    parser.add_argument("--trust-remote-code", action="store_true")
+    return parser.parse_args()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """The endpoints of an OpenAI server."""
+
+    protocol_version = "HTTP/1.1"
+    options = None
+
+    def log_message(self, *_):
+        """No log per request."""
+
+    def reply(self, status, document):
+        """One JSON answer."""
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_GET(self):
+        """Health, models, and the settings that tests look at."""
+        name = self.options.served_model_name
+        if self.path == "/health":
+            self.reply(200, {})
+        elif self.path == "/v1/models":
+            length = int(self.options.max_model_len)
+            self.reply(200, {"object": "list", "data": [{"id": name, "object": "model", "max_model_len": length}]})
+        else:
+            self.reply(404, {"error": self.path})
+
+    def do_POST(self):
+        """Completions and chats, streamed where asked."""
+        key = os.environ.get("VLLM_API_KEY")
+        if key and self.headers.get("Authorization") != "Bearer " + key:
+            self.reply(401, {"error": "unauthorized"})
+            return
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if body.get("model") != self.options.served_model_name:
+            self.reply(404, {"error": f"no model {body.get('model')}"})
+            return
+        STATE["running"] += 1
+        try:
+            self.answer(body)
+        finally:
+            STATE["running"] -= 1
+
+    def answer(self, body):
+        """A fixed text of max_tokens words."""
+        words = ["word"] * int(body.get("max_tokens", 4))
+        if not body.get("stream"):
+            text = " ".join(words)
+            choice = {"index": 0, "text": text, "message": {"role": "assistant", "content": text}}
+            self.reply(200, {"model": body["model"], "choices": [choice]})
+            return
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        for word in words:
+            chunk = {"choices": [{"index": 0, "delta": {"content": word}}]}
+            self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+            self.wfile.flush()
+            time.sleep(float(os.environ.get("STANDIN_TOKEN_SECONDS", "0.01")))
+        self.wfile.write(b"data: [DONE]\n\n")
+
+
+def check_environment():
+    """What kills the real engine must kill this one."""
+    for name in WRITABLE:
+        folder = pathlib.Path(os.environ[name])
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".write-test").write_text("x")
+    if os.environ.get("USER") is None or "VLLM_PORT" in os.environ:
+        sys.exit("USER is unset, or VLLM_PORT is set")
+    shm = os.statvfs("/dev/shm")
+    if shm.f_frsize * shm.f_blocks <= 64 * 2**20:
+        sys.exit("/dev/shm has the container's default size")
+
+
+def main():
+    """Load, serve, drain."""
+    options = arguments()
+    check_environment()
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop.wait(float(os.environ.get("STANDIN_LOAD_SECONDS", "3")))
+    Handler.options = options
+    server = http.server.ThreadingHTTPServer((options.host, int(options.port)), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print("serving", options.served_model_name, "max_model_len", options.max_model_len, flush=True)
+    stop.wait()
+    deadline = time.monotonic() + float(options.shutdown_timeout or 0)
+    server.shutdown()
+    while STATE["running"] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    print("stopped", flush=True)
+
+
+if __name__ == "__main__":
+    main()
