@@ -222,7 +222,7 @@ class _Session:
             raise HubError(
                 f"the hub has no model {self.model} (or it is private)", hint="check the spelling; HF_TOKEN for private"
             ) from error
-        if isinstance(error, errors.EntryNotFoundError):
+        if isinstance(error, errors.EntryNotFoundError) and not isinstance(error, errors.LocalEntryNotFoundError):
             raise HubError(f"{self.model} has no {what}") from error
         status = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else None
         if status is not None and status not in _RETRIED:

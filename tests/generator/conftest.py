@@ -1,0 +1,99 @@
+"""A fake hub, and a world without the real one."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from generator.fake_hub import FakeHub, FakeModel, safetensors
+
+CONFIG: dict[str, Any] = {
+    "architectures": ["LlamaForCausalLM"],
+    "model_type": "llama",
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 128,
+    "vocab_size": 512,
+    "max_position_embeddings": 4096,
+    "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+}
+
+
+def tensors(layers: int = 2, dtype: str = "BF16") -> dict[str, tuple[str, list[int]]]:
+    """Tensors of CONFIG."""
+    found: dict[str, tuple[str, list[int]]] = {
+        "model.embed_tokens.weight": (dtype, [512, 64]),
+        "lm_head.weight": (dtype, [512, 64]),
+        "model.norm.weight": (dtype, [64]),
+    }
+    for layer in range(layers):
+        prefix = f"model.layers.{layer}"
+        found |= {
+            f"{prefix}.self_attn.q_proj.weight": (dtype, [64, 64]),
+            f"{prefix}.self_attn.k_proj.weight": (dtype, [32, 64]),
+            f"{prefix}.self_attn.v_proj.weight": (dtype, [32, 64]),
+            f"{prefix}.self_attn.o_proj.weight": (dtype, [64, 64]),
+            f"{prefix}.mlp.gate_proj.weight": (dtype, [128, 64]),
+            f"{prefix}.mlp.up_proj.weight": (dtype, [128, 64]),
+            f"{prefix}.mlp.down_proj.weight": (dtype, [64, 128]),
+        }
+    return found
+
+
+PARAMETERS = 2 * 512 * 64 + 64 + 2 * (2 * 64 * 64 + 2 * 32 * 64 + 3 * 128 * 64)
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Connections leave this machine in no test; the HF cache is empty and the test's own."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and address[0] not in {"127.0.0.1", "::1"}:
+            raise OSError(101, f"network is not for tests: {address[0]}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_ENDPOINT"):
+        monkeypatch.delenv(name, raising=False)
+    home = tmp_path_factory.mktemp("hf")
+    monkeypatch.setenv("HF_HOME", str(home))
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(home / "token"))
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
+    """The fake hub, named by HF_ENDPOINT, with one good model `org/tiny`."""
+    import json
+
+    server = FakeHub()
+    server.models["org/tiny"] = FakeModel(
+        {
+            "config.json": json.dumps(CONFIG).encode(),
+            "model.safetensors": safetensors(tensors()),
+            "tokenizer.json": b"{}",
+        }
+    )
+    monkeypatch.setenv("HF_ENDPOINT", server.url)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A local model folder."""
+    import json
+
+    path = tmp_path / "tiny"
+    path.mkdir()
+    (path / "config.json").write_text(json.dumps(CONFIG))
+    (path / "model.safetensors").write_bytes(safetensors(tensors()))
+    return path

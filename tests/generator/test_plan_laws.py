@@ -1,0 +1,166 @@
+"""Laws of the planner, over the whole catalogue and all GPUs."""
+
+from dataclasses import replace
+from typing import Any
+
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from llm_serving import catalogue, memory, rules
+from llm_serving.engines import GIB, parse_version
+from llm_serving.errors import DoesNotFitError
+from llm_serving.model import ModelSpec, spec_from_dict
+from llm_serving.options import Options
+from llm_serving.plan import Plan, context_of, make_plan
+from llm_serving.profiles import GpuProfile, parse_profile, profile_grid
+from llm_serving.render import render_values
+from llm_serving.schema import validate
+from llm_serving.values import build_values
+
+SPECS = [spec for name in catalogue.model_ids() if (spec := catalogue.find(name)) is not None]
+models = st.sampled_from(SPECS)
+profiles = st.sampled_from(profile_grid())
+law = settings(max_examples=150, deadline=None)
+
+
+def attempt(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -> Plan | None:
+    try:
+        return make_plan(spec, profile, options)
+    except DoesNotFitError:
+        return None
+
+
+def grown(profile: GpuProfile, gib: float) -> GpuProfile:
+    return replace(profile, gpu=replace(profile.gpu, memory_usable_gib=profile.gpu.memory_usable_gib + gib))
+
+
+@law
+@given(models, st.sampled_from([p for p in profile_grid() if p.gpu.memory_usable_gib < 50]), st.floats(0.5, 19))
+def test_more_memory_never_fits_less(spec: ModelSpec, profile: GpuProfile, more: float) -> None:
+    """Below 70 GiB, where the engine's usual batch does not change with the memory."""
+    small = attempt(spec, profile)
+    if small is None:
+        return
+    large = attempt(spec, grown(profile, more))
+    assert large is not None
+    assert large.settings.max_model_len >= small.settings.max_model_len
+
+
+@law
+@given(models, st.integers(1, 200_000), st.integers(1, 50_000), st.sampled_from([1, 2, 4, 8]))
+def test_longer_context_never_needs_less(spec: ModelSpec, tokens: int, more: int, size: int) -> None:
+    chosen = memory.Settings(size, tokens, 256, 2048, 0.9)
+    short = memory.kv_request_bytes(spec, chosen, tokens)
+    assert memory.kv_request_bytes(spec, chosen, tokens + more) >= short > 0
+
+
+@law
+@given(models, profiles)
+def test_the_size_divides_heads_and_the_bytes_add_up(spec: ModelSpec, profile: GpuProfile) -> None:
+    plan = attempt(spec, profile)
+    if plan is None:
+        return
+    assert spec.num_attention_heads % plan.settings.tensor_parallel == 0
+    estimate = plan.estimate
+    used = estimate.weights + estimate.activations + estimate.non_torch + estimate.cuda_graphs
+    assert used + estimate.kv_cache == estimate.requested
+    assert 0 < estimate.requested <= estimate.total
+    assert plan.settings.max_model_len <= context_of(spec)
+    if plan.verdict == "fits":
+        assert estimate.kv_per_request <= estimate.kv_cache - estimate.margin
+        assert plan.cache_tokens >= plan.settings.max_model_len
+
+
+@law
+@given(models, profiles, st.integers(16, 300_000))
+def test_a_pinned_context_is_obeyed_or_refused(spec: ModelSpec, profile: GpuProfile, tokens: int) -> None:
+    plan = attempt(spec, profile, Options(max_model_len=tokens))
+    if plan is None:
+        return
+    assert plan.settings.max_model_len == tokens
+    free = attempt(spec, profile)
+    assert free is not None or plan.verdict == "tight" or tokens < 2048
+
+
+@law
+@given(
+    models,
+    profiles,
+    st.builds(
+        Options,
+        max_num_seqs=st.none() | st.integers(1, 2048),
+        max_num_batched_tokens=st.none() | st.integers(64, 32768),
+        gpu_memory_utilization=st.none() | st.floats(0.3, 1.0).map(lambda x: round(x, 3)),
+        enforce_eager=st.booleans(),
+        kv_cache_dtype=st.sampled_from([None, "auto", "fp8"]),
+        quantization=st.sampled_from([None, "fp8"]),
+    ),
+)
+def test_every_pin_is_obeyed_or_refused(spec: ModelSpec, profile: GpuProfile, options: Options) -> None:
+    plan = attempt(spec, profile, options)
+    if plan is None:
+        return
+    chosen = plan.settings
+    tokens = options.max_num_batched_tokens
+    assert tokens in {None, chosen.max_num_batched_tokens}
+    if options.max_num_seqs is not None:
+        assert chosen.max_num_seqs == min(options.max_num_seqs, chosen.max_num_batched_tokens)
+    assert options.gpu_memory_utilization in {None, chosen.utilization}
+    assert chosen.enforce_eager or not options.enforce_eager
+    assert plan.kv_cache_dtype == (options.kv_cache_dtype or "auto")
+    if options.quantization and spec.quantization is None:
+        assert plan.quantization == "fp8"
+
+
+@law
+@given(models, profiles)
+def test_values_validate_and_read_back(spec: ModelSpec, profile: GpuProfile) -> None:
+    plan = attempt(spec, profile, Options(hf_token_secret="hf-token"))
+    if plan is None:
+        return
+    text = render_values(plan)
+    assert yaml.safe_load(text) == build_values(plan)
+    assert text == render_values(plan)
+    validate(build_values(plan), "values")
+
+
+@law
+@given(models)
+def test_a_model_survives_its_plain_form(spec: ModelSpec) -> None:
+    assert spec_from_dict(_through_json(spec.to_dict())) == spec
+
+
+def _through_json(data: dict[str, Any]) -> dict[str, Any]:
+    import json
+
+    read: dict[str, Any] = json.loads(json.dumps(data))
+    return read
+
+
+@law
+@given(st.integers(1, 9), st.integers(1, 16))
+def test_a_profile_reads_back(nodes: int, count: int) -> None:
+    profile = parse_profile(f"{nodes}x{count}xl4")
+    assert (profile.nodes, profile.gpus_per_node) == (nodes, count)
+
+
+@given(st.lists(st.integers(0, 99), min_size=2, max_size=3))
+def test_versions_compare_as_numbers(parts: list[int]) -> None:
+    assert parse_version(".".join(map(str, parts))) == tuple(parts)
+    assert rules.capability("10.0") > rules.capability("9.0")
+
+
+def test_the_whole_catalogue_is_answered_on_every_profile() -> None:
+    """Every pair ends in a plan or in reasons; nothing else escapes."""
+    fits = 0
+    for spec in SPECS:
+        for profile in profile_grid()[::5]:
+            try:
+                plan = make_plan(spec, profile)
+            except DoesNotFitError as error:
+                assert error.reasons
+            else:
+                fits += 1
+                assert plan.estimate.kv_cache > 0
+                assert plan.estimate.total >= GIB
+    assert fits > 1000

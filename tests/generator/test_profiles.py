@@ -1,0 +1,112 @@
+"""Profiles: every GPU and machine of the data, what people write, and what is refused."""
+
+from pathlib import Path
+
+import pytest
+from llm_serving.errors import InputError
+from llm_serving.profiles import all_gpus, all_instances, parse_profile, profile_grid
+
+
+def test_the_data_are_whole_and_sourced() -> None:
+    assert (len(all_gpus()), len(all_instances())) == (35, 137)
+    assert all(gpu.source and gpu.date and gpu.memory_basis for gpu in all_gpus())
+    assert all(machine.source and machine.date for machine in all_instances())
+    ids = {gpu.id for gpu in all_gpus()}
+    assert {machine.gpu for machine in all_instances()} <= ids
+    priced = [machine for machine in all_instances() if machine.usd_per_hour is not None]
+    assert all(machine.usd_region and machine.usd_date for machine in priced)
+
+
+@pytest.mark.parametrize(
+    ("text", "nodes", "count", "gpu", "link"),
+    [
+        ("2xt4", 1, 2, "t4", "pcie"),
+        ("1xT4", 1, 1, "t4", "none"),
+        ("8xA10G", 1, 8, "a10g", "pcie"),
+        ("4xl40s", 1, 4, "l40s", "pcie"),
+        ("2x8xh100", 2, 8, "h100-80gb", "nvlink"),
+        ("8xa100", 1, 8, "a100-80gb", "nvlink"),
+        ("1xrtx-4090", 1, 1, "rtx-4090", "none"),
+        ("g5.48xlarge", 1, 8, "a10g", "pcie"),
+        ("2xg4dn.12xlarge", 2, 4, "t4", "pcie"),
+        ("Standard_ND96isr_H100_v5", 1, 8, "h100-80gb", "nvswitch"),
+    ],
+)
+def test_what_people_write(text: str, nodes: int, count: int, gpu: str, link: str) -> None:
+    profile = parse_profile(text)
+    assert (profile.nodes, profile.gpus_per_node, profile.gpu.id, profile.link) == (nodes, count, gpu, link)
+
+
+def test_a_profiles_name_reads_back() -> None:
+    for profile in profile_grid():
+        assert parse_profile(profile.name) == profile
+
+
+def test_a_machine_brings_its_node() -> None:
+    profile = parse_profile("g4dn.12xlarge")
+    assert profile.node_memory_mib == 178933
+    assert profile.node_cpu_m == 47810
+    assert not profile.exact_count
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty"),
+        ("0xt4", "at least one"),
+        ("2x0xt4", "at least one"),
+        ("-1xt4", "not understood"),
+        ("3.5xt4", "not understood"),
+        ("2x2x2xt4", "not understood"),
+        ("2xt5", "not understood"),
+        ("17xt4", "17 GPUs in one node"),
+        ("t4", "not understood"),
+        ("1xmi300x", "only NVIDIA"),
+        ("4xgaudi2", "only NVIDIA"),
+        ("Standard_NV6ads_A10_v5", "slices"),
+    ],
+)
+def test_what_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_profile(text)
+
+
+def test_a_misspelt_name_gets_a_suggestion() -> None:
+    with pytest.raises(InputError) as refused:
+        parse_profile("2xa100-80g2")
+    assert refused.value.hint is not None
+    assert "did you mean a100-80g" in refused.value.hint
+
+
+GOOD = 'gpusPerNode: 2\ngpu: {name: My GPU, usableMemoryGiB: 30, computeCapability: "8.9"}\nnode: {cpu: 8, memoryGiB: 64}\n'
+
+
+def test_a_users_own_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD)
+    profile = parse_profile(str(path))
+    assert (profile.gpus_per_node, profile.gpu.memory_usable_gib, profile.node_cpu_m) == (2, 30.0, 8000)
+    path.write_text("gpusPerNode: 4\ngpu: L4\n")
+    assert parse_profile(str(path)).gpu.id == "l4"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("gpusPerNode: 2\ngpusPerNode: 3\ngpu: t4\n", "line 2: key 'gpusPerNode' stands twice"),
+        ("gpusPerNode: two\ngpu: t4\n", "/gpusPerNode: 'two' is not of type 'integer'"),
+        ("gpusPerNode: 2\n", "'gpu' is a required property"),
+        ("gpusPerNode: 2\ngpu: t5\n", "'t5' is not a known GPU"),
+        ("gpusPerNodes: 2\ngpu: t4\n", "/gpusPerNodes: unknown key; did you mean gpusPerNode"),
+        (GOOD.replace('"8.9"', "8.9"), "8.9 is not of type 'string'"),
+        ("[1]\n", "holds a list"),
+        ("", "is empty"),
+        ("a: [", "line 2"),
+    ],
+)
+def test_a_users_broken_file(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(Exception, match="mine.yaml") as refused:
+        parse_profile(str(path))
+    assert message in str(refused.value)
