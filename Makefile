@@ -40,7 +40,7 @@ types: $(STAMP) ## mypy
 	@$(BIN)/mypy
 
 test: $(STAMP) ## all tests that need no cluster
-	@$(BIN)/pytest
+	@$(BIN)/pytest -m "not cluster"
 
 check: lint types verify test ## everything that a commit must pass
 

@@ -148,7 +148,8 @@ def accuracy_page() -> str:
     lines += [
         "Logs from public issue threads, many of versions before 0.11.1, to which the rules of 0.11 are applied. Where",
         "a log does not print the batch, the default of its version is assumed. Rows are left out when the model is",
-        "not in the catalogue, or GPU, sizes, share or cache are not given (docs/data/measurements-public.csv has all).",
+        "not in the catalogue, or GPU, sizes, share or cache are not given",
+        "(docs/data/measurements-public.csv has all).",
         "",
         "| Row | vLLM | Model | GPU | TP | measured | predicted | difference | outcome | verdict |",
         "|---|---|---|---|---:|---:|---:|---:|---|---|",

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from llm_serving import cli
-from llm_serving.render import InputError
+from llm_serving.errors import InputError
 from llm_serving.schema import load_values
 
 ROOT = Path(__file__).parent.parent

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from llm_serving import catalogue, rules
 from llm_serving.errors import DoesNotFitError, InputError
@@ -43,7 +44,8 @@ def _other_settings(spec: ModelSpec, profile: GpuProfile, options: Options) -> I
             yield f"leave --tensor-parallel-size away ({plan.settings.tensor_parallel} fits)"
     for name in ("dtype", "kv_cache_dtype", "quantization", "gpu_memory_utilization", "max_num_batched_tokens",
                  "max_num_seqs", "engine_version"):  # fmt: skip
-        if getattr(options, name) is not None and _try(spec, profile, replace(options, **{name: None})):
+        freed: dict[str, Any] = {name: None}
+        if getattr(options, name) is not None and _try(spec, profile, replace(options, **freed)):
             yield f"leave --{name.replace('_', '-')} away"
     if options.kv_cache_dtype is None and _try(spec, profile, replace(options, kv_cache_dtype="fp8")):
         yield "--kv-cache-dtype fp8 (half the cache, slightly less exact)"

@@ -19,7 +19,6 @@ class Entry:
     model: str
     profile: str
     options: Options
-    about: str
 
 
 def load_catalog(path: Path) -> list[Entry]:
@@ -56,6 +55,5 @@ def _entry(path: Path, index: int, data: Any) -> Entry:
         name=str(data["name"]),
         model=str(data["model"]),
         profile=str(data["profile"]),
-        options=Options(**{**options, "name": str(data["name"])}),
-        about=str(data.get("about", "")),
+        options=Options(**{**options, "name": str(data["name"]), "about": data.get("about")}),
     )

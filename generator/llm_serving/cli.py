@@ -152,6 +152,7 @@ def _add_planning(command: argparse.ArgumentParser) -> None:
     command.add_argument("--profile", required=True, metavar="P", help="2xt4, 8xa10g, g5.48xlarge, my-gpus.yaml")
     command.add_argument("--offline", action="store_true", help="do not ask the hub: HF cache and embedded catalogue")
     _add_format(command)
+    command.set_defaults(about=None)
     pins = command.add_argument_group("pins", "obeyed or refused with the reason; unset ones are planned")
     pins.add_argument("--name", help="name of the release and the file (default: from the model)")
     pins.add_argument("--max-model-len", type=int, metavar="N", help="tokens of a request, prompt and answer")
@@ -264,12 +265,12 @@ def _check(path: Path, text: str) -> int:
 def _profiles(arguments: argparse.Namespace) -> int:
     from llm_serving.profiles import all_gpus, all_instances
 
-    gpus = [
+    gpus: list[dict[str, Any]] = [
         {"id": gpu.id, "name": gpu.device_name, "usable_gib": gpu.memory_usable_gib,
          "compute_capability": gpu.compute_capability}
         for gpu in all_gpus()
     ]  # fmt: skip
-    machines = [
+    machines: list[dict[str, Any]] = [
         {"type": m.type, "cloud": m.cloud, "gpu": m.gpu, "count": m.count, "usd_per_hour": m.usd_per_hour}
         for m in all_instances()
     ]

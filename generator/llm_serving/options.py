@@ -12,6 +12,7 @@ KV_CACHE_DTYPES = ("auto", "fp8")
 class Options:
     """Overrides of a plan: each is obeyed or refused with the reason, none is ignored.
 
+    `about` is a remark of the catalog, carried into the plan.
     Sizes are in tokens, requests, GiB and Gbit/s as their names say.
     """
 
@@ -35,11 +36,12 @@ class Options:
     storage_class: str | None = None
     hf_token_secret: str | None = None
     download_gbps: float | None = None
+    about: str | None = None
 
     def pinned(self) -> dict[str, Any]:
         """The options that differ from their defaults, for the plan's record."""
         return {
             field.name: getattr(self, field.name)
             for field in fields(self)
-            if getattr(self, field.name) != field.default
+            if field.name != "about" and getattr(self, field.name) != field.default
         }

@@ -88,7 +88,7 @@ class Plan:
 
     def to_dict(self) -> dict[str, Any]:
         """Stable JSON form; bytes as integers."""
-        data = {
+        data: dict[str, Any] = {
             "model": self.spec.to_dict(),
             "profile": self.profile.name,
             "gpu": self.profile.gpu.id,

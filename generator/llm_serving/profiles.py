@@ -100,13 +100,12 @@ def _rows(name: str) -> list[dict[str, Any]]:
 def all_gpus() -> tuple[GpuType, ...]:
     """Every GPU of the data, other vendors' included."""
     names = [field for field in GpuType.__dataclass_fields__ if field != "gfd_product_labels"]
-    return tuple(
-        GpuType(
-            **{name: row[name] if row[name] is not None or name != "compute_capability" else "" for name in names},
-            gfd_product_labels=tuple(row["gfd_product_labels"]),
-        )
-        for row in _rows("gpus.json")
-    )
+    found = []
+    for row in _rows("gpus.json"):
+        fields: dict[str, Any] = {name: row[name] for name in names}
+        fields["compute_capability"] = row["compute_capability"] or ""
+        found.append(GpuType(**fields, gfd_product_labels=tuple(row["gfd_product_labels"])))
+    return tuple(found)
 
 
 @cache

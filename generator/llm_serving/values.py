@@ -152,6 +152,7 @@ def plan_block(plan: Plan) -> dict[str, Any]:
 
     return {
         "summary": summary(plan),
+        **({"about": plan.options.about} if plan.options.about else {}),
         "generator": f"llm-serving {__version__}",
         "profile": plan.profile.name,
         "engineVersion": plan.engine_version,

@@ -27,7 +27,7 @@ class Renderer(Protocol):
 class UniqueKeyLoader(yaml.SafeLoader):
     """Refuses a key that stands twice."""
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> Manifest:
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """As the parent's, with the check."""
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         doubles = {key for key in keys if keys.count(key) > 1}

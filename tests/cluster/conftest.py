@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,10 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
-from pykube import HTTPClient, Namespace
-from pytest_helm_charts.clusters import Cluster
-
 from chart.helm import CHART, ROOT
+from pykube import HTTPClient, Namespace, PersistentVolume, PersistentVolumeClaim, Pod
+from pytest_helm_charts.clusters import Cluster
 
 STANDIN = yaml.safe_load((Path(__file__).parent / "standin-values.yaml").read_text())
 
@@ -27,14 +27,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="KUBECONFIG names no cluster"))
 
 
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The helm program; behind a wrapper where a self-built one calls itself v4.3, which pyhelm3 cannot parse."""
+    told = subprocess.run(["helm", "version", "--template", "{{.Version}}"], capture_output=True, text=True, check=True)
+    if not re.fullmatch(r"v\d+\.\d+", told.stdout.strip()):
+        return "helm"
+    wrapper = tmp_path_factory.mktemp("helm") / "helm"
+    wrapper.write_text(
+        '#!/bin/sh\nif [ "$1" = version ]; then helm "$@" | sed -E "s/v[0-9]+[.][0-9]+/&.0/"; else exec helm "$@"; fi\n'
+    )
+    wrapper.chmod(0o755)
+    return str(wrapper)
+
+
 class Release:
     """One release in one namespace, through pyhelm3."""
 
-    def __init__(self, name: str, namespace: str) -> None:
+    def __init__(self, helm: str, name: str, namespace: str) -> None:
         from pyhelm3 import Client
 
         self.name, self.namespace = name, namespace
-        self.client = Client(kubeconfig=Path(os.environ["KUBECONFIG"]))
+        self.client = Client(kubeconfig=Path(os.environ["KUBECONFIG"]), executable=helm)
 
     def apply(self, *values: dict[str, Any]) -> Any:
         """Install or upgrade, and wait until it serves."""
@@ -81,6 +95,54 @@ def namespace(kube_cluster: Cluster) -> Iterator[str]:
     while Namespace.objects(client).get_or_none(name=name) and time.monotonic() < deadline:
         time.sleep(1)
     assert Namespace.objects(client).get_or_none(name=name) is None, f"{name} is still there"
+
+
+def open_claim(cluster: Cluster, namespace: str, release: str) -> None:
+    """A claim for the release, writable for every user id.
+
+    Provisioners of hostPath volumes ignore fsGroup and make folders of root: there a pod of root opens the folder, as
+    an administrator would. Elsewhere the claim is left to the chart.
+    """
+    client = cluster.kube_client
+    name = f"{release}-llm-serving-models"
+    owner = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace}
+    labels = {"app.kubernetes.io/managed-by": "Helm"}
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": STANDIN["storage"]["size"]}}}
+    metadata = {"name": name, "namespace": namespace, "labels": labels, "annotations": owner}
+    PersistentVolumeClaim(client, {"metadata": metadata, "spec": spec}).create()
+    deadline = time.monotonic() + 10
+    volume = None
+    while volume is None and time.monotonic() < deadline:
+        time.sleep(0.5)
+        claim = PersistentVolumeClaim.objects(client).filter(namespace=namespace).get_by_name(name)
+        volume = claim.obj["spec"].get("volumeName")
+    if volume is None:  # bound when first used: such provisioners set their folders' mode themselves
+        return
+    path = PersistentVolume.objects(client).get_by_name(volume).obj["spec"].get("hostPath", {}).get("path")
+    if path is not None:
+        _chmod(client, path)
+
+
+def _chmod(client: HTTPClient, path: str) -> None:
+    image = STANDIN["test"]["image"]
+    container = {
+        "name": "open",
+        "image": f"{image['registry']}/{image['repository']}:{image['tag']}",
+        "imagePullPolicy": image["pullPolicy"],
+        "command": ["chmod", "0777", "/volume"],
+        "volumeMounts": [{"name": "volume", "mountPath": "/volume"}],
+    }
+    volumes = [{"name": "volume", "hostPath": {"path": path}}]
+    spec = {"restartPolicy": "Never", "containers": [container], "volumes": volumes}
+    pod = Pod(client, {"metadata": {"name": f"open-{time.time_ns()}", "namespace": "default"}, "spec": spec})
+    pod.create()
+    deadline = time.monotonic() + 60
+    while pod.obj["status"].get("phase") not in {"Succeeded", "Failed"} and time.monotonic() < deadline:
+        time.sleep(0.5)
+        pod.reload()
+    phase = pod.obj["status"].get("phase")
+    pod.delete()
+    assert phase == "Succeeded", f"the volume's folder could not be opened: {phase}"
 
 
 @pytest.fixture

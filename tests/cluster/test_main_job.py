@@ -1,12 +1,12 @@
 """The README's example with a stand-in engine: install, test, upgrade with all GPUs in use, uninstall."""
 
+import time
 from typing import Any
 
 from chart.helm import merge
+from cluster.conftest import STANDIN, Release, open_claim
 from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
-
-from cluster.conftest import STANDIN, Release
 
 FULLNAME = "mistral-llm-serving"
 
@@ -16,8 +16,16 @@ def engine_pods(cluster: Cluster, namespace: str) -> list[Any]:
     return list(Pod.objects(cluster.kube_client).filter(namespace=namespace, selector=selector))
 
 
+def left_behind(cluster: Cluster, namespace: str) -> set[str]:
+    """What stays once the pods have had their time to stop (Helm does not wait for them)."""
+    deadline = time.monotonic() + 60
+    while engine_pods(cluster, namespace) and time.monotonic() < deadline:
+        time.sleep(1)
+    return names(cluster, namespace)
+
+
 def names(cluster: Cluster, namespace: str) -> set[str]:
-    """Everything that is left in the namespace but what Kubernetes itself puts there."""
+    """Everything that is in the namespace but what Kubernetes itself puts there."""
     kinds = "deployments,replicasets,pods,services,configmaps,secrets,serviceaccounts,persistentvolumeclaims"
     found = cluster.kubectl(f"get {kinds}", namespace=namespace, output_format="json")
     items = found["items"] if isinstance(found, dict) else found
@@ -27,8 +35,11 @@ def names(cluster: Cluster, namespace: str) -> set[str]:
     }
 
 
-def test_install_test_upgrade_uninstall(kube_cluster: Cluster, namespace: str, mistral: dict[str, Any]) -> None:
-    release = Release("mistral", namespace)
+def test_install_test_upgrade_uninstall(
+    kube_cluster: Cluster, namespace: str, helm: str, mistral: dict[str, Any]
+) -> None:
+    release = Release(helm, "mistral", namespace)
+    open_claim(kube_cluster, namespace, "mistral")
     release.apply(mistral, STANDIN)
     (pod,) = engine_pods(kube_cluster, namespace)
     assert pod.ready
@@ -46,12 +57,14 @@ def test_install_test_upgrade_uninstall(kube_cluster: Cluster, namespace: str, m
     assert "max_model_len 1048576" in after.logs()
 
     release.uninstall()
-    assert names(kube_cluster, namespace) == {f"PersistentVolumeClaim/{FULLNAME}-models"}
+    assert left_behind(kube_cluster, namespace) == {f"PersistentVolumeClaim/{FULLNAME}-models"}
 
 
-def test_openshift_ids_are_left_to_the_platform(kube_cluster: Cluster, namespace: str, mistral: dict[str, Any]) -> None:
+def test_openshift_ids_are_left_to_the_platform(
+    kube_cluster: Cluster, namespace: str, helm: str, mistral: dict[str, Any]
+) -> None:
     """A user id from a namespace's range, as the security context constraints would choose it."""
-    release = Release("mistral", namespace)
+    release = Release(helm, "mistral", namespace)
     changes = {"storage": {"type": "emptyDir"}, "security": {"runAsUser": 1000730000, "fsGroup": 1000730000}}
     release.apply(mistral, STANDIN, changes)
     (pod,) = engine_pods(kube_cluster, namespace)
@@ -59,4 +72,4 @@ def test_openshift_ids_are_left_to_the_platform(kube_cluster: Cluster, namespace
     assert pod.obj["spec"]["securityContext"]["runAsUser"] == 1000730000
     assert "OK" in release.test()
     release.uninstall()
-    assert names(kube_cluster, namespace) == set()
+    assert left_behind(kube_cluster, namespace) == set()

@@ -18,8 +18,8 @@ SHA = "0123456789abcdef0123456789abcdef01234567"
 class FakeModel:
     """Files and behaviour of one repository.
 
-    `statuses` maps a path suffix to answers that come before the real one: a status, or "cut" for a connection that
-    ends in the middle of the body.
+    `statuses` maps a path suffix to answers that come before the real one: a status, "cut" for a connection that
+    ends in the middle of the body, or "hang" for one that never answers.
     """
 
     files: dict[str, bytes]
@@ -50,6 +50,7 @@ class FakeHub:
         self.models: dict[str, FakeModel] = {}
         self.requests: list[tuple[str, str]] = []
         self.ranges: list[str] = []
+        self.closing = threading.Event()
         hub = self
 
         class Handler(_Handler):
@@ -63,6 +64,7 @@ class FakeHub:
 
     def close(self) -> None:
         """Stop serving."""
+        self.closing.set()
         self.server.shutdown()
         self.server.server_close()
         self.thread.join()
@@ -98,7 +100,10 @@ class _Handler(BaseHTTPRequestHandler):
         for suffix, answers in model.statuses.items():
             if path.endswith(suffix) and answers:
                 answer = answers.pop(0)
-                if answer == "cut":
+                if answer == "hang":
+                    self.owner.closing.wait(30)
+                    self.close_connection = True
+                elif answer == "cut":
                     self._cut()
                 else:
                     self._send(int(answer), b'{"error": "try later"}', {"Retry-After": "0"})

@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from generator.conftest import CONFIG
 from generator.fake_hub import FakeHub, FakeModel
 
@@ -197,10 +196,11 @@ def test_gated_on_the_hub_without_a_token(tmp_path: Path, hub: FakeHub) -> None:
 
 
 def test_ctrl_c_in_the_middle(tmp_path: Path, hub: FakeHub) -> None:
-    hub.models["org/tiny"].statuses["/api/models/org/tiny"] = [429] * 1000
+    hub.models["org/tiny"].statuses["/api/models/org/tiny"] = ["hang"]
     process = subprocess.Popen(
         [sys.executable, "-m", "llm_serving", "values", "org/tiny", "--profile", "1xt4", "-o", "x.yaml"],
         cwd=tmp_path, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "HF_ENDPOINT": hub.url},
     )  # fmt: skip
     while not hub.requests:

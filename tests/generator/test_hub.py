@@ -5,15 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub.utils import disable_progress_bars
+from generator.conftest import CONFIG, PARAMETERS, tensors
+from generator.fake_hub import SHA, FakeHub, FakeModel, safetensors
 from llm_serving import hub as module
 from llm_serving.errors import HubError, HubUnreachableError, InputError, UnsupportedModelError
 from llm_serving.source import resolve, spec_of
-
-from generator.conftest import CONFIG, PARAMETERS, tensors
-from generator.fake_hub import SHA, FakeHub, FakeModel, safetensors
-
-disable_progress_bars()
 
 
 def fetch(model: str = "org/tiny", **options: Any) -> Any:

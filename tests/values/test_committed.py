@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 import yaml
+from chart.helm import ROOT, engine, find, flags, in_process
 from llm_serving import engines
 from llm_serving.catalog import load_catalog
 from llm_serving.profiles import parse_profile
 from llm_serving.schema import load_values, validate
-
-from chart.helm import ROOT, engine, find, flags, in_process
 
 CATALOG = load_catalog(ROOT / "values" / "catalog.yaml")
 FILES = sorted(path for path in (ROOT / "values").glob("*.yaml") if path.name != "catalog.yaml")
@@ -63,7 +62,7 @@ def test_the_pod_lands_on_a_node_of_its_profile_and_not_on_a_smaller_one(entry: 
     profile = parse_profile(entry.profile)
     values = load_values(ROOT / "values" / f"{entry.name}-{entry.profile}.yaml")
     pod = find(in_process(values), "Deployment")["spec"]["template"]["spec"]
-    node = {
+    node: dict[str, Any] = {
         "labels": {"nvidia.com/gpu.product": profile.gpu.gfd_product_labels[0]},
         "taints": ["nvidia.com/gpu"],
         "allocatable": {"cpu": 24, "memory": 120, "nvidia.com/gpu": profile.gpus_per_node},

@@ -1,0 +1,103 @@
+"""The documents say what the code does."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from chart.helm import ROOT
+from llm_serving import catalogue, cli
+
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "llm_serving", *words], capture_output=True, text=True, check=False)
+
+
+def test_the_readmes_plan_is_what_the_command_prints() -> None:
+    printed = run("plan", "mistralai/Mistral-7B-Instruct-v0.2", "--profile", "2xt4", "--offline").stdout
+    shown = re.search(r"^Mistral-7B.*\n  GiB/GPU.*$", README, re.MULTILINE)
+    assert shown is not None
+    assert shown.group() in printed
+
+
+def test_the_readmes_refusal_is_what_the_command_prints() -> None:
+    command = re.search(r"\$ llm-serving (plan meta-llama.*)", README)
+    assert command is not None
+    printed = run(*command.group(1).split()).stderr
+    after = README.split(command.group(), 1)[1].split("```")[0]
+    for line in after.strip().splitlines():
+        if line.strip() != "...":
+            assert line in printed
+
+
+def test_the_readmes_model_count_is_true() -> None:
+    assert f"catalogue of {len(catalogue.model_ids())} models" in README
+
+
+def test_every_command_is_in_the_readme_and_every_make_target_exists() -> None:
+    help_text = run("--help").stdout
+    for command in ("plan", "values", "profiles", "models", "validate", "schema"):
+        assert command in help_text
+        assert f"llm-serving {command}" in README
+    makefile = (ROOT / "Makefile").read_text()
+    for document in DOCUMENTS:
+        for target in re.findall(r"(?:`|\$ )make ([a-z-]+)", document.read_text()):
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{document.name}: make {target}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_somewhere(document: Path) -> None:
+    for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+        if not link.startswith(("http", "mailto")):
+            assert (document.parent / link).exists(), link
+
+
+def test_the_worked_example_is_what_the_planner_computes() -> None:
+    from llm_serving.engines import GIB
+    from llm_serving.plan import make_plan
+    from llm_serving.profiles import parse_profile
+
+    spec = catalogue.find("mistralai/Mistral-7B-Instruct-v0.2")
+    assert spec is not None
+    estimate = make_plan(spec, parse_profile("2xt4")).estimate
+    table = (ROOT / "docs" / "sizing.md").read_text()
+    rows = dict(re.findall(r"^\| ([a-zA-Z -]+) \| .* \| ([\d.]+) \|$", table, re.MULTILINE))
+    terms = {
+        "usable": estimate.requested, "weights": estimate.weights, "activations": estimate.activations,
+        "non-torch": estimate.non_torch, "CUDA graphs": estimate.cuda_graphs, "KV cache": estimate.kv_cache,
+    }  # fmt: skip
+    assert rows == {name: f"{size / GIB:.2f}" for name, size in terms.items()}
+
+
+def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    assert "examples:" in capsys.readouterr().out
+
+
+def test_the_command_needs_no_development_package() -> None:
+    """Runtime dependencies only: nothing of the test or lint groups is imported by a plan and its values."""
+    code = (
+        "import sys\n"
+        "from llm_serving import cli\n"
+        "code = cli.main(['values', 'gpt2', '--profile', '1xl4', '--offline', '--storage', 'emptyDir'])\n"
+        "bad = {'pytest', 'helm_python', 'hypothesis', 'kubernetes_validate', 'pyhelm3'} & set(sys.modules)\n"
+        "sys.exit(f'imported {bad}' if bad else code)\n"
+    )
+    name = code.replace("'gpt2'", "'openai-community/gpt2'")
+    done = subprocess.run([sys.executable, "-c", name], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_offline_plan_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom llm_serving import cli\n"
+        "cli.main(['plan', 'openai-community/gpt2', '--profile', '1xl4', '--offline'])\n"
+        "sys.exit(str({'huggingface_hub', 'jinja2', 'jsonschema', 'yaml'} & set(sys.modules) or ''))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.strip() in {"", "note: offline: facts come from the embedded catalogue"}
