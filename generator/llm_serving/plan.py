@@ -20,6 +20,7 @@ from llm_serving.resources import DEFAULT_DOWNLOAD_GBPS, Resources, plan_resourc
 Verdict = Literal["fits", "tight"]
 
 SHORTEST_USEFUL_CONTEXT = 2048  # below it the planner does not go by itself
+COMFORTABLE_CONTEXT = 8192  # for less than that the planner gives up sequences and CUDA graphs, for more it does not
 CONTEXT_STEP = 1024
 _FALLBACK_CONTEXT = 2048  # vLLM's own fallback where the config names no maximum
 # vLLM get_batch_defaults (0.8.5 to 0.33.0, API server): the tier of 70 GiB and more, A100 left out.
@@ -158,7 +159,7 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
         context_limit=limit,
         attention=_attention(spec, compute),
         assumptions=_assumptions(spec, profile, options, regime, version),
-        warnings=choice.notes + _warnings(estimate, options, version, size, profile),
+        warnings=choice.notes + _warnings(estimate, settings, options, version, profile),
         rejected=tuple(rejected + search_rejected),
     )
 
@@ -220,7 +221,10 @@ def _context_reasons(spec: ModelSpec, options: Options) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """Finds the settings: whole context and usual batch first, then smaller batches, then eager mode."""
+    """Finds the settings: whole context and usual batch first, then smaller batches, then a shorter context.
+
+    Sequences and CUDA graphs are only given up for a context that the user pinned, or to reach COMFORTABLE_CONTEXT.
+    """
 
     spec: ModelSpec
     gpu: Gpu
@@ -232,25 +236,30 @@ class _Search:
 
     def run(self) -> tuple[Settings, Verdict, list[str], list[str]]:
         """(settings, verdict, reasons against, alternatives that were not taken)."""
-        wanted = self.options.max_model_len or context_of(self.spec)
-        wanted = min(wanted, context_of(self.spec))
-        best: tuple[int, Settings] | None = None
+        pinned = self.options.max_model_len is not None
+        wanted = min(self.options.max_model_len or context_of(self.spec), context_of(self.spec))
+        best: tuple[int, Settings] = (-1, self._settings(wanted, *self._usual()[0]))
         rejected: list[str] = []
-        for tokens, sequences, eager in self._batches():
-            settings = self._settings(wanted, tokens, sequences, eager=eager)
-            estimate = memory.estimate(self.spec, self.gpu, settings, self.regime)
-            budget = estimate.kv_cache - estimate.margin
-            longest = memory.longest_context(self.spec, settings, budget, wanted) if budget > 0 else 0
-            if best is None or longest > best[0]:
-                best = (longest, settings)
-            if longest == wanted:
-                return self._fewer_sequences(settings), "fits", [], rejected
-            rejected.append(
-                f"{tokens:,} batched tokens, {sequences} sequences{', eager' if eager else ''}: "
-                f"room for {longest:,} tokens of context"
-            )
-        assert best is not None  # noqa: S101 - _batches yields at least one
+        comfortable = min(wanted, COMFORTABLE_CONTEXT)
+        for goal, batches in ((wanted, self._usual()), (wanted if pinned else comfortable, self._last_resort())):
+            if not pinned and best[0] >= comfortable:
+                break
+            for batch in batches:
+                settings = self._settings(goal, *batch)
+                longest = self._longest(settings, goal)
+                if longest == goal:
+                    return self._fewer_sequences(settings), "fits", [], rejected
+                best = max(best, (longest, settings), key=lambda pair: pair[0])
+                rejected.append(
+                    f"{batch[0]:,} batched tokens, {batch[1]} sequences{', eager' if batch[2] else ''}: "
+                    f"room for {longest:,} tokens of context"
+                )
         return self._shortened(wanted, *best, rejected)
+
+    def _longest(self, settings: Settings, goal: int) -> int:
+        estimate = memory.estimate(self.spec, self.gpu, settings, self.regime)
+        budget = estimate.kv_cache - estimate.margin
+        return memory.longest_context(self.spec, settings, budget, goal) if budget > 0 else 0
 
     def _shortened(
         self, wanted: int, longest: int, settings: Settings, rejected: list[str]
@@ -258,13 +267,11 @@ class _Search:
         if self.options.max_model_len is None and longest >= min(wanted, SHORTEST_USEFUL_CONTEXT):
             rounded = longest // CONTEXT_STEP * CONTEXT_STEP or longest
             shorter = self._settings(
-                rounded, settings.max_num_batched_tokens, settings.max_num_seqs, eager=settings.enforce_eager
+                rounded, settings.max_num_batched_tokens, settings.max_num_seqs, settings.enforce_eager
             )
             return self._fewer_sequences(shorter), "fits", [], rejected
         target = wanted if self.options.max_model_len else min(wanted, SHORTEST_USEFUL_CONTEXT)
-        pinned = self._settings(
-            target, settings.max_num_batched_tokens, settings.max_num_seqs, eager=settings.enforce_eager
-        )
+        pinned = self._settings(target, settings.max_num_batched_tokens, settings.max_num_seqs, settings.enforce_eager)
         estimate = memory.estimate(self.spec, self.gpu, pinned, self.regime)
         if estimate.kv_per_request <= estimate.kv_cache + (estimate.margin if self.options.max_model_len else 0):
             return pinned, "tight", [], rejected
@@ -275,7 +282,7 @@ class _Search:
         if estimate.weights > estimate.requested:
             return (
                 f"weights need {estimate.weights / GIB:.1f} GiB per GPU, {estimate.requested / GIB:.1f} GiB "
-                f"are usable ({estimate.total / GIB:.2f} GiB x {_utilization(self.options, self.regime):.2f})"
+                f"are usable ({estimate.total / GIB:.2f} GiB x {estimate.requested / estimate.total:.2f})"
             )
         if estimate.kv_cache <= 0:
             return (
@@ -287,24 +294,29 @@ class _Search:
             f"GPU, {estimate.kv_cache / GIB:.2f} GiB are left after {used / GIB:.1f} GiB for the rest"
         )
 
-    def _batches(self) -> list[tuple[int, int, bool]]:
+    def _usual(self) -> list[tuple[int, int, bool]]:
+        """(batched tokens, sequences, eager): the engine's own batch, then fewer tokens per step."""
         large = self.gpu.total_bytes >= _LARGE_GPU_BYTES and self.gpu.capability != (8, 0)
         tokens, sequences = _LARGE_BATCH if large else _SMALL_BATCH
         tokens = self.options.max_num_batched_tokens or tokens
-        sequences = min(self.options.max_num_seqs or sequences, tokens)
-        batches = [(tokens, sequences, self.options.enforce_eager)]
-        fixed = self.options.max_num_batched_tokens is not None
-        while not fixed and tokens > _SMALLEST_BATCH_TOKENS:
+        sequences = self.options.max_num_seqs or sequences
+        eager = self.options.enforce_eager
+        batches = [(tokens, min(sequences, tokens), eager)]
+        while self.options.max_num_batched_tokens is None and tokens > _SMALLEST_BATCH_TOKENS:
             tokens //= 2
-            batches.append((tokens, min(sequences, tokens), self.options.enforce_eager))
-        if self.options.max_num_seqs is None:
-            batches += [(tokens, fewer, self.options.enforce_eager) for fewer in _SEQUENCES_IF_TIGHT]
-        if not self.options.enforce_eager:
-            last = batches[-1]
-            batches.append((last[0], last[1], True))
+            batches.append((tokens, min(sequences, tokens), eager))
         return batches
 
-    def _settings(self, context: int, tokens: int, sequences: int, *, eager: bool) -> Settings:
+    def _last_resort(self) -> list[tuple[int, int, bool]]:
+        """What costs throughput: fewer sequences, then no CUDA graphs."""
+        tokens, sequences, eager = self._usual()[-1]
+        fewer = _SEQUENCES_IF_TIGHT if self.options.max_num_seqs is None else ()
+        batches = [(tokens, few, eager) for few in fewer if few < sequences]
+        if not eager:
+            batches.append((tokens, batches[-1][1] if batches else sequences, True))
+        return batches
+
+    def _settings(self, context: int, tokens: int, sequences: int, eager: bool) -> Settings:
         fields: dict[str, Any] = {
             "tensor_parallel": self.size,
             "max_model_len": context,
@@ -335,12 +347,8 @@ class _Search:
         while sequences // 2 >= useful:
             sequences //= 2
         return self._settings(
-            settings.max_model_len, settings.max_num_batched_tokens, sequences, eager=settings.enforce_eager
+            settings.max_model_len, settings.max_num_batched_tokens, sequences, settings.enforce_eager
         )
-
-
-def _utilization(options: Options, regime: Regime) -> float:
-    return options.gpu_memory_utilization or regime.default_utilization
 
 
 def _node_reasons(profile: GpuProfile, resources: Resources) -> list[str]:
@@ -388,8 +396,16 @@ def _assumptions(
     return (*found, *spec.notes)
 
 
-def _warnings(estimate: Estimate, options: Options, version: str, size: int, profile: GpuProfile) -> tuple[str, ...]:
+def _warnings(
+    estimate: Estimate, settings: Settings, options: Options, version: str, profile: GpuProfile
+) -> tuple[str, ...]:
     found = []
+    size = settings.tensor_parallel
+    if settings.enforce_eager and not options.enforce_eager:
+        found.append(
+            "CUDA graphs are given up to make room for the cache: decoding is slower; --max-model-len chooses another "
+            "balance"
+        )
     if estimate.total - estimate.requested < estimate.outside:
         found.append(
             f"{(estimate.total - estimate.requested) / GIB:.2f} GiB stay outside the engine's share, "
