@@ -127,7 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     values = add("values", _values, "write the values file of a plan")
     for command in (plan, values):
         _add_planning(command)
-    values.add_argument("-o", "--output", type=Path, help="file, or folder with a trailing slash (default: stdout)")
+    values.add_argument("-o", "--output", help="file, or folder with a trailing slash (default: stdout)")
     values.add_argument("--check", action="store_true", help="write nothing; exit 3 when the file would change")
     values.add_argument("--catalog", type=Path, help="take name and options from this catalog where it lists the model")
     for name, run, text in (
@@ -228,8 +228,8 @@ def _values(arguments: argparse.Namespace) -> int:
             raise InputError("--check compares with a file: name it with -o")
         sys.stdout.write(text if arguments.format == "text" else json.dumps(yaml.safe_load(text), indent=2) + "\n")
         return Exit.OK
-    path: Path = arguments.output
-    if path.is_dir() or str(arguments.output).endswith("/"):
+    path = Path(arguments.output)
+    if path.is_dir() or arguments.output.endswith("/"):
         path = path / f"{plan.file_stem}.yaml"
     if arguments.check:
         return _check(path, text)

@@ -16,13 +16,18 @@ def build_values(plan: Plan) -> dict[str, Any]:
     """The values document of a plan, in the order in which it is written.
 
     Raises:
-        InputError: the deployment needs something that only the user can name (a token's secret).
+        InputError: the deployment needs something that only the user can name (a token's secret, a model's volume).
     """
     spec, options, settings = plan.spec, plan.options, plan.settings
     if spec.gated and not options.hf_token_secret and not _is_folder(plan):
         raise InputError(
             f"{spec.model_id} is gated: the pod needs a Hugging Face token",
             hint="name the Secret that holds it (key token): --hf-token-secret NAME",
+        )
+    if _is_folder(plan) and options.storage not in {"existingClaim", "hostPath"}:
+        raise InputError(
+            f"{spec.model_id} is a folder: storage {options.storage} would not hold it in the cluster",
+            hint=f"copy it to {spec.short_name}/ on a volume, then --storage existingClaim --storage-name CLAIM",
         )
     return {
         "model": _model(plan),
