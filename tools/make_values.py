@@ -37,7 +37,7 @@ def main() -> int:
     """Exit code of `llm-serving values`, or 1 when the chart refuses the file."""
     folder = ROOT / "values"
     code = cli.main(["values", *sys.argv[1:], "--catalog", str(folder / "catalog.yaml"), "-o", "values/"])
-    if code != cli.Exit.OK:
+    if code != cli.Exit.OK or "--check" in sys.argv:
         return code
     path = newest(folder)
     try:

@@ -219,6 +219,14 @@ def test_names_of_a_53_character_release_fit(render: Renderer) -> None:
             assert len(value) <= 63
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("mistral", "mistral-llm-serving"), ("my.model", "my-model-llm-serving"), ("llm-serving-a", "llm-serving-a")],
+)
+def test_the_service_is_named_after_the_release(render: Renderer, name: str, expected: str) -> None:
+    assert find(render(BASE, name=name), "Service")["metadata"]["name"] == expected
+
+
 def test_selectors_hold_nothing_that_changes(render: Renderer) -> None:
     manifests = render(merge(BASE, {"podLabels": {"team": "a", "app.kubernetes.io/name": "other"}}))
     selector = find(manifests, "Deployment")["spec"]["selector"]["matchLabels"]

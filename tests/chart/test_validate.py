@@ -105,6 +105,12 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         "engine.image.tag is latest, which changes under a running release. Name a version, or a digest.",
         {"engine": {"image": {"tag": "v0.33.0"}}},
     ),
+    "service that begins with a digit": (
+        {"fullnameOverride": "7b"},
+        "the Service would be named 7b, which does not begin with a letter. Choose another release name or "
+        "fullnameOverride.",
+        {"fullnameOverride": "m7b"},
+    ),
     "service named vllm": (
         {"fullnameOverride": "vllm"},
         "the Service would be named vllm, from which other pods get VLLM_PORT, and vLLM does not start with that. "

@@ -4,14 +4,11 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
 
+{{- /* Release names may hold dots, names of Services may not. */ -}}
 {{- define "llm-serving.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 53 | trimSuffix "-" -}}
-{{- else if contains (include "llm-serving.name" .) .Release.Name -}}
-{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name (include "llm-serving.name" .) | trunc 53 | trimSuffix "-" -}}
-{{- end -}}
+{{- $name := printf "%s-%s" .Release.Name (include "llm-serving.name" .) -}}
+{{- if contains (include "llm-serving.name" .) .Release.Name }}{{ $name = .Release.Name }}{{ end -}}
+{{- .Values.fullnameOverride | default $name | replace "." "-" | trunc 53 | trimSuffix "-" -}}
 {{- end -}}
 
 {{- define "llm-serving.claimName" -}}

@@ -141,7 +141,11 @@ VLLM_PORT: service.port (the variable is an internal port of the engine)
 
 {{- define "llm-serving.validate.names" -}}
 {{- $problems := list -}}
-{{- if eq (include "llm-serving.fullname" .) "vllm" -}}
+{{- $name := include "llm-serving.fullname" . -}}
+{{- if not (regexMatch "^[a-z]" $name) -}}
+{{- $problems = append $problems (printf "the Service would be named %s, which does not begin with a letter. Choose another release name or fullnameOverride." $name) -}}
+{{- end -}}
+{{- if eq $name "vllm" -}}
 {{- $problems = append $problems "the Service would be named vllm, from which other pods get VLLM_PORT, and vLLM does not start with that. Choose another release name or fullnameOverride." -}}
 {{- end -}}
 {{- $problems | toJson -}}
