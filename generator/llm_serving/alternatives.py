@@ -8,8 +8,9 @@ from llm_serving import catalogue, rules
 from llm_serving.errors import DoesNotFitError, InputError
 from llm_serving.model import ModelSpec
 from llm_serving.options import Options
-from llm_serving.plan import SHORTEST_USEFUL_CONTEXT, Plan, context_of, make_plan
+from llm_serving.plan import Plan, make_plan
 from llm_serving.profiles import GpuProfile, all_instances, parse_profile
+from llm_serving.search import SHORTEST_USEFUL_CONTEXT, context_of
 
 _COUNTS = (1, 2, 4, 8)
 _MOST_VARIANTS = 3

@@ -6,7 +6,7 @@ like most (the model's whole context, the engine's usual batch) down to what the
 
 import re
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
 from llm_serving import engines, memory, rules
 from llm_serving.engines import GIB, Regime
@@ -16,21 +16,9 @@ from llm_serving.model import ModelSpec
 from llm_serving.options import DTYPES, KV_CACHE_DTYPES, STORAGE_TYPES, Options
 from llm_serving.profiles import GpuProfile
 from llm_serving.resources import DEFAULT_DOWNLOAD_GBPS, Resources, plan_resources
+from llm_serving.search import FALLBACK_CONTEXT, Search, Verdict, context_of
 
-Verdict = Literal["fits", "tight"]
-
-SHORTEST_USEFUL_CONTEXT = 2048  # below it the planner does not go by itself
-COMFORTABLE_CONTEXT = 8192  # for less than that the planner gives up sequences and CUDA graphs, for more it does not
-CONTEXT_STEP = 1024
-_FALLBACK_CONTEXT = 2048  # vLLM's own fallback where the config names no maximum
-# vLLM get_batch_defaults (0.8.5 to 0.33.0, API server): the tier of 70 GiB and more, A100 left out.
-_LARGE_GPU_BYTES = 70 * GIB
-_LARGE_BATCH = (8192, 1024)
-_SMALL_BATCH = (2048, 256)
-_SMALLEST_BATCH_TOKENS = 512
-_SEQUENCES_IF_TIGHT = (64, 16)
 _LONGEST_NAME = 40  # of a release, so that the profile and suffixes still fit 63 characters
-_TOKENS_PER_SEQUENCE = 256  # more sequences than the cache can hold at this length are of no use
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +121,7 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
     reasons += _context_reasons(spec, options)
     gpu = Gpu(int(profile.gpu.memory_usable_gib * GIB), compute, nvlink=profile.link in {"nvlink", "nvswitch"})
     regime = engines.regime(version, spec.architecture, moe=spec.moe is not None, hybrid=spec.hybrid)
-    search = _Search(spec, gpu, regime, options, size, choice.kv_cache_dtype, choice.quantization)
+    search = Search(spec, gpu, regime, options, size, choice.kv_cache_dtype, choice.quantization)
     settings, verdict, memory_reasons, search_rejected = search.run()
     reasons += memory_reasons
     resources = plan_resources(spec, size, enforce_eager=settings.enforce_eager, download_gbps=options.download_gbps)
@@ -162,11 +150,6 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
         warnings=choice.notes + _warnings(estimate, settings, options, version, profile),
         rejected=tuple(rejected + search_rejected),
     )
-
-
-def context_of(spec: ModelSpec) -> int:
-    """Longest context of the model in tokens."""
-    return spec.max_position or _FALLBACK_CONTEXT
 
 
 def check_options(options: Options) -> None:
@@ -219,138 +202,6 @@ def _context_reasons(spec: ModelSpec, options: Options) -> list[str]:
     return []
 
 
-@dataclass(frozen=True, slots=True)
-class _Search:
-    """Finds the settings: whole context and usual batch first, then smaller batches, then a shorter context.
-
-    Sequences and CUDA graphs are only given up for a context that the user pinned, or to reach COMFORTABLE_CONTEXT.
-    """
-
-    spec: ModelSpec
-    gpu: Gpu
-    regime: Regime
-    options: Options
-    size: int
-    kv_cache_dtype: str
-    quantization: str | None
-
-    def run(self) -> tuple[Settings, Verdict, list[str], list[str]]:
-        """(settings, verdict, reasons against, alternatives that were not taken)."""
-        pinned = self.options.max_model_len is not None
-        wanted = min(self.options.max_model_len or context_of(self.spec), context_of(self.spec))
-        best: tuple[int, Settings] = (-1, self._settings(wanted, *self._usual()[0]))
-        rejected: list[str] = []
-        comfortable = min(wanted, COMFORTABLE_CONTEXT)
-        for goal, batches in ((wanted, self._usual()), (wanted if pinned else comfortable, self._last_resort())):
-            if not pinned and best[0] >= comfortable:
-                break
-            for batch in batches:
-                settings = self._settings(goal, *batch)
-                longest = self._longest(settings, goal)
-                if longest == goal:
-                    return self._fewer_sequences(settings), "fits", [], rejected
-                best = max(best, (longest, settings), key=lambda pair: pair[0])
-                rejected.append(
-                    f"{batch[0]:,} batched tokens, {batch[1]} sequences{', eager' if batch[2] else ''}: "
-                    f"room for {longest:,} tokens of context"
-                )
-        return self._shortened(wanted, *best, rejected)
-
-    def _longest(self, settings: Settings, goal: int) -> int:
-        estimate = memory.estimate(self.spec, self.gpu, settings, self.regime)
-        budget = estimate.kv_cache - estimate.margin
-        return memory.longest_context(self.spec, settings, budget, goal) if budget > 0 else 0
-
-    def _shortened(
-        self, wanted: int, longest: int, settings: Settings, rejected: list[str]
-    ) -> tuple[Settings, Verdict, list[str], list[str]]:
-        if self.options.max_model_len is None and longest >= min(wanted, SHORTEST_USEFUL_CONTEXT):
-            rounded = longest // CONTEXT_STEP * CONTEXT_STEP or longest
-            shorter = self._settings(
-                rounded, settings.max_num_batched_tokens, settings.max_num_seqs, settings.enforce_eager
-            )
-            return self._fewer_sequences(shorter), "fits", [], rejected
-        target = wanted if self.options.max_model_len else min(wanted, SHORTEST_USEFUL_CONTEXT)
-        pinned = self._settings(target, settings.max_num_batched_tokens, settings.max_num_seqs, settings.enforce_eager)
-        estimate = memory.estimate(self.spec, self.gpu, pinned, self.regime)
-        if estimate.kv_per_request <= estimate.kv_cache + (estimate.margin if self.options.max_model_len else 0):
-            return pinned, "tight", [], rejected
-        return pinned, "tight", [self._misfit(estimate, target)], rejected
-
-    def _misfit(self, estimate: Estimate, tokens: int) -> str:
-        used = estimate.weights + estimate.activations + estimate.non_torch + estimate.cuda_graphs
-        if estimate.weights > estimate.requested:
-            return (
-                f"weights need {estimate.weights / GIB:.1f} GiB per GPU, {estimate.requested / GIB:.1f} GiB "
-                f"are usable ({estimate.total / GIB:.2f} GiB x {estimate.requested / estimate.total:.2f})"
-            )
-        if estimate.kv_cache <= 0:
-            return (
-                f"weights and activations need {used / GIB:.1f} GiB per GPU, "
-                f"{estimate.requested / GIB:.1f} GiB are usable: nothing is left for the KV cache"
-            )
-        return (
-            f"one request of {tokens:,} tokens needs {estimate.kv_per_request / GIB:.2f} GiB of KV cache per "
-            f"GPU, {estimate.kv_cache / GIB:.2f} GiB are left after {used / GIB:.1f} GiB for the rest"
-        )
-
-    def _usual(self) -> list[tuple[int, int, bool]]:
-        """(batched tokens, sequences, eager): the engine's own batch, then fewer tokens per step."""
-        large = self.gpu.total_bytes >= _LARGE_GPU_BYTES and self.gpu.capability != (8, 0)
-        tokens, sequences = _LARGE_BATCH if large else _SMALL_BATCH
-        tokens = self.options.max_num_batched_tokens or tokens
-        sequences = self.options.max_num_seqs or sequences
-        eager = self.options.enforce_eager
-        batches = [(tokens, min(sequences, tokens), eager)]
-        while self.options.max_num_batched_tokens is None and tokens > _SMALLEST_BATCH_TOKENS:
-            tokens //= 2
-            batches.append((tokens, min(sequences, tokens), eager))
-        return batches
-
-    def _last_resort(self) -> list[tuple[int, int, bool]]:
-        """What costs throughput: fewer sequences, then no CUDA graphs."""
-        tokens, sequences, eager = self._usual()[-1]
-        fewer = _SEQUENCES_IF_TIGHT if self.options.max_num_seqs is None else ()
-        batches = [(tokens, few, eager) for few in fewer if few < sequences]
-        if not eager:
-            batches.append((tokens, batches[-1][1] if batches else sequences, True))
-        return batches
-
-    def _settings(self, context: int, tokens: int, sequences: int, eager: bool) -> Settings:
-        fields: dict[str, Any] = {
-            "tensor_parallel": self.size,
-            "max_model_len": context,
-            "max_num_seqs": sequences,
-            "max_num_batched_tokens": tokens,
-            "kv_element_bytes": 1 if self.kv_cache_dtype == "fp8" else 2,
-            "enforce_eager": eager,
-            "runtime_fp8": self.quantization == "fp8",
-        }
-        probe = Settings(utilization=1.0, **fields)
-        return Settings(utilization=self._utilization(probe), **fields)
-
-    def _utilization(self, probe: Settings) -> float:
-        """The engine's default, lowered so that what lies outside u * M has room; two decimals."""
-        if self.options.gpu_memory_utilization is not None:
-            return self.options.gpu_memory_utilization
-        outside = memory.outside_bytes(self.spec, self.gpu, probe, self.regime)
-        room = int(100 * (self.gpu.total_bytes - outside) / self.gpu.total_bytes) / 100
-        return max(min(self.regime.default_utilization, room), 0.1)
-
-    def _fewer_sequences(self, settings: Settings) -> Settings:
-        """Not more sequences than the cache holds at 256 tokens each, as a power of two, at least 8."""
-        if self.options.max_num_seqs is not None:
-            return settings
-        estimate = memory.estimate(self.spec, self.gpu, settings, self.regime)
-        useful = max(8, estimate.kv_cache // memory.kv_request_bytes(self.spec, settings, _TOKENS_PER_SEQUENCE))
-        sequences = settings.max_num_seqs
-        while sequences // 2 >= useful:
-            sequences //= 2
-        return self._settings(
-            settings.max_model_len, settings.max_num_batched_tokens, sequences, settings.enforce_eager
-        )
-
-
 def _node_reasons(profile: GpuProfile, resources: Resources) -> list[str]:
     reasons = []
     if profile.node_memory_mib is not None and resources.memory_request > profile.node_memory_mib * 1024**2:
@@ -386,7 +237,7 @@ def _assumptions(
     if spec.weights.assumed:
         found.append(f"size of the weights is an estimate ({spec.weights.basis})")
     if spec.max_position is None:
-        found.append(f"config.json names no longest context: {_FALLBACK_CONTEXT} as in vLLM")
+        found.append(f"config.json names no longest context: {FALLBACK_CONTEXT} as in vLLM")
     if spec.gated is None:
         found.append("whether the model is gated is not known: no token is demanded")
     if spec.revision is None and spec.source == "catalogue" and options.revision is None:

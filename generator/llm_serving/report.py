@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from llm_serving.engines import GIB
-from llm_serving.plan import Plan, context_of
+from llm_serving.plan import Plan
+from llm_serving.search import context_of
 from llm_serving.values import summary
 
 _BAR_WIDTH = 40

@@ -11,10 +11,11 @@ from llm_serving.engines import parse_version
 from llm_serving.errors import DoesNotFitError
 from llm_serving.model import ModelSpec, spec_from_dict
 from llm_serving.options import Options
-from llm_serving.plan import Plan, context_of, make_plan
+from llm_serving.plan import Plan, make_plan
 from llm_serving.profiles import GpuProfile, parse_profile, profile_grid
 from llm_serving.render import render_values
 from llm_serving.schema import validate
+from llm_serving.search import context_of
 from llm_serving.values import build_values
 
 SPECS = [spec for name in catalogue.model_ids() if (spec := catalogue.find(name)) is not None]
