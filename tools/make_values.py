@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from llm_serving import cli
+from llm_serving.commands.console import Exit
 from llm_serving.errors import InputError
 from llm_serving.schema import load_values
 
@@ -37,15 +38,15 @@ def main() -> int:
     """Exit code of `llm-serving values`, or 1 when the chart refuses the file."""
     folder = ROOT / "values"
     code = cli.main(["values", *sys.argv[1:], "--catalog", str(folder / "catalog.yaml"), "-o", "values/"])
-    if code != cli.Exit.OK or "--check" in sys.argv:
+    if code != Exit.OK or "--check" in sys.argv:
         return code
     path = newest(folder)
     try:
         print(f"valid, and the chart renders it to {render(path)} objects", file=sys.stderr)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
-        return cli.Exit.REFUSED
-    return cli.Exit.OK
+        return Exit.REFUSED
+    return Exit.OK
 
 
 if __name__ == "__main__":
