@@ -11,6 +11,7 @@ import yaml
 ROOT = Path(__file__).parent.parent.parent
 CHART = ROOT / "charts" / "llm-serving"
 Manifest = dict[str, Any]
+OPERATORS = ("leaderworkerset.x-k8s.io/v1", "ray.io/v1")
 
 
 class RefusedError(Exception):
@@ -20,8 +21,10 @@ class RefusedError(Exception):
 class Renderer(Protocol):
     """A back end."""
 
-    def __call__(self, values: Manifest, *, name: str = "mistral", namespace: str = "llm") -> list[Manifest]:
-        """Objects of the chart, hooks and tests included."""
+    def __call__(
+        self, values: Manifest, *, name: str = "mistral", namespace: str = "llm", apis: tuple[str, ...] = OPERATORS
+    ) -> list[Manifest]:
+        """Objects of the chart, hooks and tests included, on a cluster that serves `apis` beside Kubernetes' own."""
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
@@ -40,20 +43,34 @@ def documents(text: str) -> list[Manifest]:
     return [document for document in yaml.load_all(text, UniqueKeyLoader) if document]
 
 
-def in_process(values: Manifest, *, name: str = "mistral", namespace: str = "llm") -> list[Manifest]:
-    """Helm 4 of the helm-python-sdk wheel."""
-    from helm_python import Chart, HelmError
+def _render(values: Manifest, name: str, namespace: str, apis: tuple[str, ...]) -> dict[str, str]:
+    from helm_python import Chart, HelmError, _native
 
+    options = {"name": name, "namespace": namespace, "api_versions": list(apis)}
     try:
-        rendered = Chart.load(str(CHART)).render(values, name=name, namespace=namespace)
+        chart = Chart.load(str(CHART))
+        rendered: dict[str, str] = json.loads(
+            _native.call_string("helm_render", chart._raw(), json.dumps(values), json.dumps(options))
+        )
     except HelmError as error:
         raise RefusedError(str(error)) from error
+    return rendered
+
+
+def in_process(
+    values: Manifest, *, name: str = "mistral", namespace: str = "llm", apis: tuple[str, ...] = OPERATORS
+) -> list[Manifest]:
+    """Helm 4 of the helm-python-sdk wheel."""
+    rendered = _render(values, name, namespace, apis)
     return [doc for path, text in sorted(rendered.items()) if path.endswith(".yaml") for doc in documents(text)]
 
 
-def program(values: Manifest, *, name: str = "mistral", namespace: str = "llm") -> list[Manifest]:
+def program(
+    values: Manifest, *, name: str = "mistral", namespace: str = "llm", apis: tuple[str, ...] = OPERATORS
+) -> list[Manifest]:
     """The helm on PATH."""
     command = ["helm", "template", name, str(CHART), "--namespace", namespace, "--values", "-"]
+    command += [word for api in apis for word in ("--api-versions", api)]
     done = subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
     if done.returncode:
         raise RefusedError(done.stderr)
@@ -62,10 +79,7 @@ def program(values: Manifest, *, name: str = "mistral", namespace: str = "llm") 
 
 def notes(values: Manifest) -> str:
     """NOTES.txt."""
-    from helm_python import Chart
-
-    rendered = Chart.load(str(CHART)).render(values, name="mistral", namespace="llm")
-    return str(rendered["llm-serving/templates/NOTES.txt"])
+    return _render(values, "mistral", "llm", OPERATORS)["llm-serving/templates/NOTES.txt"]
 
 
 RENDERERS: dict[str, Renderer] = {"wheel": in_process}
@@ -89,9 +103,23 @@ def find(manifests: list[Manifest], kind: str) -> Manifest:
     return found[0]
 
 
+def templates(manifests: list[Manifest]) -> list[Manifest]:
+    """Pod templates of every workload, the leader's first."""
+    found = []
+    for manifest in manifests:
+        spec = manifest.get("spec", {})
+        if manifest["kind"] in {"Deployment", "StatefulSet"}:
+            found.append(spec["template"])
+        elif manifest["kind"] == "LeaderWorkerSet":
+            found.append(spec["leaderWorkerTemplate"]["workerTemplate"])
+        elif manifest["kind"] == "RayCluster":
+            found += [spec["headGroupSpec"]["template"], *(group["template"] for group in spec["workerGroupSpecs"])]
+    return found
+
+
 def engine(manifests: list[Manifest]) -> Manifest:
-    """Container of the engine."""
-    container: Manifest = find(manifests, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    """Container of the engine (the leader's)."""
+    container: Manifest = templates(manifests)[0]["spec"]["containers"][0]
     return container
 
 

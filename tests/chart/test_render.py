@@ -1,11 +1,12 @@
 """What the chart makes of values."""
 
+import itertools
 from typing import Any
 
 import kubernetes_validate
 import pytest
 import yaml
-from chart.helm import CHART, ROOT, Renderer, engine, find, flags, merge, notes
+from chart.helm import CHART, ROOT, Renderer, engine, find, flags, merge, notes, templates
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}}
 CI_FILES = sorted((CHART / "ci").glob("*-values.yaml"))
@@ -21,10 +22,16 @@ def pod(manifests: list[dict[str, Any]]) -> dict[str, Any]:
 @pytest.mark.parametrize("path", [*CI_FILES, *VALUES_FILES], ids=lambda path: path.stem)
 def test_every_object_is_valid_for_every_supported_kubernetes(render: Renderer, path: Any) -> None:
     manifests = render(yaml.safe_load(path.read_text()))
-    assert {"Deployment", "Service", "ServiceAccount", "Pod", "ConfigMap"} <= {m["kind"] for m in manifests}
+    assert {"Service", "ServiceAccount", "Pod", "ConfigMap"} <= {m["kind"] for m in manifests}
+    assert templates(manifests)
     for manifest in manifests:
-        for version in OLDEST_AND_NEWEST:
-            kubernetes_validate.validate(manifest, version, strict=True)
+        if manifest["kind"] in {"LeaderWorkerSet", "RayCluster"}:  # the pods in them; the rest is for their API server
+            parts = [{"apiVersion": "v1", "kind": "Pod", **template} for template in templates([manifest])]
+        else:
+            parts = [manifest]
+        lws = manifest["kind"] == "LeaderWorkerSet"  # matchLabelKeys: older servers drop it and spread wider
+        for part, version in itertools.product(parts, OLDEST_AND_NEWEST[1 if lws else 0 :]):
+            kubernetes_validate.validate(part, version, strict=True)
 
 
 def test_the_container_is_vllm_serve_with_the_model_first(render: Renderer) -> None:

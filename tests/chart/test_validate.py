@@ -6,6 +6,7 @@ import pytest
 from chart.helm import RefusedError, Renderer, merge
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}}
+EMPTY = {"type": "emptyDir"}
 CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "parallel sizes": (
         {"parallelism": {"tensor": 8, "gpusPerNode": 4}},
@@ -14,9 +15,10 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         {"parallelism": {"tensor": 4, "gpusPerNode": 4}},
     ),
     "several nodes": (
-        {"parallelism": {"tensor": 2, "nodes": 2}},
+        {"parallelism": {"tensor": 2, "nodes": 2}, "storage": {"type": "emptyDir"}},
         "parallelism.nodes (2) is above 1, but controller deployment runs one engine on one node. Set "
-        "parallelism.nodes=1 and a tensor size that one node can hold.",
+        "parallelism.controller to statefulset (no operator needed), leaderworkerset or raycluster, or "
+        "parallelism.nodes=1.",
         {"parallelism": {"tensor": 2, "gpusPerNode": 2}},
     ),
     "no model": (
@@ -49,14 +51,16 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     ),
     "one node's claim": (
         {"replicas": 2},
-        "storage.accessMode (ReadWriteOnce) lets one node mount the claim, but replicas (2) and rollout.mode "
-        "(recreate) may need it on several. Set storage.accessMode=ReadWriteMany, or storage.type=emptyDir.",
+        "storage.accessMode (ReadWriteOnce) lets one node mount the claim, but replicas (2), parallelism.nodes (1) "
+        "and rollout.mode (recreate) may need it on several. Set storage.accessMode=ReadWriteMany, "
+        "storage.type=perReplica (controller statefulset or leaderworkerset), or storage.type=emptyDir.",
         {"replicas": 2, "storage": {"accessMode": "ReadWriteMany"}},
     ),
     "surge on one node's claim": (
         {"rollout": {"mode": "surge"}},
-        "storage.accessMode (ReadWriteOnce) lets one node mount the claim, but replicas (1) and rollout.mode "
-        "(surge) may need it on several. Set storage.accessMode=ReadWriteMany, or storage.type=emptyDir.",
+        "storage.accessMode (ReadWriteOnce) lets one node mount the claim, but replicas (1), parallelism.nodes (1) "
+        "and rollout.mode (surge) may need it on several. Set storage.accessMode=ReadWriteMany, "
+        "storage.type=perReplica (controller statefulset or leaderworkerset), or storage.type=emptyDir.",
         {"rollout": {"mode": "surge"}, "storage": {"type": "emptyDir"}},
     ),
     "claim without name": (
@@ -118,6 +122,161 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         {"fullnameOverride": "vllm-1"},
     ),
 }
+
+
+NODES: dict[str, Any] = {"parallelism": {"tensor": 2, "nodes": 2, "controller": "statefulset"}, "storage": EMPTY}
+RAY: dict[str, Any] = {
+    "parallelism": {"tensor": 2, "nodes": 2, "controller": "raycluster", "executor": "ray"},
+    "engine": {"hasRay": True},
+    "storage": EMPTY,
+}
+TGI: dict[str, Any] = {"engine": {"type": "tgi", "version": "3.3.7"}, "security": {"allowRoot": True}}
+TGIS: dict[str, Any] = {"engine": {"type": "tgis", "version": "1db8cf0"}}
+RDMA = {"enabled": True, "resourceName": "rdma/a", "hca": "mlx5"}
+CASES |= {
+    "one claim for two nodes": (
+        merge(NODES, {"storage": {"type": "pvc"}}),
+        "storage.accessMode (ReadWriteOnce) lets one node mount the claim, but replicas (1), parallelism.nodes (2) "
+        "and rollout.mode (recreate) may need it on several. Set storage.accessMode=ReadWriteMany, "
+        "storage.type=perReplica (controller statefulset or leaderworkerset), or storage.type=emptyDir.",
+        merge(NODES, {"storage": {"type": "perReplica"}}),
+    ),
+    "claims per pod of a deployment": (
+        {"storage": {"type": "perReplica"}},
+        "storage.type is perReplica, but controller deployment makes no claim per pod. Set parallelism.controller to "
+        "statefulset or leaderworkerset, or another storage.type.",
+        {"storage": {"type": "perReplica"}, "parallelism": {"controller": "statefulset"}},
+    ),
+    "raycluster without ray": (
+        merge(RAY, {"parallelism": {"executor": "mp"}}),
+        "parallelism.controller is raycluster, but parallelism.executor is mp. Set parallelism.executor=ray, or "
+        "parallelism.controller=statefulset.",
+        RAY,
+    ),
+    "ray on one node": (
+        {"parallelism": {"executor": "ray"}, "engine": {"hasRay": True}},
+        "parallelism.executor is ray, but parallelism.nodes is 1: one node needs no Ray. Set parallelism.executor=mp.",
+        {"parallelism": {"executor": "mp"}, "engine": {"hasRay": True}},
+    ),
+    "image without ray": (
+        merge(RAY, {"engine": {"hasRay": False}}),
+        "parallelism.executor is ray, but engine.hasRay is false: stock images have no Ray since vLLM 0.18.0 (this is "
+        "0.33.0). Set parallelism.executor=mp, or name an image that holds Ray and set engine.hasRay=true.",
+        merge(RAY, {"parallelism": {"controller": "statefulset"}}),
+    ),
+    "surge of a statefulset": (
+        merge(NODES, {"rollout": {"mode": "surge"}}),
+        "rollout.mode is surge, but controller statefulset replaces its pods in place. Set rollout.mode=recreate, or "
+        "use deployment or leaderworkerset.",
+        merge(NODES, {"rollout": {"mode": "surge"}, "parallelism": {"controller": "leaderworkerset"}}),
+    ),
+    "rdma that is off but set": (
+        merge(NODES, {"network": {"rdma": {"hca": "mlx5"}}}),
+        "network.rdma has settings, but network.rdma.enabled is false. Set it to true, or clear resourceName, "
+        "hugepages, hca and gidIndex.",
+        merge(NODES, {"network": {"rdma": RDMA}}),
+    ),
+    "rdma without resource": (
+        merge(NODES, {"network": {"rdma": {"enabled": True, "hca": "mlx5"}}}),
+        "network.rdma.enabled is true, but network.rdma.resourceName is empty. Name the device plugin's resource, such "
+        "as rdma/hca_shared_devices_a or vpc.amazonaws.com/efa.",
+        merge(NODES, {"network": {"rdma": RDMA}}),
+    ),
+    "rdma without adapter": (
+        merge(NODES, {"network": {"rdma": {"enabled": True, "resourceName": "rdma/a"}}}),
+        "network.rdma.enabled is true, but network.rdma.hca is empty: NCCL would fall back to TCP without a word. Set "
+        "it, such as mlx5.",
+        merge(NODES, {"network": {"rdma": RDMA}}),
+    ),
+    "EFA without huge pages": (
+        merge(NODES, {"network": {"rdma": {"enabled": True, "resourceName": "vpc.amazonaws.com/efa"}}}),
+        "network.rdma.resourceName is vpc.amazonaws.com/efa, but network.rdma.hugepages is empty: EFA needs huge pages "
+        "of 2 MiB. Set it, such as 5120Mi.",
+        merge(
+            NODES,
+            {"network": {"rdma": {"enabled": True, "resourceName": "vpc.amazonaws.com/efa", "hugepages": "5120Mi"}}},
+        ),
+    ),
+    "rdma on one node": (
+        {"network": {"rdma": RDMA}},
+        "network.rdma.enabled is true, but parallelism.nodes is 1: nothing crosses the network. Set "
+        "network.rdma.enabled=false.",
+        merge(NODES, {"network": {"rdma": RDMA}}),
+    ),
+    "TGI over two nodes": (
+        merge(merge(NODES, TGI), {"parallelism": {"tensor": 1, "pipeline": 2}}),
+        "engine.type tgi shards inside one node, but parallelism.nodes is 2 and parallelism.pipeline 2. Set both to 1, "
+        "or engine.type=vllm.",
+        merge(TGI, {"parallelism": {"tensor": 4, "gpusPerNode": 4}}),
+    ),
+    "TGI without root": (
+        {"engine": TGI["engine"]},
+        "engine.type is tgi, whose images 3.1.1 to 3.3.7 keep Python below /root and start as root only (this is "
+        "3.3.7). Set security.allowRoot=true (the namespace must admit Pod Security baseline, OpenShift needs the SCC "
+        "anyuid), or name a rebuilt image and set engine.rootless=true.",
+        {"engine": {**TGI["engine"], "rootless": True}},
+    ),
+    "root for vLLM": (
+        {"security": {"allowRoot": True}},
+        "security.allowRoot is true, but engine.type vllm needs no root. Set security.allowRoot=false.",
+        TGI,
+    ),
+    "root for a rebuilt TGI": (
+        merge(TGI, {"engine": {"rootless": True}}),
+        "security.allowRoot is true, but engine.type tgi needs no root with engine.rootless. Set "
+        "security.allowRoot=false.",
+        TGI,
+    ),
+    "served name of TGI": (
+        merge(TGI, {"model": {"servedName": "m"}}),
+        "model.servedName (m) is set, but tgi answers under its model's id. Clear it.",
+        merge(TGI, {"model": {"servedName": ""}}),
+    ),
+    "API key of TGIS": (
+        merge(TGIS, {"auth": {"apiKey": {"existingSecret": "s"}}}),
+        "auth.apiKey.existingSecret is set, but tgis knows no API key. Clear it, and guard the Service by other means.",
+        merge(TGI, {"auth": {"apiKey": {"existingSecret": "s"}}}),
+    ),
+    "TGIS without GPU": (
+        merge(TGIS, {"gpu": {"resourceName": ""}}),
+        "gpu.resourceName is empty (no GPU), but engine.type tgis runs on GPUs only. Set gpu.resourceName, or "
+        "engine.type=vllm.",
+        {"gpu": {"resourceName": ""}},
+    ),
+    "reserved flag of TGI": (
+        merge(TGI, {"engine": {"args": {"num-shard": 2}}}),
+        "engine.args.num-shard is set by the chart. Use parallelism.tensor.",
+        merge(TGI, {"engine": {"args": {"max-total-tokens": 2}}}),
+    ),
+    "reserved variable of TGIS": (
+        merge(TGIS, {"engine": {"env": {"TRANSFORMERS_CACHE": "/x"}}}),
+        "engine.env or engine.extraEnv sets TRANSFORMERS_CACHE. Use storage (one cache variable only).",
+        merge(TGIS, {"engine": {"args": {"max-batch-size": 2}}}),
+    ),
+}
+API_CASES = {
+    "leaderworkerset": (
+        merge(NODES, {"parallelism": {"controller": "leaderworkerset"}}),
+        "parallelism.controller is leaderworkerset, but the cluster does not serve leaderworkerset.x-k8s.io/v1. "
+        "Install the LeaderWorkerSet operator 0.9 or newer, set parallelism.controller=statefulset (with executor mp), "
+        "or skipApiCheck=true to render without a cluster.",
+    ),
+    "raycluster": (
+        RAY,
+        "parallelism.controller is raycluster, but the cluster does not serve ray.io/v1. Install the KubeRay operator "
+        "1.6 or newer, set parallelism.controller=statefulset (with executor mp), or skipApiCheck=true to render "
+        "without a cluster.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", API_CASES)
+def test_an_operator_that_the_cluster_lacks_is_named(render: Renderer, case: str) -> None:
+    changes, text = API_CASES[case]
+    with pytest.raises(RefusedError) as refused:
+        render(merge(BASE, changes), apis=())
+    assert f"llm-serving: 1 problem with the values:\n  1. {text}" in str(refused.value)
+    assert render(merge(BASE, {**changes, "skipApiCheck": True}), apis=())
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -15,7 +15,7 @@ from chart.helm import CHART, ROOT
 from pykube import HTTPClient, Namespace, PersistentVolume, PersistentVolumeClaim, Pod
 from pytest_helm_charts.clusters import Cluster
 
-STANDIN = yaml.safe_load((Path(__file__).parent / "standin-values.yaml").read_text())
+STANDIN: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "standin-values.yaml").read_text())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -50,13 +50,13 @@ class Release:
         self.name, self.namespace = name, namespace
         self.client = Client(kubeconfig=Path(os.environ["KUBECONFIG"]), executable=helm)
 
-    def apply(self, *values: dict[str, Any]) -> Any:
+    def apply(self, *values: dict[str, Any], wait: bool = True) -> Any:
         """Install or upgrade, and wait until it serves."""
 
         async def go() -> Any:
             chart = await self.client.get_chart(str(CHART))
             return await self.client.install_or_upgrade_release(
-                self.name, chart, *values, namespace=self.namespace, create_namespace=False, wait=True, timeout="3m"
+                self.name, chart, *values, namespace=self.namespace, create_namespace=False, wait=wait, timeout="3m"
             )
 
         return asyncio.run(go())
@@ -150,3 +150,9 @@ def mistral() -> dict[str, Any]:
     """The committed values file of the README's example."""
     values: dict[str, Any] = yaml.safe_load((ROOT / "values" / "mistral-2xt4.yaml").read_text())
     return values
+
+
+@pytest.fixture
+def standin() -> dict[str, Any]:
+    """What puts the stand-in engine in the place of the real one."""
+    return STANDIN

@@ -1,37 +1,40 @@
-{{- /*
-Environment by name, so that no name stands twice: every cache below the two writable folders, whatever the user id.
-VLLM_PORT is never set (it is an internal port of the engine). args: the root context
-*/ -}}
+{{- /* Environment by name, so that no name stands twice. args: dict root, downloading (an init container that reaches the hub) */ -}}
 {{- define "llm-serving.envMap" -}}
-{{- $home := "/llm/home" -}}
-HOME: {{ $home }}
+HOME: /llm/home
 USER: vllm
 LOGNAME: vllm
-HF_HOME: /llm/models/huggingface
-HF_HUB_OFFLINE: {{ ternary "1" "0" (ne .Values.model.path "") | quote }}
-XDG_CACHE_HOME: {{ $home }}/.cache
-XDG_CONFIG_HOME: {{ $home }}/.config
-VLLM_CACHE_ROOT: /llm/models/vllm
-VLLM_CONFIG_ROOT: {{ $home }}/.config/vllm
-VLLM_NO_USAGE_STATS: "1"
-TRITON_CACHE_DIR: {{ $home }}/.triton
-TORCHINDUCTOR_CACHE_DIR: {{ $home }}/.inductor
-NUMBA_CACHE_DIR: {{ $home }}/.numba
-OUTLINES_CACHE_DIR: {{ $home }}/.outlines
-FLASHINFER_WORKSPACE_BASE: {{ $home }}
+XDG_CACHE_HOME: /llm/home/.cache
+XDG_CONFIG_HOME: /llm/home/.config
+{{ include (printf "llm-serving.%s.env" .root.Values.engine.type) .root }}
+{{- with .root.Values.network.ncclInterface }}
+NCCL_SOCKET_IFNAME: {{ . | quote }}
+{{- end }}
+{{- with .root.Values.network.glooInterface }}
+GLOO_SOCKET_IFNAME: {{ . | quote }}
+{{- end }}
+{{- with include "llm-serving.rdmaEnv" .root | trim }}
+{{ . }}
+{{- end }}
+{{- if .downloading }}
+HF_HUB_OFFLINE: "0"
+{{- end }}
 {{- end -}}
 
-{{- /* The env list of the engine's container. args: the root context */ -}}
+{{- /* The env list of a container that runs the engine's image. args: dict root, downloading */ -}}
 {{- define "llm-serving.env" -}}
-{{- $env := mergeOverwrite (include "llm-serving.envMap" . | fromYaml) .Values.engine.env -}}
-{{- range $extra := .Values.engine.extraEnv }}{{ $_ := unset $env $extra.name }}{{ end -}}
+{{- $v := .root.Values -}}
+{{- $env := mergeOverwrite (include "llm-serving.envMap" . | fromYaml) $v.engine.env -}}
+{{- range $extra := $v.engine.extraEnv }}{{ $_ := unset $env $extra.name }}{{ end -}}
+{{- if and (gt (int $v.parallelism.nodes) 1) (not .downloading) }}
+{{- include "llm-serving.groupEnv" .root }}
+{{- end }}
 {{- range $name := keys $env | sortAlpha }}
 - name: {{ $name }}
   value: {{ index $env $name | quote }}
 {{- end }}
-{{- include "llm-serving.secretEnv" (dict "name" "HF_TOKEN" "secret" .Values.auth.hfToken) }}
-{{- include "llm-serving.secretEnv" (dict "name" "VLLM_API_KEY" "secret" .Values.auth.apiKey) }}
-{{- with .Values.engine.extraEnv }}
+{{- include "llm-serving.secretEnv" (dict "name" "HF_TOKEN" "secret" $v.auth.hfToken) }}
+{{- include "llm-serving.secretEnv" (dict "name" (include (printf "llm-serving.%s.apiKeyName" $v.engine.type) .root) "secret" $v.auth.apiKey) }}
+{{- with $v.engine.extraEnv }}
 {{ toYaml . }}
 {{- end }}
 {{- end -}}

@@ -10,7 +10,8 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* args: the root context */ -}}
+{{- /* vLLM's tags begin with v, those of the others do not. args: the root context */ -}}
 {{- define "llm-serving.engineImage" -}}
-{{- include "llm-serving.image" (dict "root" . "image" .Values.engine.image "tag" (printf "v%s" .Values.engine.version)) -}}
+{{- $tag := printf "%s%s" (ternary "v" "" (eq .Values.engine.type "vllm")) .Values.engine.version -}}
+{{- include "llm-serving.image" (dict "root" . "image" .Values.engine.image "tag" $tag) -}}
 {{- end -}}

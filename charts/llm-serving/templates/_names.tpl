@@ -11,6 +11,20 @@
 {{- .Values.fullnameOverride | default $name | replace "." "-" | trunc 53 | trimSuffix "-" -}}
 {{- end -}}
 
+{{- /* Base for controllers that put name, group, ordinal and a hash of 10 into a label of 63. */ -}}
+{{- define "llm-serving.groupName" -}}
+{{- $name := include "llm-serving.fullname" . -}}
+{{- if gt (len $name) 42 -}}
+{{- printf "%s-%s" (trunc 35 $name | trimSuffix "-") (sha256sum $name | trunc 6) -}}
+{{- else -}}
+{{- $name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "llm-serving.groupServiceName" -}}
+{{- printf "%s-group" (include "llm-serving.fullname" .) -}}
+{{- end -}}
+
 {{- define "llm-serving.claimName" -}}
 {{- printf "%s-models" (include "llm-serving.fullname" .) -}}
 {{- end -}}
@@ -21,6 +35,11 @@
 
 {{- define "llm-serving.testName" -}}
 {{- printf "%s-test-api" (include "llm-serving.fullname" .) -}}
+{{- end -}}
+
+{{- /* What `helm test` runs: the protocol is the engine's. */ -}}
+{{- define "llm-serving.testScript" -}}
+{{- ternary "test_tgis.py" "test_api.py" (eq .Values.engine.type "tgis") -}}
 {{- end -}}
 
 {{- define "llm-serving.serviceAccountName" -}}
@@ -36,5 +55,10 @@
 {{- end -}}
 
 {{- define "llm-serving.servedName" -}}
+{{- /* TGI answers under the name that it was started with. */ -}}
+{{- if eq .Values.engine.type "tgi" -}}
+{{- .Values.model.path | default .Values.model.id -}}
+{{- else -}}
 {{- .Values.model.servedName | default .Values.model.id | default (base .Values.model.path) -}}
+{{- end -}}
 {{- end -}}

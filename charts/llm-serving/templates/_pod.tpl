@@ -10,55 +10,52 @@ fsGroup: {{ .Values.security.fsGroup | int64 }}
 {{- end }}
 {{- end -}}
 
-{{- /* args: dict readOnly (false for GPU containers: the CDI hook writes /etc/ld.so.cache) */ -}}
+{{- /* The engine's own: only an image that nobody but root can read (stock TGI) runs as root. args: root */ -}}
+{{- define "llm-serving.enginePodSecurityContext" -}}
+{{- if .Values.security.allowRoot -}}
+runAsNonRoot: false
+seccompProfile:
+  type: RuntimeDefault
+runAsUser: 0
+runAsGroup: 0
+{{- else -}}
+{{- include "llm-serving.podSecurityContext" . -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* args: dict root, readOnly (false for GPU containers: the CDI hook writes /etc/ld.so.cache), rdma */ -}}
 {{- define "llm-serving.containerSecurityContext" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: {{ .readOnly }}
 capabilities:
   drop: [ALL]
+  {{- if .rdma }}
+  add: [IPC_LOCK]
+  {{- end }}
 {{- end -}}
 
-{{- /* args: dict periodSeconds, failureThreshold, timeoutSeconds */ -}}
+{{- /* Several pods: the supervisor knows both the engine's health and the member's own. args: dict root, periodSeconds, failureThreshold, timeoutSeconds */ -}}
 {{- define "llm-serving.probe" -}}
 httpGet:
   path: /health
-  port: http
+  port: {{ ternary "group" "http" (gt (int .root.Values.parallelism.nodes) 1) }}
 periodSeconds: {{ .periodSeconds }}
 timeoutSeconds: {{ .timeoutSeconds }}
 failureThreshold: {{ .failureThreshold }}
 {{- end -}}
 
-{{- /* args: the root context */ -}}
-{{- define "llm-serving.resources" -}}
-requests:
-  cpu: {{ .Values.cpu.request | quote }}
-  memory: {{ .Values.memory.host.request | quote }}
-  {{- if eq .Values.storage.type "emptyDir" }}
-  ephemeral-storage: {{ .Values.storage.size | quote }}
-  {{- end }}
-  {{ .Values.gpu.resourceName }}: {{ .Values.parallelism.gpusPerNode | int64 }}
-limits:
-  {{- with .Values.cpu.limit }}
-  cpu: {{ . | quote }}
-  {{- end }}
-  memory: {{ .Values.memory.host.limit | quote }}
-  {{ .Values.gpu.resourceName }}: {{ .Values.parallelism.gpusPerNode | int64 }}
+{{- /* Seconds until the container must serve; members of a group wait for each other first. args: the root context */ -}}
+{{- define "llm-serving.startupSeconds" -}}
+{{- if gt (int .Values.parallelism.nodes) 1 -}}
+{{- add .Values.startup.budgetSeconds (include "llm-serving.groupWaitSeconds" .) -}}
+{{- else -}}
+{{- .Values.startup.budgetSeconds | int64 -}}
+{{- end -}}
 {{- end -}}
 
-{{- /* The volume that holds model and compile caches. args: the root context */ -}}
-{{- define "llm-serving.modelVolume" -}}
-name: models
-{{- if eq .Values.storage.type "emptyDir" }}
-emptyDir:
-  sizeLimit: {{ .Values.storage.size | quote }}
-{{- else if eq .Values.storage.type "hostPath" }}
-hostPath:
-  path: {{ .Values.storage.hostPath | quote }}
-  type: DirectoryOrCreate
-{{- else }}
-persistentVolumeClaim:
-  claimName: {{ ternary .Values.storage.existingClaim (include "llm-serving.claimName" .) (eq .Values.storage.type "existingClaim") | quote }}
-{{- end }}
+{{- /* Seconds from the install until it must serve. args: the root context */ -}}
+{{- define "llm-serving.deadlineSeconds" -}}
+{{- add (include "llm-serving.startupSeconds" .) .Values.startup.imagePullSeconds -}}
 {{- end -}}
 
 {{- /* args: the root context */ -}}
@@ -66,21 +63,25 @@ persistentVolumeClaim:
 name: engine
 image: {{ include "llm-serving.engineImage" . | quote }}
 imagePullPolicy: {{ .Values.engine.image.pullPolicy }}
-command: {{ .Values.engine.command | default (list "vllm" "serve") | toJson }}
+command: {{ include "llm-serving.command" . }}
+{{- with include "llm-serving.args" . | fromYamlArray }}
 args:
-  {{- include "llm-serving.args" . | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+terminationMessagePolicy: FallbackToLogsOnError
 env:
-  {{- include "llm-serving.env" . | trim | nindent 2 }}
+  {{- include "llm-serving.env" (dict "root" . "downloading" false) | trim | nindent 2 }}
 ports:
-  - name: http
-    containerPort: 8000
-    protocol: TCP
+  {{- include (printf "llm-serving.%s.ports" .Values.engine.type) . | nindent 2 }}
+  {{- if gt (int .Values.parallelism.nodes) 1 }}
+  - {name: group, containerPort: 29401, protocol: TCP}
+  {{- end }}
 startupProbe:
-  {{- include "llm-serving.probe" (dict "periodSeconds" 10 "timeoutSeconds" 5 "failureThreshold" (ceil (divf .Values.startup.budgetSeconds 10))) | nindent 2 }}
+  {{- include "llm-serving.probe" (dict "root" . "periodSeconds" 10 "timeoutSeconds" 5 "failureThreshold" (ceil (divf (include "llm-serving.startupSeconds" .) 10))) | nindent 2 }}
 readinessProbe:
-  {{- include "llm-serving.probe" (dict "periodSeconds" 5 "timeoutSeconds" 5 "failureThreshold" 3) | nindent 2 }}
+  {{- include "llm-serving.probe" (dict "root" . "periodSeconds" 5 "timeoutSeconds" 5 "failureThreshold" 3) | nindent 2 }}
 livenessProbe:
-  {{- include "llm-serving.probe" (dict "periodSeconds" 10 "timeoutSeconds" 5 "failureThreshold" 6) | nindent 2 }}
+  {{- include "llm-serving.probe" (dict "root" . "periodSeconds" 10 "timeoutSeconds" 5 "failureThreshold" 6) | nindent 2 }}
 lifecycle:
   preStop:
     exec:
@@ -88,12 +89,15 @@ lifecycle:
 resources:
   {{- include "llm-serving.resources" . | nindent 2 }}
 securityContext:
-  {{- include "llm-serving.containerSecurityContext" (dict "readOnly" false) | nindent 2 }}
+  {{- include "llm-serving.containerSecurityContext" (dict "root" . "readOnly" false "rdma" .Values.network.rdma.enabled) | nindent 2 }}
 volumeMounts:
   - {name: models, mountPath: /llm/models}
   - {name: home, mountPath: /llm/home}
   - {name: tmp, mountPath: /tmp}
   - {name: shm, mountPath: /dev/shm}
+  {{- if gt (int .Values.parallelism.nodes) 1 }}
+  - {name: group, mountPath: /llm/group}
+  {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

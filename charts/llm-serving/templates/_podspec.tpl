@@ -1,37 +1,45 @@
-{{- /* The pod of one engine, for every kind of workload. args: the root context */ -}}
+{{- /*
+The pod of one engine, or of one member of it, for every kind of workload.
+args: dict root, affinity (YAML that the workload demands; the user's own comes over it)
+*/ -}}
 {{- define "llm-serving.podSpec" -}}
-serviceAccountName: {{ include "llm-serving.serviceAccountName" . | quote }}
+{{- $v := .root.Values -}}
+serviceAccountName: {{ include "llm-serving.serviceAccountName" .root | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
-terminationGracePeriodSeconds: {{ add .Values.drain.preStopSeconds .Values.drain.shutdownTimeoutSeconds 10 }}
+terminationGracePeriodSeconds: {{ add $v.drain.preStopSeconds $v.drain.shutdownTimeoutSeconds 10 }}
 securityContext:
-  {{- include "llm-serving.podSecurityContext" . | nindent 2 }}
-{{- with .Values.imagePullSecrets }}
+  {{- include "llm-serving.enginePodSecurityContext" .root | nindent 2 }}
+{{- with $v.imagePullSecrets }}
 imagePullSecrets:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.priorityClassName }}
+{{- with $v.priorityClassName }}
 priorityClassName: {{ . | quote }}
 {{- end }}
-{{- with .Values.runtimeClassName }}
+{{- with $v.runtimeClassName }}
 runtimeClassName: {{ . | quote }}
 {{- end }}
-{{- with merge (dict) .Values.nodeSelector .Values.gpu.nodeSelector }}
+{{- with merge (dict) $v.nodeSelector $v.gpu.nodeSelector }}
 nodeSelector:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with concat .Values.gpu.tolerations .Values.tolerations }}
+{{- with concat $v.gpu.tolerations $v.tolerations }}
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with .Values.affinity }}
+{{- with mergeOverwrite (.affinity | default "{}" | fromYaml) $v.affinity }}
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- if and (eq $v.engine.type "tgis") (not $v.model.path) }}
+initContainers:
+  - {{- include "llm-serving.tgis.download" .root | nindent 4 }}
+{{- end }}
 containers:
-  - {{- include "llm-serving.container" . | nindent 4 }}
+  - {{- include "llm-serving.container" .root | nindent 4 }}
 volumes:
-  - {{- include "llm-serving.modelVolume" . | nindent 4 }}
+  {{- include "llm-serving.modelVolume" .root | nindent 2 }}
   - name: home
     emptyDir: {}
   - name: tmp
@@ -39,8 +47,52 @@ volumes:
   - name: shm
     emptyDir:
       medium: Memory
-      sizeLimit: {{ .Values.memory.sharedMemory | quote }}
-  {{- with .Values.extraVolumes }}
+      sizeLimit: {{ $v.memory.sharedMemory | quote }}
+  {{- if gt (int $v.parallelism.nodes) 1 }}
+  - name: group
+    configMap:
+      name: {{ include "llm-serving.groupServiceName" .root }}
+  {{- end }}
+  {{- with $v.extraVolumes }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
+{{- end -}}
+
+{{- /* Metadata and spec of a pod template. args: dict root, affinity, labels (beside the selector's), annotations */ -}}
+{{- define "llm-serving.podTemplate" -}}
+metadata:
+  labels:
+    {{- merge (include "llm-serving.selectorLabels" .root | fromYaml) .labels .root.Values.podLabels | toYaml | nindent 4 }}
+  {{- with .root.Values.podAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  {{- include "llm-serving.podSpec" . | nindent 2 }}
+{{- end -}}
+
+{{- /* Claims that a controller makes, one for each pod. args: the root context */ -}}
+{{- define "llm-serving.claimTemplates" -}}
+- metadata:
+    name: models
+  spec:
+    accessModes: [{{ .Values.storage.accessMode }}]
+    {{- with .Values.storage.storageClass }}
+    storageClassName: {{ . | quote }}
+    {{- end }}
+    resources:
+      requests:
+        storage: {{ .Values.storage.size | quote }}
+{{- end -}}
+
+{{- /* Metadata of a workload. args: dict root, name, labels */ -}}
+{{- define "llm-serving.workloadMetadata" -}}
+name: {{ .name }}
+namespace: {{ include "llm-serving.namespace" .root }}
+labels:
+  {{- merge (include "llm-serving.labels" (dict "root" .root "component" "engine") | fromYaml) (.labels | default dict) | toYaml | nindent 2 }}
+{{- with .root.Values.plan.summary }}
+annotations:
+  llm-serving/plan: {{ . | quote }}
+{{- end }}
 {{- end -}}

@@ -4,7 +4,7 @@ the form "key (value found) rule. Way out."
 */ -}}
 {{- define "llm-serving.validate" -}}
 {{- $problems := list -}}
-{{- range list "parallelism" "model" "memory" "storage" "engine" "names" -}}
+{{- range list "parallelism" "controller" "network" "runtime" "model" "memory" "storage" "engine" "names" -}}
 {{- $problems = concat $problems (include (printf "llm-serving.validate.%s" .) $ | fromJsonArray) -}}
 {{- end -}}
 {{- if $problems -}}
@@ -16,20 +16,6 @@ the form "key (value found) rule. Way out."
 {{- end -}}
 {{- end -}}
 
-{{- define "llm-serving.validate.parallelism" -}}
-{{- $p := .Values.parallelism -}}
-{{- $problems := list -}}
-{{- $needed := mul $p.tensor $p.pipeline -}}
-{{- $given := mul $p.nodes $p.gpusPerNode -}}
-{{- if ne $needed $given -}}
-{{- $problems = append $problems (printf "parallelism.tensor (%d) x parallelism.pipeline (%d) needs %d GPUs, but nodes (%d) x gpusPerNode (%d) gives %d. Make both products equal." (int $p.tensor) (int $p.pipeline) (int $needed) (int $p.nodes) (int $p.gpusPerNode) (int $given)) -}}
-{{- end -}}
-{{- if gt (int $p.nodes) 1 -}}
-{{- $problems = append $problems (printf "parallelism.nodes (%d) is above 1, but controller deployment runs one engine on one node. Set parallelism.nodes=1 and a tensor size that one node can hold." (int $p.nodes)) -}}
-{{- end -}}
-{{- $problems | toJson -}}
-{{- end -}}
-
 {{- define "llm-serving.validate.model" -}}
 {{- $m := .Values.model -}}
 {{- $problems := list -}}
@@ -39,7 +25,7 @@ the form "key (value found) rule. Way out."
 {{- if and $m.gated (not $m.path) (not .Values.auth.hfToken.existingSecret) -}}
 {{- $problems = append $problems (printf "model.gated is true, but auth.hfToken.existingSecret is empty: %s needs a Hugging Face token. Create a Secret with the key %s and name it there." $m.id .Values.auth.hfToken.key) -}}
 {{- end -}}
-{{- if and $m.path (eq .Values.storage.type "emptyDir") -}}
+{{- if and (hasPrefix "/llm/models/" $m.path) (eq .Values.storage.type "emptyDir") -}}
 {{- $problems = append $problems (printf "model.path (%s) lies on an emptyDir, which is empty at every start. Set storage.type to existingClaim or hostPath, or leave model.path away." $m.path) -}}
 {{- end -}}
 {{- $problems | toJson -}}
@@ -68,9 +54,13 @@ the form "key (value found) rule. Way out."
 {{- define "llm-serving.validate.storage" -}}
 {{- $s := .Values.storage -}}
 {{- $problems := list -}}
-{{- $shared := or (gt (int .Values.replicas) 1) (eq .Values.rollout.mode "surge") -}}
+{{- $p := .Values.parallelism -}}
+{{- $shared := or (gt (int .Values.replicas) 1) (gt (int $p.nodes) 1) (eq .Values.rollout.mode "surge") -}}
 {{- if and (eq $s.type "pvc") (has $s.accessMode (list "ReadWriteOnce" "ReadWriteOncePod")) $shared -}}
-{{- $problems = append $problems (printf "storage.accessMode (%s) lets one node mount the claim, but replicas (%d) and rollout.mode (%s) may need it on several. Set storage.accessMode=ReadWriteMany, or storage.type=emptyDir." $s.accessMode (int .Values.replicas) .Values.rollout.mode) -}}
+{{- $problems = append $problems (printf "storage.accessMode (%s) lets one node mount the claim, but replicas (%d), parallelism.nodes (%d) and rollout.mode (%s) may need it on several. Set storage.accessMode=ReadWriteMany, storage.type=perReplica (controller statefulset or leaderworkerset), or storage.type=emptyDir." $s.accessMode (int .Values.replicas) (int $p.nodes) .Values.rollout.mode) -}}
+{{- end -}}
+{{- if and (eq $s.type "perReplica") (not (has $p.controller (list "statefulset" "leaderworkerset"))) -}}
+{{- $problems = append $problems (printf "storage.type is perReplica, but controller %s makes no claim per pod. Set parallelism.controller to statefulset or leaderworkerset, or another storage.type." $p.controller) -}}
 {{- end -}}
 {{- if and (eq $s.type "existingClaim") (not $s.existingClaim) -}}
 {{- $problems = append $problems "storage.type is existingClaim, but storage.existingClaim is empty. Name the claim." -}}
@@ -84,39 +74,25 @@ the form "key (value found) rule. Way out."
 {{- $problems | toJson -}}
 {{- end -}}
 
-{{- /* Flags that have a key of their own, or belong to layouts that the chart builds. */ -}}
-{{- define "llm-serving.reservedFlags" -}}
-model: model.id
-model-tag: model.id
-served-model-name: model.servedName
-revision: model.revision
-trust-remote-code: model.trustRemoteCode
-tensor-parallel-size: parallelism.tensor
-pipeline-parallel-size: parallelism.pipeline
-data-parallel-size: replicas
-nnodes: parallelism.nodes
-node-rank: parallelism.nodes
-master-addr: parallelism.nodes
-headless: parallelism.nodes
-distributed-executor-backend: parallelism.controller
-shutdown-timeout: drain.shutdownTimeoutSeconds
-host: service
-port: service.port
-api-key: auth.apiKey
-hf-token: auth.hfToken
-{{- end -}}
-
 {{- /* Variables that have a key of their own, or break the engine. */ -}}
 {{- define "llm-serving.reservedEnv" -}}
 HF_TOKEN: auth.hfToken.existingSecret
 HUGGING_FACE_HUB_TOKEN: auth.hfToken.existingSecret
 VLLM_API_KEY: auth.apiKey.existingSecret
+API_KEY: auth.apiKey.existingSecret
+NCCL_SOCKET_IFNAME: network.ncclInterface
+GLOO_SOCKET_IFNAME: network.glooInterface
+NCCL_IB_HCA: network.rdma.hca
+NCCL_IB_GID_INDEX: network.rdma.gidIndex
+VLLM_HOST_IP: parallelism (the chart takes the pod's own address)
+TRANSFORMERS_CACHE: storage (one cache variable only)
+HUGGINGFACE_HUB_CACHE: storage (one cache variable only)
 VLLM_PORT: service.port (the variable is an internal port of the engine)
 {{- end -}}
 
 {{- define "llm-serving.validate.engine" -}}
 {{- $problems := list -}}
-{{- $flags := include "llm-serving.reservedFlags" . | fromYaml -}}
+{{- $flags := include (printf "llm-serving.%s.reservedFlags" .Values.engine.type) . | fromYaml -}}
 {{- range $name := keys .Values.engine.args | sortAlpha -}}
 {{- with index $flags ($name | trimPrefix "no-") -}}
 {{- $problems = append $problems (printf "engine.args.%s is set by the chart. Use %s." $name .) -}}

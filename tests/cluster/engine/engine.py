@@ -2,7 +2,9 @@
 
 What it keeps of the real engine: an unknown flag ends it with code 2; the port refuses connections until the model
 is "loaded" (STANDIN_LOAD_SECONDS); the folders that the environment names must be writable; /dev/shm must be larger
-than the container default; SIGTERM lets running answers end within --shutdown-timeout.
+than the container default; SIGTERM lets running answers end within --shutdown-timeout. Over several nodes the leader
+waits for its workers before it loads, and ends when one is gone (unless STANDIN_BLIND: an idle engine notices nothing);
+a headless node has no API. With Ray the workers are actors in a placement group over the nodes.
 """
 
 import argparse
@@ -11,6 +13,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import sys
 import threading
 import time
@@ -19,6 +22,8 @@ FLAGS = {
     "--served-model-name", "--host", "--port", "--tensor-parallel-size", "--pipeline-parallel-size", "--revision",
     "--shutdown-timeout", "--disable-access-log-for-endpoints", "--dtype", "--gpu-memory-utilization",
     "--kv-cache-dtype", "--max-model-len", "--max-num-batched-tokens", "--max-num-seqs", "--quantization",
+    "--nnodes", "--node-rank", "--master-addr", "--master-port", "--distributed-executor-backend",
+    "--distributed-timeout-seconds",
 }  # fmt: skip
 WRITABLE = ("HOME", "HF_HOME", "VLLM_CACHE_ROOT", "XDG_CACHE_HOME", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
 STATE = {"running": 0, "stopping": False}
@@ -32,6 +37,7 @@ def arguments():
         parser.add_argument(flag)
     parser.add_argument("--enforce-eager", action="store_true")
     parser.add_argument("--trust-remote-code", action="store_true")
+    parser.add_argument("--headless", action="store_true")
     return parser.parse_args()
 
 
@@ -113,12 +119,82 @@ def check_environment():
         sys.exit("/dev/shm has the container's default size")
 
 
+def workers_by_tcp(options, stop):
+    """Leader: wait for every other node, then watch them. The sockets stay open as long as the node lives."""
+    server = socket.create_server(("", int(options.master_port)))
+    peers = [server.accept()[0] for _ in range(int(options.nnodes) - 1)]
+    print(f"{len(peers)} other node(s) joined", flush=True)
+
+    def watch(peer):
+        peer.recv(1)
+        if not stop.is_set() and not os.environ.get("STANDIN_BLIND"):
+            print("a worker is gone: the engine ends", flush=True)
+            os._exit(1)
+
+    for peer in peers:
+        threading.Thread(target=watch, args=[peer], daemon=True).start()
+
+
+def headless(options, stop):
+    """Worker: join the leader, run until told to stop; a dead leader goes unnoticed, as it may in the real engine."""
+    while True:
+        try:
+            peer = socket.create_connection((options.master_addr, int(options.master_port)), timeout=5)
+            break
+        except OSError:
+            time.sleep(0.2)
+    print(f"node {options.node_rank} joined {options.master_addr}", flush=True)
+    stop.wait()
+    peer.close()
+
+
+def workers_by_ray(options, stop):
+    """A placement group with one GPU per rank and an actor in each bundle, as vLLM's Ray executor makes them."""
+    import ray
+
+    size = int(options.tensor_parallel_size) * int(options.pipeline_parallel_size or 1)
+    ray.init(address="auto", log_to_driver=False, logging_level="ERROR")
+    group = ray.util.placement_group([{"GPU": 1}] * size, strategy="PACK")
+    ray.get(group.ready(), timeout=60)
+
+    @ray.remote(num_gpus=1, num_cpus=0)
+    class Rank:
+        def node(self):
+            return ray.util.get_node_ip_address()
+
+        def sleep(self):
+            time.sleep(10**6)
+
+    where = ray.util.scheduling_strategies.PlacementGroupSchedulingStrategy
+    ranks = [
+        Rank.options(scheduling_strategy=where(group, placement_group_bundle_index=index)).remote()
+        for index in range(size)
+    ]
+    nodes = ray.get([rank.node.remote() for rank in ranks], timeout=60)
+    print(f"placement group of {size} bundles over {len(set(nodes))} nodes: {sorted(set(nodes))}", flush=True)
+
+    def watch():
+        ended, _ = ray.wait([rank.sleep.remote() for rank in ranks], num_returns=1)
+        if ended and not stop.is_set():
+            print("an actor is gone: the engine ends", flush=True)
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def main():
-    """Load, serve, drain."""
+    """Gather, load, serve, drain."""
     options = arguments()
     check_environment()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    if options.headless:
+        headless(options, stop)
+        return
+    if options.distributed_executor_backend == "ray":
+        workers_by_ray(options, stop)
+    elif int(options.nnodes or 1) > 1:
+        workers_by_tcp(options, stop)
     stop.wait(float(os.environ.get("STANDIN_LOAD_SECONDS", "3")))
     Handler.options = options
     server = http.server.ThreadingHTTPServer((options.host, int(options.port)), Handler)
@@ -130,6 +206,8 @@ def main():
     while STATE["running"] and time.monotonic() < deadline:
         time.sleep(0.05)
     print("stopped", flush=True)
+    if options.distributed_executor_backend == "ray":
+        os._exit(0)
 
 
 if __name__ == "__main__":

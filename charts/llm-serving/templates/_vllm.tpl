@@ -1,0 +1,74 @@
+{{- /* What is particular to vLLM. args of all: the root context */ -}}
+
+{{- define "llm-serving.vllm.command" -}}
+["vllm", "serve"]
+{{- end -}}
+
+{{- define "llm-serving.vllm.args" -}}
+{{- $v := .Values -}}
+{{- $args := list ($v.model.path | default $v.model.id) "--served-model-name" (include "llm-serving.servedName" .) -}}
+{{- $args = concat $args (list "--host" "0.0.0.0" "--port" "8000") -}}
+{{- $args = concat $args (list "--tensor-parallel-size" ($v.parallelism.tensor | toJson)) -}}
+{{- if gt (int $v.parallelism.pipeline) 1 -}}
+{{- $args = concat $args (list "--pipeline-parallel-size" ($v.parallelism.pipeline | toJson)) -}}
+{{- end -}}
+{{- if eq $v.parallelism.executor "ray" -}}
+{{- $args = concat $args (list "--distributed-executor-backend" "ray") -}}
+{{- end -}}
+{{- if and $v.model.revision (not $v.model.path) -}}
+{{- $args = concat $args (list "--revision" $v.model.revision) -}}
+{{- end -}}
+{{- if $v.model.trustRemoteCode -}}
+{{- $args = append $args "--trust-remote-code" -}}
+{{- end -}}
+{{- if gt (int $v.drain.shutdownTimeoutSeconds) 0 -}}
+{{- $args = concat $args (list "--shutdown-timeout" ($v.drain.shutdownTimeoutSeconds | toJson)) -}}
+{{- end -}}
+{{- range $name := keys $v.engine.args | sortAlpha -}}
+{{- $args = concat $args (include "llm-serving.flag" (dict "name" $name "value" (index $v.engine.args $name)) | fromYamlArray) -}}
+{{- end -}}
+{{- $args | toYaml -}}
+{{- end -}}
+
+{{- /* Every cache below the two writable folders, whatever the user id. VLLM_PORT is never set: it is an internal port. */ -}}
+{{- define "llm-serving.vllm.env" -}}
+HF_HOME: /llm/models/huggingface
+HF_HUB_OFFLINE: {{ ternary "1" "0" (ne .Values.model.path "") | quote }}
+VLLM_CACHE_ROOT: /llm/models/vllm
+VLLM_CONFIG_ROOT: /llm/home/.config/vllm
+VLLM_NO_USAGE_STATS: "1"
+TRITON_CACHE_DIR: /llm/home/.triton
+TORCHINDUCTOR_CACHE_DIR: /llm/home/.inductor
+NUMBA_CACHE_DIR: /llm/home/.numba
+OUTLINES_CACHE_DIR: /llm/home/.outlines
+FLASHINFER_WORKSPACE_BASE: /llm/home
+{{- end -}}
+
+{{- define "llm-serving.vllm.apiKeyName" -}}VLLM_API_KEY{{- end -}}
+
+{{- define "llm-serving.vllm.ports" -}}
+- {name: http, containerPort: 8000, protocol: TCP}
+{{- end -}}
+
+{{- /* Flags that have a key of their own, or belong to layouts that the chart builds. */ -}}
+{{- define "llm-serving.vllm.reservedFlags" -}}
+model: model.id
+model-tag: model.id
+served-model-name: model.servedName
+revision: model.revision
+trust-remote-code: model.trustRemoteCode
+tensor-parallel-size: parallelism.tensor
+pipeline-parallel-size: parallelism.pipeline
+data-parallel-size: replicas
+nnodes: parallelism.nodes
+node-rank: parallelism.nodes
+master-addr: parallelism.nodes
+master-port: parallelism.nodes
+headless: parallelism.nodes
+distributed-executor-backend: parallelism.executor
+shutdown-timeout: drain.shutdownTimeoutSeconds
+host: service
+port: service.port
+api-key: auth.apiKey
+hf-token: auth.hfToken
+{{- end -}}

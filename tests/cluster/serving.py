@@ -1,0 +1,102 @@
+"""What the cluster tests ask of a release: does it serve, which pods are its members, how do its processes end."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from pykube import Pod
+from pytest_helm_charts.clusters import Cluster
+
+TIMES = Path(__file__).parent.parent.parent / "build" / "cluster-times.jsonl"
+
+
+def engine_pods(cluster: Cluster, namespace: str, release: str) -> list[Pod]:
+    """Members that are not on their way out, the leader first."""
+    selector = {"app.kubernetes.io/instance": release, "app.kubernetes.io/component": "engine"}
+    pods = Pod.objects(cluster.kube_client).filter(namespace=namespace, selector=selector)
+    living = [pod for pod in pods if "deletionTimestamp" not in pod.metadata]
+    return sorted(living, key=lambda pod: (not _leads(pod), pod.name))
+
+
+def _leads(pod: Pod) -> bool:
+    labels = pod.labels
+    marks = ("apps.kubernetes.io/pod-index", "leaderworkerset.sigs.k8s.io/worker-index", "llm-serving/rank")
+    rank = next((labels[mark] for mark in reversed(marks) if mark in labels), "0")
+    return bool(rank == "0")
+
+
+def ask(cluster: Cluster, namespace: str, release: str, path: str) -> Any:
+    """GET through the API server's proxy to the Service's http port; None where nothing answers."""
+    service = f"services/{release}-llm-serving:http/proxy/{path}"
+    answer = cluster.kube_client.get(version="v1", namespace=namespace, url=service)
+    return answer.json() if answer.status_code == 200 else None
+
+
+def serves(cluster: Cluster, namespace: str, release: str) -> bool:
+    """Whether the model is on offer."""
+    return ask(cluster, namespace, release, "v1/models") is not None
+
+
+def wait_until_serves(cluster: Cluster, namespace: str, release: str, seconds: float) -> None:
+    """Poll until it serves; a failure prints what the pods last said."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if serves(cluster, namespace, release):
+            return
+        time.sleep(0.3)
+    told = [
+        f"{pod.name}: {pod.obj['status'].get('phase')}\n{logs(pod)[-2000:]}"
+        for pod in engine_pods(cluster, namespace, release)
+    ]
+    raise AssertionError(f"{release} does not serve after {seconds:.0f} s\n" + "\n".join(told))
+
+
+def logs(pod: Pod, *, previous: bool = False) -> str:
+    """The engine container's log so far; empty where there is none yet."""
+    import requests
+
+    try:
+        return str(pod.logs(container="engine", previous=previous or None))
+    except (requests.HTTPError, OSError):
+        return ""
+
+
+def last_words(pod: Pod) -> str:
+    """Why the engine's container ended the last time, as Kubernetes shows it; empty where it did not."""
+    states = pod.obj["status"].get("containerStatuses", [])
+    ended = [
+        state[when]["terminated"] for state in states for when in ("state", "lastState") if "terminated" in state[when]
+    ]
+    return str(ended[0].get("message", "")) if ended else ""
+
+
+def run(pod: Pod, script: str) -> str:
+    """Run Python inside the engine's container (pytest-helm-charts puts its options behind the command's `--`)."""
+    command = ["kubectl", "exec", pod.name, "--namespace", pod.namespace, "-c", "engine", "--", "python3", "-c", script]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def engine_processes(pod: Pod) -> list[int]:
+    """Process ids of the engine (the stand-in, or `ray start` on a worker) but the supervisor."""
+    script = (
+        "import os; "
+        "cmd=lambda p: open(f'/proc/{p}/cmdline').read().split(chr(0)); "
+        "print(*[p for p in os.listdir('/proc') if p.isdigit() and int(p) > 1 and int(p) != os.getpid() "
+        "and ('/app/engine.py' in cmd(p) or 'raylet' in cmd(p)[0]) and 'group.py' not in ' '.join(cmd(p))])"
+    )
+    return [int(word) for word in run(pod, script).split()]
+
+
+def kill(pod: Pod, processes: list[int]) -> None:
+    """SIGKILL, as the kernel does when memory runs out."""
+    assert processes, f"no engine runs in {pod.name}"
+    run(pod, f"import os; [os.kill(p, 9) for p in {processes}]")
+
+
+def fault_log(layout: str, fault: str, seconds: float) -> None:
+    """Keep a measured time for the table of the documents."""
+    TIMES.parent.mkdir(exist_ok=True)
+    with TIMES.open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"layout": layout, "fault": fault, "seconds": round(seconds, 1)}) + "\n")
