@@ -317,3 +317,14 @@ def test_gguf_is_recognised(hub: FakeHub, tmp_path: Path, *, with_config: bool) 
     (tmp_path / "model.safetensors").write_bytes(b"")
     with pytest.raises(InputError, match="cut short"):
         fetch(str(tmp_path))
+
+
+def test_no_checkpoint_of_the_catalogue_is_lighter_than_its_width() -> None:
+    """8 bits per weight are at least a byte: a size that stands in for an unpublished one must not undercut it."""
+    for name in catalogue.model_ids():
+        spec = catalogue.find(name)
+        assert spec is not None
+        if spec.quantization is None or "parameters x" not in spec.weights.basis:
+            continue
+        parameters = int(spec.weights.basis.split(":")[1].split("parameters")[0].replace(",", ""))
+        assert spec.weights.loaded_bytes >= parameters * spec.quantization.bits / 8, name
