@@ -86,6 +86,10 @@ def _modelopt(block: Config) -> Quantization:
     raise UnsupportedModelError("quantization_config.quant_algo", algorithm)
 
 
+# Weights that share a scale: vLLM 0.33.0 compressed_tensors.py:_is_mxfp4, _is_nvfp4_format, read 2026-11-22.
+_MXFP4_GROUP, _NVFP4_GROUP = 32, 16
+
+
 def _compressed_tensors(block: Config) -> Quantization:
     groups = block.get("config_groups")
     first = next(iter(groups.values())) if isinstance(groups, dict) and groups else {}
@@ -116,8 +120,11 @@ def _scheme(weights: Config, activations: Config | None, form: str) -> str:
     """
     kind, bits = weights.get("type", "int"), weights["num_bits"]
     if kind == "float" and bits == 4:
-        if form.startswith("mxfp4") or weights.get("group_size") == 32:
+        group = weights.get("group_size")
+        if form.startswith("mxfp4") or group == _MXFP4_GROUP:
             return "mxfp4"
+        if group != _NVFP4_GROUP:
+            raise UnsupportedModelError("quantization_config.config_groups", f"4-bit floats in groups of {group}")
         return "nvfp4" if activations else "nvfp4a16"
     given = (activations.get("type", "int"), activations.get("num_bits")) if activations else None
     table: dict[Any, str] = {

@@ -43,7 +43,8 @@ def groups(weights: dict[str, Any], activations: dict[str, Any] | None = None, *
     return {"quant_method": "compressed-tensors", "config_groups": {"group_0": group}, **more}
 
 
-INT8, FP8, FP4 = {"num_bits": 8, "type": "int"}, {"num_bits": 8, "type": "float"}, {"num_bits": 4, "type": "float"}
+INT8, FP8 = {"num_bits": 8, "type": "int"}, {"num_bits": 8, "type": "float"}
+FP4 = {"num_bits": 4, "type": "float", "group_size": 16}
 W4 = {"num_bits": 4, "type": "int", "group_size": 128}
 BLOCKS: list[tuple[dict[str, Any], Quantization, str]] = [
     ({"quant_method": "awq", "bits": 4, "group_size": 128}, Quantization("awq", 4, 128), "awq"),
@@ -63,8 +64,8 @@ BLOCKS: list[tuple[dict[str, Any], Quantization, str]] = [
     (groups(FP8, FP8), Quantization("compressed-tensors", 8, scheme="w8a8-fp8"), "compressed-tensors:w8a8-fp8"),
     (groups(FP8), Quantization("compressed-tensors", 8, scheme="w8a16-fp8"), "compressed-tensors:w8a16-fp8"),
     (groups(W4, FP8), Quantization("compressed-tensors", 4, 128, scheme="w4a8-fp8"), "compressed-tensors:w4a8-fp8"),
-    (groups(FP4, FP4), Quantization("compressed-tensors", 4, scheme="nvfp4"), "compressed-tensors:nvfp4"),
-    (groups(FP4), Quantization("compressed-tensors", 4, scheme="nvfp4a16"), "compressed-tensors:nvfp4a16"),
+    (groups(FP4, FP4), Quantization("compressed-tensors", 4, 16, scheme="nvfp4"), "compressed-tensors:nvfp4"),
+    (groups(FP4), Quantization("compressed-tensors", 4, 16, scheme="nvfp4a16"), "compressed-tensors:nvfp4a16"),
     (
         groups({**FP4, "group_size": 32}, format="mxfp4-pack-quantized"),
         Quantization("compressed-tensors", 4, 32, scheme="mxfp4"),
@@ -117,6 +118,7 @@ def test_what_is_read_is_in_the_data_and_the_other_way_round() -> None:
         ({"quant_method": "torchao", "quant_type": "Other"}, "quantization_config.quant_type"),
         (groups({"num_bits": 2, "type": "int"}), "quantization_config.config_groups"),
         (groups(INT8, FP8), "quantization_config.config_groups"),
+        (groups({"num_bits": 4, "type": "float", "group_size": 64}), "quantization_config.config_groups"),
         ({"quant_method": "compressed-tensors"}, "quantization_config.config_groups"),
         ({"quant_algo": "INT3"}, "quantization_config.quant_algo"),
     ],
