@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_serving.errors import UnsupportedModelError
-from llm_serving.model import ModelSpec, Weights
+from llm_serving.model import ModelSpec, Quantization, Weights
 from llm_serving.parse import parse
 
 TARGET = Path(__file__).parent.parent / "generator" / "llm_serving" / "data" / "catalogue.json"
@@ -23,6 +23,10 @@ READ_ON = "2026-11-22"
 # ModelOpt NVFP4: 4 bits per weight plus one fp8 scale per 16 weights; attention, router, embedding and head
 # mostly stay at 16 bits. 0.62 byte per parameter is an assumption, and marked as one in every plan.
 NVFP4_BYTES_PER_PARAMETER = 0.62
+# FP8 without a published size, assumptions on the safe side: block checkpoints keep little but the embedding at 16
+# bits; the others often keep attention there too (Llama-3.1-405B-Instruct-FP8: 330 of 406 billion weights are FP8).
+FP8_BLOCK_BYTES_PER_PARAMETER = 1.05
+FP8_BYTES_PER_PARAMETER = 1.2
 
 
 def whole(row: dict[str, str], key: str) -> int | None:
@@ -30,12 +34,12 @@ def whole(row: dict[str, str], key: str) -> int | None:
     return int(float(row[key])) if row[key] else None
 
 
-def weights_of(row: dict[str, str], quantised: bool, dtype_bytes: int) -> Weights | None:
+def weights_of(row: dict[str, str], quantization: Quantization | None, dtype_bytes: int) -> Weights | None:
     """Loaded and stored bytes of one row, the published figure first."""
     text, total = whole(row, "params_text_formula"), whole(row, "params_best")
     meta, stored = whole(row, "params_transformers_meta"), whole(row, "weights_bytes")
     resident = meta or text or total
-    if not quantised:
+    if quantization is None:
         if resident is None:
             return None
         file_bytes = stored or (total or resident) * dtype_bytes
@@ -46,8 +50,11 @@ def weights_of(row: dict[str, str], quantised: bool, dtype_bytes: int) -> Weight
         return Weights(int(stored * share), stored, f"catalogue: {stored:,} bytes", assumed=not published)
     if resident is None:
         return None
-    estimate = int(resident * NVFP4_BYTES_PER_PARAMETER)
-    return Weights(estimate, estimate, f"catalogue: {resident:,} parameters x 0.62 byte", assumed=True)
+    per_parameter = NVFP4_BYTES_PER_PARAMETER
+    if quantization.bits == 8:
+        per_parameter = FP8_BLOCK_BYTES_PER_PARAMETER if quantization.block else FP8_BYTES_PER_PARAMETER
+    estimate = int(resident * per_parameter)
+    return Weights(estimate, estimate, f"catalogue: {resident:,} parameters x {per_parameter} byte", assumed=True)
 
 
 def entry(row: dict[str, str], configs: Path) -> ModelSpec:
@@ -78,7 +85,7 @@ def entry(row: dict[str, str], configs: Path) -> ModelSpec:
         quant_config=quant_config,
     )
     dtype_bytes = 4 if spec.dtype == "float32" else 2
-    weights = weights_of(row, spec.quantization is not None, dtype_bytes)
+    weights = weights_of(row, spec.quantization, dtype_bytes)
     if weights is None:
         raise UnsupportedModelError("weights", None, hint="no published size and no parameter count")
     notes: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from llm_serving.plan import make_plan
 from llm_serving.profiles import parse_profile
 from llm_serving.render import render_values, write_text
 from llm_serving.source import resolve
+from quantization_page import quantization_page
 
 ROOT = Path(__file__).parent.parent
 
@@ -41,7 +42,11 @@ def main() -> int:
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
     values = values_files()
-    expected = {**schema.generated_files(ROOT), **values, ROOT / "docs" / "accuracy.md": accuracy_page()}
+    pages = {
+        ROOT / "docs" / "accuracy.md": accuracy_page(),
+        ROOT / "docs" / "quantization.md": quantization_page(),
+    }
+    expected = {**schema.generated_files(ROOT), **values, **pages}
     stale = [path for path, text in expected.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if check:
         for path in stale:

@@ -4,16 +4,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from llm_serving import catalogue, rules
+from llm_serving import engines, quantization_support, rules
+from llm_serving.compute import capability
 from llm_serving.errors import DoesNotFitError, InputError
 from llm_serving.model import ModelSpec
 from llm_serving.options import Options
 from llm_serving.plan import Plan, make_plan
 from llm_serving.profiles import GpuProfile, all_instances, parse_profile
 from llm_serving.search import SHORTEST_USEFUL_CONTEXT, context_of
+from llm_serving.variants import variants_of
 
 _COUNTS = (1, 2, 4, 8)
-_MOST_VARIANTS = 3
+_MOST_PER_WIDTH = 2
 _MOST_MACHINES = 2
 
 
@@ -48,8 +50,26 @@ def _other_settings(spec: ModelSpec, profile: GpuProfile, options: Options) -> I
         freed: dict[str, Any] = {name: None}
         if getattr(options, name) is not None and _try(spec, profile, replace(options, **freed)):
             yield f"leave --{name.replace('_', '-')} away"
+    if options.engine_version is None:
+        yield from _older_engine(spec, profile, options)
     if options.kv_cache_dtype is None and _try(spec, profile, replace(options, kv_cache_dtype="fp8")):
         yield "--kv-cache-dtype fp8 (half the cache, slightly less exact)"
+
+
+def _older_engine(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
+    """The newest other version that takes what the default one does not: a GPU, a format, a cache.
+
+    Never for the sake of memory alone: an old engine is no remedy for a small GPU.
+    """
+    default, device = engines.default_version(), profile.gpu.device_name
+    compute = capability(profile.gpu.compute_capability)
+    against = rules.engine_reasons(default, device, compute)
+    if not against and not rules.choose_types(spec, options, default, device, compute).reasons:
+        return
+    for version in reversed(engines.facts()["read_versions"]):
+        if _try(spec, profile, replace(options, engine_version=version)):
+            yield f"--engine-version {version}"
+            return
 
 
 def _quantised(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
@@ -57,12 +77,29 @@ def _quantised(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterat
         plan = _try(spec, profile, replace(options, quantization="fp8"))
         if plan:
             yield f"--quantization fp8 ({plan.settings.max_model_len:,} tokens of context)"
-    found = 0
-    for variant in catalogue.quantised_variants(spec):
-        plan = _try(variant, profile, replace(options, quantization=None, revision=None))
-        if plan and found < _MOST_VARIANTS:
-            found += 1
-            yield f"the {plan.spec.quantization.method if plan.spec.quantization else ''} checkpoint {variant.model_id}"
+    yield from _checkpoints(spec, profile, options)
+
+
+def _checkpoints(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
+    """Quantised checkpoints that were planned, the least loss first: more bits, then native arithmetic, then size."""
+    free = replace(options, quantization=None, revision=None)
+    compute = capability(profile.gpu.compute_capability)
+    planned = []
+    for variant in variants_of(spec):
+        plan = _try(variant, profile, free)
+        if plan is not None and variant.quantization is not None:
+            kind = quantization_support.kind_of(variant.quantization)
+            support = quantization_support.support(kind, "vllm", plan.engine_version, compute)
+            size = variant.weights.loaded_bytes
+            planned.append(((-variant.quantization.bits, not support.native, size), kind, support, plan))
+    taken: dict[int, int] = {}
+    for (bits, _, _), kind, support, plan in sorted(planned, key=lambda row: row[0]):
+        taken[bits] = taken.get(bits, 0) + 1
+        if taken[bits] <= _MOST_PER_WIDTH:
+            yield (
+                f"the checkpoint {plan.spec.model_id} ({quantization_support.label(kind)}, {-bits} bits, "
+                f"{support.kernel}; {plan.settings.max_model_len:,} tokens of context)"
+            )
 
 
 def _other_counts(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:

@@ -40,22 +40,3 @@ def refusal(model_id: str) -> str | None:
     refused = {name.lower(): reason for name, reason in _data()["refused"].items()}
     reason = refused.get(model_id.lower())
     return None if reason is None else str(reason)
-
-
-def quantised_variants(spec: ModelSpec) -> list[ModelSpec]:
-    """Quantised checkpoints of the same model, by name and geometry."""
-    variants = []
-    for name in model_ids():
-        if name.lower() == spec.model_id.lower() or not _same_family(name, spec.short_name):
-            continue
-        other = spec_from_dict(_data()["models"][name])
-        same = (other.hidden_size, other.num_layers, other.vocab_size) == (
-            spec.hidden_size, spec.num_layers, spec.vocab_size,
-        )  # fmt: skip
-        if same and other.quantization is not None:
-            variants.append(other)
-    return variants
-
-
-def _same_family(name: str, short_name: str) -> bool:
-    return name.rsplit("/", 1)[-1].lower().startswith(short_name.lower())

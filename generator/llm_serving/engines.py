@@ -4,6 +4,7 @@ No other module compares versions; it asks for a regime, a gate or a flag.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -30,7 +31,8 @@ class Regime:
     source: str
 
 
-def _load(name: str) -> dict[str, Any]:
+def load_data(name: str) -> dict[str, Any]:
+    """A table of the package by file name."""
     data: dict[str, Any] = json.loads(files("llm_serving").joinpath("data", name).read_text(encoding="utf-8"))
     return data
 
@@ -38,12 +40,12 @@ def _load(name: str) -> dict[str, Any]:
 @cache
 def facts() -> dict[str, Any]:
     """data/engines.json."""
-    return _load("engines.json")
+    return load_data("engines.json")
 
 
 @cache
 def _flag_table() -> dict[str, Any]:
-    return _load("vllm_flags.json")
+    return load_data("vllm_flags.json")
 
 
 def parse_version(text: str) -> Version:
@@ -85,6 +87,20 @@ def at_least(version: str, gate: str) -> bool:
         if entry["name"] == gate:
             return parse_version(version) >= parse_version(entry["from"])
     raise KeyError(gate)
+
+
+def entry_for(entries: Iterable[dict[str, Any]], version: str) -> dict[str, Any] | None:
+    """Last entry whose `from` is not after `version`; None when all are. Entries ascend."""
+    wanted, chosen = parse_version(version), None
+    for entry in entries:
+        if wanted >= parse_version(entry["from"]):
+            chosen = entry
+    return chosen
+
+
+def not_after(version: str, last: str) -> bool:
+    """True up to and including version `last`."""
+    return parse_version(version) <= parse_version(last)
 
 
 def regime(version: str, architecture: str, *, moe: bool, hybrid: bool) -> Regime:

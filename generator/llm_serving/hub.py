@@ -8,10 +8,11 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from llm_serving import quantization_support
 from llm_serving.checkpoint import Checkpoint, TensorInfo, parse_json, read_header
 from llm_serving.errors import HubError, HubUnreachableError, InputError
 
@@ -61,6 +62,10 @@ def _offline_by_environment() -> bool:
 
 def _from_folder(folder: Path, *, model_id: str | None = None, revision: str | None = None) -> Checkpoint:
     path = folder / "config.json"
+    names = [folder.name] if folder.suffix == ".gguf" else [entry.name for entry in folder.glob("*")]
+    if _only_gguf(names):
+        message, hint = quantization_support.gguf_problem(str(folder))
+        raise InputError(message, hint=hint)
     try:
         config = parse_json(path.read_bytes(), str(path))
     except OSError as error:
@@ -78,6 +83,12 @@ def _from_folder(folder: Path, *, model_id: str | None = None, revision: str | N
         weights_bytes=weights_bytes,
         files_bytes=weights_bytes,
     )
+
+
+def _only_gguf(names: Iterable[str]) -> bool:
+    """Whether GGUF is the only form of the weights among these files."""
+    endings = {Path(name).suffix for name in names}
+    return ".gguf" in endings and not endings & {".safetensors", ".bin"}
 
 
 def _folder_weights(folder: Path) -> tuple[dict[str, TensorInfo] | None, int | None]:
@@ -131,6 +142,9 @@ class _Session:
         """The checkpoint at one commit."""
         info = self._ask("model", lambda: self.api.model_info(self.model, revision=self.revision, files_metadata=True))
         sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+        if _only_gguf(sizes):
+            message, hint = quantization_support.gguf_problem(self.model)
+            raise HubError(message, hint=hint)
         config = self._json("config.json", info.sha)
         side = next((name for name in _SIDE_FILES if name in sizes), None)
         tensors, weights_bytes = self._weights(sizes, info.sha)
@@ -176,11 +190,6 @@ class _Session:
         consolidated = sum(size for name, size in sizes.items() if re.fullmatch(r"consolidated.*\.safetensors", name))
         if consolidated:
             return None, consolidated
-        if any(name.endswith(".gguf") for name in sizes):
-            raise HubError(
-                f"{self.model} holds only GGUF files, which vLLM has not read since 0.24.0",
-                hint="choose the repository with safetensors",
-            )
         raise HubError(f"{self.model} holds no weight files that are understood (safetensors, pytorch_model.bin)")
 
     @staticmethod

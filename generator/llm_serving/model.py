@@ -58,13 +58,17 @@ class Mla:
 
 @dataclass(frozen=True, slots=True)
 class Quantization:
-    """How the checkpoint's linear weights are stored. `method` in vLLM's spelling, `bits` per weight."""
+    """How the checkpoint's linear weights are stored. `method` in vLLM's spelling, `bits` per weight.
+
+    `scheme` tells the formats of compressed-tensors apart (wna16, w8a8-fp8 ...), None for other methods.
+    """
 
     method: str
     bits: int
     group_size: int | None = None
     block: tuple[int, int] | None = None
     kv_fp8: bool = False
+    scheme: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +135,10 @@ class ModelSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for the catalogue and for JSON output."""
-        return {key: value for key, value in asdict(self).items() if value is not None and value != ()}
+        data = {key: value for key, value in asdict(self).items() if value is not None and value != ()}
+        if data.get("quantization", {}).get("scheme", "") is None:
+            del data["quantization"]["scheme"]
+        return data
 
 
 def spec_from_dict(data: dict[str, Any]) -> ModelSpec:

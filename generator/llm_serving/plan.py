@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from llm_serving import engines, memory, rules
+from llm_serving.attention import attention
 from llm_serving.engines import GIB, Regime
 from llm_serving.errors import DoesNotFitError, InputError
 from llm_serving.memory import Estimate, Gpu, Settings
@@ -28,8 +29,10 @@ class Plan:
     Attributes:
         context_limit: what bounds max_model_len: "model", "memory" or "user".
         quantization: flag for the engine; None when the checkpoint says it itself.
+        flags: other flags without which the engine refuses the checkpoint.
         assumptions: facts that a default stands in for.
         warnings: what may surprise, though it starts.
+        attention: kernels that the engine picks by itself, and why.
         rejected: alternatives that were not taken, with the reason.
     """
 
@@ -39,6 +42,7 @@ class Plan:
     engine_version: str
     dtype: str
     quantization: str | None
+    flags: tuple[str, ...]
     kv_cache_dtype: str
     settings: Settings
     estimate: Estimate
@@ -46,6 +50,7 @@ class Plan:
     verdict: Verdict
     context_limit: str
     attention: str
+    attention_reason: str
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
     rejected: tuple[str, ...]
@@ -87,6 +92,7 @@ class Plan:
             "quantization": self.quantization,
             "kv_cache_dtype": self.kv_cache_dtype,
             "attention": self.attention,
+            "attention_reason": self.attention_reason,
             "context_limit": self.context_limit,
             "settings": asdict(self.settings),
             "estimate": asdict(self.estimate),
@@ -126,6 +132,11 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
     reasons += memory_reasons
     resources = plan_resources(spec, size, enforce_eager=settings.enforce_eager, download_gbps=options.download_gbps)
     reasons += _node_reasons(profile, resources)
+    chosen = attention(
+        "vllm", version, spec, compute, choice.kv_cache_dtype, tensor_parallel=size if not size_reasons else 1
+    )
+    if not chosen.backend and choice.kv_cache_dtype != "fp8":
+        reasons.append(f"vLLM {version} has no attention for it on {profile.gpu.device_name}: {chosen.reason}")
     if reasons:
         raise DoesNotFitError(f"{spec.model_id} does not run on {profile.name} with vLLM {version}", tuple(reasons), ())
     estimate = memory.estimate(spec, gpu, settings, regime)
@@ -139,13 +150,15 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
         engine_version=version,
         dtype=choice.dtype,
         quantization=choice.quantization,
+        flags=choice.flags,
         kv_cache_dtype=choice.kv_cache_dtype,
         settings=settings,
         estimate=estimate,
         resources=resources,
         verdict=verdict,
         context_limit=limit,
-        attention=_attention(spec, compute),
+        attention=chosen.backend,
+        attention_reason=chosen.reason,
         assumptions=_assumptions(spec, profile, options, regime, version),
         warnings=choice.notes + _warnings(estimate, settings, options, version, profile),
         rejected=tuple(rejected + search_rejected),
@@ -215,15 +228,6 @@ def _node_reasons(profile: GpuProfile, resources: Resources) -> list[str]:
             f"{profile.node_cpu_m / 1000:.1f}"
         )
     return reasons
-
-
-def _attention(spec: ModelSpec, compute: rules.Capability) -> str:
-    """Which attention kernels the engine picks by itself (vLLM 0.33.0 vllm/platforms/cuda.py)."""
-    if compute < rules.capability(engines.facts()["capabilities"]["flash_attention"]["value"]):
-        return "TRITON_MLA" if spec.mla else "TRITON_ATTN"
-    if spec.mla is not None:
-        return "FLASH_ATTN_MLA" if compute[0] == 9 else "TRITON_MLA"
-    return "FLASHINFER" if compute[0] == 10 else "FLASH_ATTN"
 
 
 def _assumptions(

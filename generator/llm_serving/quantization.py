@@ -1,26 +1,20 @@
 """How a checkpoint stores its linear weights: the quantisation block of config.json or of its side files."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from llm_serving import quantization_support
 from llm_serving.errors import UnsupportedModelError
 from llm_serving.model import Quantization
 
 Config = Mapping[str, Any]
 
-# Methods that vLLM 0.33.0 reads from a checkpoint, to (name in the plan, bits per weight when the block of the
-# config does not say); vllm/model_executor/layers/quantization/__init__.py, read 2026-11-22.
-_METHODS: dict[str, tuple[str, int | None]] = {
-    "awq": ("awq", 4),
-    "gptq": ("gptq", 4),
-    "fp8": ("fp8", 8),
-    "fbgemm_fp8": ("fbgemm_fp8", 8),
-    "compressed-tensors": ("compressed-tensors", None),
-    "mxfp4": ("mxfp4", 4),
-    "modelopt": ("modelopt", None),
-    "modelopt_fp4": ("modelopt_fp4", 4),
-    "bitsandbytes": ("bitsandbytes", None),
-}
+# Spellings of one method in config.json (vLLM 0.33.0 quantization/__init__.py and inc/inc.py, read 2026-11-22).
+_ALIASES = {
+    "auto_awq": "awq", "auto_gptq": "gptq", "gptqmodel": "gptq", "compressed_tensors": "compressed-tensors",
+    "auto_round": "auto-round", "intel/auto-round": "auto-round", "inc": "auto-round",
+}  # fmt: skip
 
 
 def parse_quantization(config: Config, text: Config, side_file: Config | None) -> Quantization | None:
@@ -39,21 +33,35 @@ def parse_quantization(config: Config, text: Config, side_file: Config | None) -
     method = block.get("quant_method") or ("gptq" if "bits" in block and "group_size" in block else None)
     if method == "modelopt" or "quant_algo" in block:
         return _modelopt(block)
-    if method not in _METHODS:
+    method = _ALIASES.get(str(method), method)
+    bits_by_method = _methods()
+    if method not in bits_by_method:
         raise UnsupportedModelError("quantization_config.quant_method", method)
-    name, bits = _METHODS[method]
-    group = block.get("group_size")
-    if method == "compressed-tensors":
-        return _compressed_tensors(block)
-    if method == "bitsandbytes":
-        bits = 4 if block.get("load_in_4bit") or block.get("_load_in_4bit") else 8
-    if isinstance(block.get("bits"), int):
-        bits = block["bits"]
-    if bits is None or not 1 < bits <= 16:
+    special = _SPECIAL.get(method)
+    if special is not None:
+        return special(block)
+    return _plain(method, block, bits_by_method[method])
+
+
+def _methods() -> dict[str, int | None]:
+    """Methods that a config.json may name, to bits per weight where its block does not say."""
+    found: dict[str, int | None] = {}
+    for kind in quantization_support.kinds().values():
+        if kind["read"]:
+            found.setdefault(kind["method"], kind["bits"])
+    return found
+
+
+def _plain(method: str, block: Config, bits: Any) -> Quantization:
+    given = block.get("bits")
+    if isinstance(given, int | float) and not isinstance(given, bool):
+        bits = math.ceil(given)  # exl2 writes averages such as 4.65
+    if not isinstance(bits, int) or not 1 < bits <= 16:
         raise UnsupportedModelError("quantization_config.bits", bits)
+    group = block.get("group_size")
     shape = block.get("weight_block_size")
     return Quantization(
-        name,
+        method,
         bits,
         group_size=group if isinstance(group, int) and group > 0 else None,
         block=(shape[0], shape[1]) if isinstance(shape, list) and len(shape) == 2 else None,
@@ -78,13 +86,87 @@ def _modelopt(block: Config) -> Quantization:
     raise UnsupportedModelError("quantization_config.quant_algo", algorithm)
 
 
+# Weights that share a scale: vLLM 0.33.0 compressed_tensors.py:_is_mxfp4, _is_nvfp4_format, read 2026-11-22.
+_MXFP4_GROUP, _NVFP4_GROUP = 32, 16
+
+
 def _compressed_tensors(block: Config) -> Quantization:
     groups = block.get("config_groups")
     first = next(iter(groups.values())) if isinstance(groups, dict) and groups else {}
     weights = first.get("weights") if isinstance(first, dict) else None
     bits = weights.get("num_bits") if isinstance(weights, dict) else None
-    if not isinstance(bits, int):
+    if not isinstance(weights, dict) or not isinstance(bits, int):
         raise UnsupportedModelError("quantization_config.config_groups", groups or None)
-    group = weights.get("group_size") if isinstance(weights, dict) else None
-    kv = isinstance(block.get("kv_cache_scheme"), dict)
-    return Quantization("compressed-tensors", bits, group if isinstance(group, int) else None, kv_fp8=kv)
+    activations = first.get("input_activations")
+    activations = activations if isinstance(activations, dict) else None
+    group, shape = weights.get("group_size"), weights.get("block_structure")
+    return Quantization(
+        "compressed-tensors",
+        bits,
+        group if isinstance(group, int) and group > 0 else None,
+        block=(shape[0], shape[1]) if isinstance(shape, list) and len(shape) == 2 else None,
+        kv_fp8=isinstance(block.get("kv_cache_scheme"), dict),
+        scheme=_scheme(weights, activations, str(first.get("format") or block.get("format"))),
+    )
+
+
+def _scheme(weights: Config, activations: Config | None, form: str) -> str:
+    """Name of the scheme, in the order in which vLLM tells them apart.
+
+    vLLM 0.33.0 compressed_tensors.py:_get_scheme_from_parts, read 2026-11-22.
+
+    Raises:
+        UnsupportedModelError: a pair of weights and activations that is not in the table.
+    """
+    kind, bits = weights.get("type", "int"), weights["num_bits"]
+    if kind == "float" and bits == 4:
+        group = weights.get("group_size")
+        if form.startswith("mxfp4") or group == _MXFP4_GROUP:
+            return "mxfp4"
+        if group != _NVFP4_GROUP:
+            raise UnsupportedModelError("quantization_config.config_groups", f"4-bit floats in groups of {group}")
+        return "nvfp4" if activations else "nvfp4a16"
+    given = (activations.get("type", "int"), activations.get("num_bits")) if activations else None
+    table: dict[Any, str] = {
+        ("int", 4, None): "wna16",
+        ("int", 8, None): "wna16",
+        ("int", 8, ("int", 8)): "w8a8-int8",
+        ("float", 8, None): "w8a16-fp8",
+        ("float", 8, ("float", 8)): "w8a8-fp8",
+        ("int", 4, ("float", 8)): "w4a8-fp8",
+    }
+    scheme = table.get((kind, bits, given))
+    if scheme is None:
+        against = "16-bit" if given is None else f"{given[1]}-bit {given[0]}"
+        raise UnsupportedModelError(
+            "quantization_config.config_groups", f"{bits}-bit {kind} weights, {against} activations"
+        )
+    return scheme
+
+
+def _bitsandbytes(block: Config) -> Quantization:
+    return Quantization("bitsandbytes", 4 if block.get("load_in_4bit") or block.get("_load_in_4bit") else 8)
+
+
+def _hqq(block: Config) -> Quantization:
+    inner: Any = block.get("quant_config")
+    inner = inner.get("weight_quant_params") if isinstance(inner, dict) else None
+    inner = inner if isinstance(inner, dict) else {}
+    return _plain("hqq", {"bits": inner.get("nbits"), "group_size": inner.get("group_size")}, None)
+
+
+def _torchao(block: Config) -> Quantization:
+    """The width stands in the name of torchao's own class, such as Int4WeightOnlyConfig."""
+    inner = str(block.get("quant_type"))
+    for part, bits in (("int4", 4), ("int8", 8), ("float8", 8)):
+        if part in inner.lower():
+            return Quantization("torchao", bits)
+    raise UnsupportedModelError("quantization_config.quant_type", block.get("quant_type"))
+
+
+_SPECIAL: dict[str, Callable[[Config], Quantization]] = {
+    "compressed-tensors": _compressed_tensors,
+    "bitsandbytes": _bitsandbytes,
+    "hqq": _hqq,
+    "torchao": _torchao,
+}

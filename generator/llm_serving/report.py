@@ -72,6 +72,7 @@ def _explain_args(plan: Plan) -> dict[str, str]:
         f"share ({estimate.outside / GIB:.2f} GiB expected)",
         "kv-cache-dtype": "as asked for" if given.kv_cache_dtype else "auto: the data type of the model",
         "quantization": "weights are quantised at start",
+        "allow-deprecated-quantization": "the engine refuses this kind of checkpoint without it",
         "enforce-eager": "as asked for"
         if given.enforce_eager
         else "no CUDA graphs: they would not leave room for the cache",
@@ -133,7 +134,8 @@ def text_report(plan: Plan) -> str:
         f"{plan.requests_of(min(2000, settings.max_model_len)):.0f} of 2,000 tokens",
         f"  batch     max-num-seqs {settings.max_num_seqs}, max-num-batched-tokens "
         f"{settings.max_num_batched_tokens}, gpu-memory-utilization {settings.utilization}"
-        f"{', eager' if settings.enforce_eager else ''}, attention {plan.attention}",
+        f"{', eager' if settings.enforce_eager else ''}",
+        f"  attention {plan.attention}: {plan.attention_reason}",
         f"  start-up  about {seconds // 60}:{seconds % 60:02} min (download {phases.download} s, load "
         f"{phases.load} s, compile {phases.compile} s); budget {phases.budget // 60} min",
         f"  pod       {plan.resources.cpu_request} CPU, memory {plan.resources.memory_request // GIB} to "

@@ -2,38 +2,36 @@
 
 from dataclasses import dataclass
 
-from llm_serving import engines
+from llm_serving import attention, engines, quantization_support
 from llm_serving.architectures import ARCHITECTURES
+from llm_serving.compute import Capability, capability, dotted
 from llm_serving.memory import padded_vocab
 from llm_serving.model import ModelSpec
 from llm_serving.options import Options
 
-Capability = tuple[int, int]
+__all__ = [
+    "Capability", "Choice", "capability", "choose_types", "engine_reasons", "tensor_parallel_reasons",
+    "valid_tensor_parallel",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Outcome of the rules for data types: what is written to the engine, and what stands against it."""
+    """Outcome of the rules for data types: what is written to the engine, and what stands against it.
+
+    `flags` are engine flags without which the engine refuses the checkpoint.
+    """
 
     dtype: str
     quantization: str | None
+    flags: tuple[str, ...]
     kv_cache_dtype: str
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def capability(text: str) -> Capability:
-    """`8.6` as (8, 6): compared as text, 10.0 would sort before 9.0."""
-    major, _, minor = text.partition(".")
-    return int(major), int(minor or 0)
-
-
 def _needed(name: str) -> Capability:
     return capability(engines.facts()["capabilities"][name]["value"])
-
-
-def _dotted(value: Capability) -> str:
-    return f"{value[0]}.{value[1]}"
 
 
 def engine_reasons(version: str, device: str, compute: Capability) -> list[str]:
@@ -41,8 +39,8 @@ def engine_reasons(version: str, device: str, compute: Capability) -> list[str]:
     gate = "turing" if engines.at_least(version, "volta-dropped") else "volta"
     if compute < _needed(gate):
         return [
-            f"vLLM {version} needs compute capability {_dotted(_needed(gate))}, "
-            f"{device} has {_dotted(compute)} (vLLM 0.19.1 was the last for 7.0)"
+            f"vLLM {version} needs compute capability {dotted(_needed(gate))}, "
+            f"{device} has {dotted(compute)} (vLLM 0.19.1 was the last for 7.0)"
         ]
     return []
 
@@ -52,11 +50,14 @@ def choose_types(spec: ModelSpec, options: Options, version: str, device: str, c
     reasons: list[str] = []
     notes: list[str] = []
     dtype = _dtype(spec, options, device, compute, reasons, notes)
-    quantization = _quantization(spec, options, version, device, compute, reasons, notes)
-    kv_cache_dtype = _kv_cache_dtype(options, version, device, compute, reasons)
+    quantization, flags = _quantization(spec, options, version, device, compute, reasons, notes)
+    kv_cache_dtype = options.kv_cache_dtype or "auto"
+    problem = attention.fp8_problem(version, spec, device, compute) if kv_cache_dtype == "fp8" else None
+    if problem is not None:
+        reasons.append(problem)
     if spec.quantization and spec.quantization.kv_fp8 and kv_cache_dtype == "auto":
         notes.append("the checkpoint declares an FP8 KV cache; sized at 16 bits, the larger of the two")
-    return Choice(dtype, quantization, kv_cache_dtype, tuple(reasons), tuple(notes))
+    return Choice(dtype, quantization, flags, kv_cache_dtype, tuple(reasons), tuple(notes))
 
 
 def _dtype(
@@ -71,19 +72,32 @@ def _dtype(
         notes.append(f"config.json says {spec.dtype or 'no dtype'}: {dtype} is used")
     if wanted is None and dtype == "bfloat16" and not bfloat16:
         dtype = "float16"
-        notes.append(f"{device} has no bfloat16 (compute capability {_dotted(compute)}): float16 instead")
+        notes.append(f"{device} has no bfloat16 (compute capability {dotted(compute)}): float16 instead")
     if wanted is None and dtype == "float16" and not float16 and bfloat16:
         dtype = "bfloat16"
     if dtype == "bfloat16" and not bfloat16:
-        reasons.append(f"dtype bfloat16 needs compute capability 8.0, {device} has {_dotted(compute)}: use float16")
+        reasons.append(f"dtype bfloat16 needs compute capability 8.0, {device} has {dotted(compute)}: use float16")
     if dtype == "float16" and not float16:
         reasons.append(
             f"{spec.architecture} refuses float16 (numerical instability), and {device} "
             f"{'has bfloat16: use that' if bfloat16 else 'has nothing else of 16 bits'}"
         )
-    if spec.quantization and spec.quantization.method == "mxfp4" and dtype != "bfloat16" and bfloat16:
-        reasons.append("mxfp4 weights compute in bfloat16 only")
-    return dtype
+    return _quantised_dtype(spec, dtype, wanted, reasons, notes) if bfloat16 else dtype
+
+
+def _quantised_dtype(spec: ModelSpec, dtype: str, wanted: str | None, reasons: list[str], notes: list[str]) -> str:
+    """The data type that the checkpoint's kernels take, on a GPU that has both."""
+    if spec.quantization is None:
+        return dtype
+    kind = quantization_support.kind_of(spec.quantization)
+    allowed = quantization_support.kinds().get(kind, {}).get("dtypes", [dtype])
+    if dtype in allowed:
+        return dtype
+    if wanted is not None:
+        reasons.append(f"{quantization_support.label(kind)} weights compute in {allowed[0]} only")
+        return dtype
+    notes.append(f"{quantization_support.label(kind)} weights compute in {allowed[0]} only: {allowed[0]} is used")
+    return str(allowed[0])
 
 
 def _quantization(
@@ -94,7 +108,8 @@ def _quantization(
     compute: Capability,
     reasons: list[str],
     notes: list[str],
-) -> str | None:
+) -> tuple[str | None, tuple[str, ...]]:
+    """(value of --quantization, other flags that the checkpoint needs)."""
     own = spec.quantization.method if spec.quantization else None
     wanted = options.quantization
     if wanted is not None and own is not None and wanted != own:
@@ -104,35 +119,19 @@ def _quantization(
             f"--quantization {wanted} needs a checkpoint of that kind; an unquantised one can only be "
             "quantised at start to fp8"
         )
-    method = own or wanted
-    if method is None:
-        return None
-    floors: dict[str, str] = engines.facts()["quantization_capability"]
-    if method not in floors:
-        reasons.append(f"quantisation {method} is not known to vLLM {version}")
-        return None
-    floor = capability(floors[method])
-    if method in {"fp8", "awq", "gptq"} and not engines.at_least(version, "marlin-on-turing"):
-        floor = max(floor, (8, 0))
-    if compute < floor:
-        reasons.append(
-            f"quantisation {method} needs compute capability {_dotted(floor)}, {device} has {_dotted(compute)}"
-        )
-    if method == "bitsandbytes" and engines.at_least(version, "bitsandbytes-dropped"):
-        reasons.append(f"vLLM {version} no longer holds bitsandbytes (plugin vllm-bnb-plugin, or 0.26.0)")
-    if method == "fp8" and (8, 9) > compute >= floor:
-        notes.append(f"{device} has no fp8 arithmetic: weights are kept in fp8 and computed in 16 bits (Marlin)")
-    return None if own is not None else wanted
-
-
-def _kv_cache_dtype(options: Options, version: str, device: str, compute: Capability, reasons: list[str]) -> str:
-    wanted = options.kv_cache_dtype or "auto"
-    if wanted == "fp8" and compute < _needed("fp8_kv_cache"):
-        reasons.append(
-            f"an FP8 KV cache needs compute capability 8.0 (8.9 natively) with vLLM {version}, "
-            f"{device} has {_dotted(compute)}"
-        )
-    return wanted
+        return None, ()
+    if spec.quantization is not None:
+        kind, bits = quantization_support.kind_of(spec.quantization), spec.quantization.bits
+    elif wanted is not None:
+        kind, bits = wanted, None
+    else:
+        return None, ()
+    found = quantization_support.support(kind, "vllm", version, compute, bits=bits)
+    if not found.ok:
+        reasons.append(quantization_support.refusal(found, device, compute))
+    if found.note:
+        notes.append(f"{device} {found.note}")
+    return (None if own is not None else wanted), found.flags
 
 
 def tensor_parallel_reasons(spec: ModelSpec, size: int) -> list[str]:
@@ -152,6 +151,8 @@ def tensor_parallel_reasons(spec: ModelSpec, size: int) -> list[str]:
         name = "expert" if spec.moe else "MLP"
         reasons.append(f"{name} width {width} does not divide by tensor parallel size {size}")
     quantization = spec.quantization
+    if quantization and not quantization_support.divisible(quantization_support.kind_of(quantization)):
+        reasons.append(f"a {quantization.method} checkpoint is not divided over GPUs: tensor parallel size 1 only")
     if quantization and not width % size:
         unit = quantization.block[0] if quantization.block else quantization.group_size
         if unit and unit > 1 and (width // size) % unit:

@@ -111,6 +111,7 @@ def engine_args(plan: Plan) -> dict[str, Any]:
     }
     if plan.quantization:
         args["quantization"] = plan.quantization
+    args.update(dict.fromkeys(plan.flags, True))
     if settings.enforce_eager:
         args["enforce-eager"] = True
     if engines.at_least(plan.engine_version, "disable-access-log-for-endpoints"):

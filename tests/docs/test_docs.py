@@ -101,3 +101,11 @@ def test_an_offline_plan_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stderr.strip() in {"", "note: offline: facts come from the embedded catalogue"}
+
+
+def test_the_page_on_quantisation_has_every_kind() -> None:
+    from llm_serving import quantization_support
+
+    page = (ROOT / "docs" / "quantization.md").read_text()
+    for kind in quantization_support.kinds().values():
+        assert f"| {kind['name']} |" in page
