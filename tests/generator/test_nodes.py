@@ -126,6 +126,11 @@ def test_nodes_spread_over_zones(capsys: pytest.CaptureFixture[str], words: list
     ]
 
 
+def test_a_zone_of_another_architecture_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["machineset", "--profile", "g6.2xlarge", "--all-zones", *IN_OPENSHIFT]) == 0
+    assert "note: us-east-2c is left out: its MachineSet has an AMI of another architecture" in capsys.readouterr().err
+
+
 def test_spot_in_each_form(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["--profile", "g5.2xlarge", "--spot"]
     assert value(made(capsys, *words, *IN_OPENSHIFT)[0])["spotMarketOptions"] == {}
@@ -135,6 +140,7 @@ def test_spot_in_each_form(capsys: pytest.CaptureFixture[str]) -> None:
     assert {"key": "karpenter.sh/capacity-type", "operator": "In", "values": ["spot"]} in requirements
     assert made(capsys, *words, *IN_EKSCTL)[0]["managedNodeGroups"][0]["spot"] is True
     assert "spotMarketOptions" not in value(made(capsys, *words[:2], *IN_OPENSHIFT)[0])
+    assert priced["metadata"]["name"] == "demo-x7k2p-gpu-g5-2xlarge-spot-us-east-2a"
 
 
 def test_karpenter_leaves_running_pods_alone(capsys: pytest.CaptureFixture[str]) -> None:

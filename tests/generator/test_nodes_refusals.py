@@ -12,6 +12,8 @@ from generator.test_nodes import FACTS, IN_EKSCTL, IN_KARPENTER, IN_OPENSHIFT, c
 from llm_serving import cli
 from llm_serving.nodes.facts import CLUSTER_LABEL
 
+LONG = FACTS.parent / "long-name.yaml"
+
 
 def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """The lines of a refusal, without the prefix."""
@@ -65,12 +67,19 @@ OC = "`oc get machineset -n openshift-machine-api -o yaml > machinesets.yaml` wr
          "f: found apps/v1 Deployment; MachineSets of machine.openshift.io or a List of them are meant\n"
          f"hint: {OC}"),
         (["x"], f"f: holds a list; a MachineSet or a List is meant\nhint: {OC}"),
+        (changed(f"{PROVIDER}/securityGroups", "sg-1"),
+         "f: MachineSet demo-x7k2p-worker-us-east-2a: /spec/template/spec/providerSpec/value/securityGroups is 'sg-1'; "
+         f"a list is meant\nhint: {OC}"),
+        ({"kind": "List", "items": [{"kind": "List", "items": []}]},
+         "f: found List; MachineSets of machine.openshift.io or a List of them are meant\n"
+         f"hint: {OC}"),
         ({"kind": "List", "items": "x"}, f"f: /items of the List is no list\nhint: {OC}"),
         ({"kind": "List", "items": [item(), changed("spec/template/metadata/labels", {CLUSTER_LABEL: "other-abcde"})]},
          "f: MachineSets of several infrastructure ids: demo-x7k2p, other-abcde\n"
          "hint: give the MachineSets of one cluster only"),
     ],
-    ids=["arm", "ami", "subnet", "azure", "region", "empty", "windows", "deployment", "list", "items", "clusters"],
+    ids=["arm", "ami", "subnet", "azure", "region", "empty", "windows", "deployment", "list", "groups", "nested",
+         "items", "clusters"],
 )  # fmt: skip
 def test_bad_facts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, document: Any, message: str
@@ -92,7 +101,7 @@ def test_bad_facts(
          f"--region is us-west-2, the MachineSets of {FACTS} are in us-east-2\nhint: AMI, subnets and security groups "
          "belong to one region: leave --region away, or read that cluster"),
         (["--profile", "g5.2xlarge", *IN_OPENSHIFT, "--zone", "c"],
-         f"--zone c: {FACTS} has no MachineSet in us-east-2c, so its subnet is not known\n"
+         f"--zone c: {FACTS} has no MachineSet for amd64 in us-east-2c, so AMI and subnet are not known\n"
          "hint: known zones: us-east-2a, us-east-2b"),
         (["--profile", "g5.2xlarge", *IN_OPENSHIFT, "--zone", "eu-west-1a"],
          "--zone is 'eu-west-1a', which is no zone of us-east-2\nhint: write a letter such as a, or us-east-2a"),
@@ -110,8 +119,8 @@ def test_bad_facts(
         (["--profile", "g5.2xlarge", *IN_OPENSHIFT, "--name", "A_b"],
          "--name is 'A_b'; lower case letters, digits and '-' are allowed, 40 at most\nhint: zone and infrastructure "
          "id are added to it, and 63 characters are the limit of a label"),
-        (["--profile", "g5.2xlarge", *IN_OPENSHIFT, "--name", "a" * 40],
-         f"the MachineSet's name demo-x7k2p-{'a' * 40}-us-east-2a has 62 characters, 57 are the most\n"
+        (["--profile", "g5.2xlarge", "--cluster-facts", str(LONG), "--name", "a" * 30],
+         f"the MachineSet's name a-cluster-of-21-chars-x7k2p-{'a' * 30}-us-east-2a has 69 characters, 63 are the most\n"
          "hint: choose a shorter middle part with --name"),
         (["--profile", "g5.2xlarge", *IN_OPENSHIFT, "--cluster-name", "x"],
          "--cluster-name: --form machineset has no use for it\nhint: leave it away; it is for --form karpenter and "

@@ -25,6 +25,24 @@ _OS_LABEL = "machine.openshift.io/os-id"
 # Seconds until an API server that does not answer is given up.
 _TIMEOUT_SECONDS = 30
 _VALUE = "/spec/template/spec/providerSpec/value"
+# Fields of AWSMachineProviderConfig (openshift/api 2a3d739, machine/v1beta1/types_awsprovider.go, 2026-08-22).
+_NEEDED: dict[str, type] = {
+    "ami": dict,
+    "subnet": dict,
+    "placement/region": str,
+    "placement/availabilityZone": str,
+    "userDataSecret": dict,
+    "instanceType": str,
+}
+_POSSIBLE: dict[str, type] = {
+    "blockDevices": list,
+    "credentialsSecret": dict,
+    "iamInstanceProfile": dict,
+    "loadBalancers": list,
+    "metadataServiceOptions": dict,
+    "securityGroups": list,
+    "tags": list,
+}
 _HOW = f"`oc get machineset -n {NAMESPACE} -o yaml > machinesets.yaml` writes the file that is meant"
 
 
@@ -91,7 +109,13 @@ def ask_cluster() -> ClusterFacts:
     tool = Path(client).name
     try:
         done = subprocess.run(  # noqa: S603 - fixed words, no shell
-            words, capture_output=True, text=True, check=False, timeout=_TIMEOUT_SECONDS, stdin=subprocess.DEVNULL
+            words,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=_TIMEOUT_SECONDS,
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
         raise InputError(
@@ -132,22 +156,26 @@ def facts_of(documents: Iterable[Any], where: str) -> ClusterFacts:
 def _items(documents: Iterable[Any], where: str) -> Iterator[dict[str, Any]]:
     """The MachineSets, lists opened."""
     for document in documents:
-        if document is None:
-            continue
-        if not isinstance(document, dict):
-            raise InputError(f"{where}: holds a {type(document).__name__}; a MachineSet or a List is meant", hint=_HOW)
-        kind, items = document.get("kind"), document.get("items")
-        if kind in {"List", "MachineSetList"}:
+        if isinstance(document, dict) and document.get("kind") in {"List", "MachineSetList"}:
+            items = document.get("items")
             if not isinstance(items, list):
-                raise InputError(f"{where}: /items of the {kind} is no list", hint=_HOW)
-            yield from _items(items, where)
-        elif kind == "MachineSet" and str(document.get("apiVersion", "")).startswith("machine.openshift.io/"):
-            yield document
-        else:
-            found = f"{document.get('apiVersion')} {kind}" if kind else "a mapping without kind"
-            raise InputError(
-                f"{where}: found {found}; MachineSets of machine.openshift.io or a List of them are meant", hint=_HOW
-            )
+                raise InputError(f"{where}: /items of the {document['kind']} is no list", hint=_HOW)
+            yield from (_machineset(entry, where) for entry in items)
+        elif document is not None:
+            yield _machineset(document, where)
+
+
+def _machineset(document: Any, where: str) -> dict[str, Any]:
+    """The document, when it is a MachineSet of the Machine API."""
+    if not isinstance(document, dict):
+        raise InputError(f"{where}: holds a {type(document).__name__}; a MachineSet or a List is meant", hint=_HOW)
+    kind, version = document.get("kind"), str(document.get("apiVersion", ""))
+    if kind == "MachineSet" and version.startswith("machine.openshift.io/"):
+        return document
+    found = f"{version} {kind}".strip() if kind else "a mapping without kind"
+    raise InputError(
+        f"{where}: found {found}; MachineSets of machine.openshift.io or a List of them are meant", hint=_HOW
+    )
 
 
 def _is_windows(machineset: dict[str, Any]) -> bool:
@@ -184,21 +212,13 @@ def _source(machineset: dict[str, Any], where: str) -> tuple[str, str, Source]:
 
 def _check_provider(provider: dict[str, Any], here: str) -> None:
     """Refuse a providerSpec that lacks what a new MachineSet needs."""
-    wanted: dict[str, type] = {
-        "ami": dict,
-        "subnet": dict,
-        "placement/region": str,
-        "placement/availabilityZone": str,
-        "userDataSecret": dict,
-        "instanceType": str,
-    }
-    for path, kind in wanted.items():
+    for path, kind in {**_NEEDED, **_POSSIBLE}.items():
         *parents, key = path.split("/")
         value = (_dig(provider, parents[0]) if parents else provider).get(key)
-        if not value:
+        if not value and path in _NEEDED:
             raise InputError(f"{here}: {_VALUE}/{path} is missing; a new MachineSet needs it", hint=_HOW)
-        if not isinstance(value, kind):
-            meant = "a mapping" if kind is dict else "a text"
+        if value is not None and not isinstance(value, kind):
+            meant = "a mapping" if kind is dict else "a list" if kind is list else "a text"
             raise InputError(f"{here}: {_VALUE}/{path} is {value!r}; {meant} is meant", hint=_HOW)
 
 

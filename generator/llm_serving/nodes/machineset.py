@@ -6,10 +6,11 @@ from typing import Any
 
 from llm_serving.errors import InputError
 from llm_serving.nodes.facts import CLUSTER_LABEL, NAMESPACE, ClusterFacts, Source
-from llm_serving.nodes.plan import NodePlan
+from llm_serving.nodes.plan import NodePlan, architecture
 
-# A label's value; the name of the MachineSet is one, and Machines get "-" and five characters more.
-_LONGEST_NAME = 63 - 6
+# The name is the value of a label on each Machine, and 63 characters are the most of such a value (kubernetes.io,
+# "Labels and Selectors", read 2026-11-25).
+_LONGEST_NAME = 63
 _MACHINESET_LABEL = "machine.openshift.io/cluster-api-machineset"
 # What belongs to the cluster and not to one kind of machine. Left out on purpose: capacityReservationId, cpuOptions,
 # marketType, networkInterfaceType, placement.host, placementGroupName and spotMarketOptions were chosen for other
@@ -60,7 +61,8 @@ def _zones(plan: NodePlan, facts: ClusterFacts, known: list[str]) -> tuple[list[
     """Full names of the zones in order, and why where nobody chose."""
     options = plan.options
     if options.all_zones:
-        return known, []
+        others = sorted({source.zone for source in facts.sources} - set(known))
+        return known, [f"{zone} is left out: its MachineSet has an AMI of another architecture" for zone in others]
     if not options.zones:
         choice = f"{known[0]} is taken, of {', '.join(known)}: choose with --zone or --all-zones"
         return known[:1], [choice] if len(known) > 1 else []
@@ -69,7 +71,8 @@ def _zones(plan: NodePlan, facts: ClusterFacts, known: list[str]) -> tuple[list[
         zone = full_zone(given, facts.region)
         if zone not in known:
             raise InputError(
-                f"--zone {given}: {facts.where} has no MachineSet in {zone}, so its subnet is not known",
+                f"--zone {given}: {facts.where} has no MachineSet for {architecture(plan.instance.type)} in {zone}, "
+                f"so AMI and subnet are not known",
                 hint=f"known zones: {', '.join(known)}",
             )
         if zone not in zones:

@@ -60,7 +60,8 @@ class NodePlan:
     @property
     def name(self) -> str:
         """Name of the group of nodes, without zone and cluster."""
-        return self.options.name or f"gpu-{self.instance.type.replace('.', '-')}"
+        kind = "-spot" if self.options.spot else ""
+        return self.options.name or f"gpu-{self.instance.type.replace('.', '-')}{kind}"
 
     @property
     def taints(self) -> list[dict[str, str]]:
