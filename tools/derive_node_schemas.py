@@ -1,11 +1,12 @@
-"""Derive the schemas by which the tests judge node manifests, from the APIs' own definitions.
+"""Derive the schemas by which node manifests and facts of clusters are judged, from the APIs' own definitions.
 
 python tools/derive_node_schemas.py OPENSHIFT_API KARPENTER_PROVIDER_AWS EKSCTL GPU_OPERATOR
 
 Each argument is a clone (bare or not) of the repository of that name: openshift/api, aws/karpenter-provider-aws,
 eksctl-io/eksctl, NVIDIA/gpu-operator, all Apache-2.0. HEAD is read. Written is tests/data/schemas/*.json: the keys that
 the generator may write, every other key refused, descriptions and defaults left out. What a CRD says in CEL rules is
-not in them.
+not in them. generator/llm_serving/data/aws-machine.schema.json is for reading a cluster's own MachineSets: the same
+types, but a key of a newer API is let pass.
 """
 
 import json
@@ -18,7 +19,9 @@ from typing import Any
 
 import yaml
 
-OUT = Path(__file__).parent.parent / "tests" / "data" / "schemas"
+ROOT = Path(__file__).parent.parent
+OUT = ROOT / "tests" / "data" / "schemas"
+FACTS = ROOT / "generator" / "llm_serving" / "data" / "aws-machine.schema.json"
 Json = dict[str, Any]
 # Keywords of OpenAPI v3 that JSON Schema knows with the same meaning.
 KEPT = ("enum", "maxItems", "maxLength", "maximum", "minItems", "minLength", "minimum", "pattern", "type")
@@ -199,14 +202,26 @@ def go_type(text: str, comment: str) -> Json | None:
     return {"type": "array", "items": kind} if text.startswith("[]") else kind
 
 
-def write(name: str, comment: str, schema: Json) -> None:
+def lenient(node: Any) -> Any:
+    """The same types without the refusal of unknown keys, and without constants."""
+    if isinstance(node, dict):
+        return {
+            key: lenient(value)
+            for key, value in node.items()
+            if not (key == "additionalProperties" and value is False)
+            and not (isinstance(value, dict) and "const" in value)
+        }
+    return [lenient(entry) for entry in node] if isinstance(node, list) else node
+
+
+def write(path: Path, comment: str, schema: Json) -> None:
     """One schema as a file."""
     text = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$comment": comment, **schema}
-    (OUT / f"{name}.json").write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> None:
-    """Read four clones, write five schemas."""
+    """Read four clones, write six schemas."""
     api, karpenter, eksctl, operator = sys.argv[1:5]
     crd = "machine/v1beta1/zz_generated.crd-manifests/0000_10_machine-api_01_machinesets-Default.crd.yaml"
     types = "machine/v1beta1/types_awsprovider.go"
@@ -214,21 +229,29 @@ def main() -> None:
     definitions = go_structs(show(api, types))
     node = machineset["properties"]["spec"]["properties"]["template"]["properties"]["spec"]["properties"]
     node["providerSpec"]["properties"]["value"] = {"$ref": "#/$defs/AWSMachineProviderConfig"}
-    write("MachineSet", origin(api, "openshift/api", crd, types), {**machineset, "$defs": definitions})
+    write(OUT / "MachineSet.json", origin(api, "openshift/api", crd, types), {**machineset, "$defs": definitions})
+    # A reference stays strict: one with an unknown key alone would name nothing.
+    known = {**lenient(definitions), "AWSResourceReference": definitions["AWSResourceReference"]}
+    provider = {"$ref": "#/$defs/AWSMachineProviderConfig", "$defs": known}
+    write(FACTS, origin(api, "openshift/api", types), provider)
     for kind, name, keep in (
         ("NodePool", "karpenter.sh_nodepools", NODE_POOL),
         ("EC2NodeClass", "karpenter.k8s.aws_ec2nodeclasses", NODE_CLASS),
     ):
         path = f"pkg/apis/crds/{name}.yaml"
         schema = custom_resource(show(karpenter, path), "v1", keep, namespaced=False)
-        write(kind, origin(karpenter, "aws/karpenter-provider-aws", path), schema)
+        write(OUT / f"{kind}.json", origin(karpenter, "aws/karpenter-provider-aws", path), schema)
     path = "pkg/apis/eksctl.io/v1alpha5/assets/schema.json"
     whole = json.loads(show(eksctl, path))
     config = trim({"$ref": whole["$ref"]}, CLUSTER_CONFIG, whole["definitions"])
-    write("ClusterConfig", origin(eksctl, "eksctl-io/eksctl", path), config)
+    write(OUT / "ClusterConfig.json", origin(eksctl, "eksctl-io/eksctl", path), config)
     path = "config/crd/bases/nvidia.com_clusterpolicies.yaml"
     policy = custom_resource(show(operator, path), "v1", CLUSTER_POLICY, namespaced=False, partial=True)
-    write("ClusterPolicy", origin(operator, "NVIDIA/gpu-operator", path) + "; a part of one, for a patch", policy)
+    write(
+        OUT / "ClusterPolicy.json",
+        origin(operator, "NVIDIA/gpu-operator", path) + "; a part of one, for a patch",
+        policy,
+    )
 
 
 if __name__ == "__main__":

@@ -51,8 +51,8 @@ OC = "`oc get machineset -n openshift-machine-api -o yaml > machinesets.yaml` wr
          "f: MachineSet demo-x7k2p-worker-us-east-2a: /spec/template/spec/providerSpec/value/ami is missing; "
          f"a new MachineSet needs it\nhint: {OC}"),
         (changed(f"{PROVIDER}/subnet", "subnet-1"),
-         "f: MachineSet demo-x7k2p-worker-us-east-2a: /spec/template/spec/providerSpec/value/subnet is 'subnet-1'; "
-         f"a mapping is meant\nhint: {OC}"),
+         "f: MachineSet demo-x7k2p-worker-us-east-2a: /spec/template/spec/providerSpec/value: /subnet: 'subnet-1' is "
+         "not of type 'object'"),
         (changed(f"{PROVIDER}/kind", "AzureMachineProviderSpec"),
          "f: MachineSet demo-x7k2p-worker-us-east-2a: /spec/template/spec/providerSpec/value/kind is "
          "'AzureMachineProviderSpec', not AWSMachineProviderConfig\nhint: nodes are written for AWS only"),
@@ -68,8 +68,11 @@ OC = "`oc get machineset -n openshift-machine-api -o yaml > machinesets.yaml` wr
          f"hint: {OC}"),
         (["x"], f"f: holds a list; a MachineSet or a List is meant\nhint: {OC}"),
         (changed(f"{PROVIDER}/securityGroups", "sg-1"),
-         "f: MachineSet demo-x7k2p-worker-us-east-2a: /spec/template/spec/providerSpec/value/securityGroups is 'sg-1'; "
-         f"a list is meant\nhint: {OC}"),
+         "f: MachineSet demo-x7k2p-worker-us-east-2a: /spec/template/spec/providerSpec/value: /securityGroups: 'sg-1' "
+         "is not of type 'array'"),
+        (changed(f"{PROVIDER}/ami", {"id": "ami-1", "arn": "arn:aws:1"}),
+         "f: MachineSet demo-x7k2p-worker-us-east-2a: /spec/template/spec/providerSpec/value: /ami: {'id': 'ami-1', "
+         "'arn': 'arn:aws:1'} has too many properties"),
         ({"kind": "List", "items": [{"kind": "List", "items": []}]},
          "f: found List; MachineSets of machine.openshift.io or a List of them are meant\n"
          f"hint: {OC}"),
@@ -78,8 +81,8 @@ OC = "`oc get machineset -n openshift-machine-api -o yaml > machinesets.yaml` wr
          "f: MachineSets of several infrastructure ids: demo-x7k2p, other-abcde\n"
          "hint: give the MachineSets of one cluster only"),
     ],
-    ids=["arm", "ami", "subnet", "azure", "region", "empty", "windows", "deployment", "list", "groups", "nested",
-         "items", "clusters"],
+    ids=["arm", "ami", "subnet", "azure", "region", "empty", "windows", "deployment", "list", "groups", "two ids",
+         "nested", "items", "clusters"],
 )  # fmt: skip
 def test_bad_facts(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, document: Any, message: str

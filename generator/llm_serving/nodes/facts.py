@@ -3,17 +3,19 @@
 A new MachineSet differs from an existing one in few fields; everything else is the cluster's and is copied.
 """
 
+import json
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from llm_serving.errors import InputError
 from llm_serving.nodes.plan import architecture
 from llm_serving.profiles import all_instances
-from llm_serving.schema import parse_documents, read_text
+from llm_serving.schema import parse_documents, read_text, validate_with
 
 NAMESPACE = "openshift-machine-api"
 CLUSTER_LABEL = "machine.openshift.io/cluster-api-cluster"
@@ -25,24 +27,8 @@ _OS_LABEL = "machine.openshift.io/os-id"
 # Seconds until an API server that does not answer is given up.
 _TIMEOUT_SECONDS = 30
 _VALUE = "/spec/template/spec/providerSpec/value"
-# Fields of AWSMachineProviderConfig (openshift/api 2a3d739, machine/v1beta1/types_awsprovider.go, 2026-08-22).
-_NEEDED: dict[str, type] = {
-    "ami": dict,
-    "subnet": dict,
-    "placement/region": str,
-    "placement/availabilityZone": str,
-    "userDataSecret": dict,
-    "instanceType": str,
-}
-_POSSIBLE: dict[str, type] = {
-    "blockDevices": list,
-    "credentialsSecret": dict,
-    "iamInstanceProfile": dict,
-    "loadBalancers": list,
-    "metadataServiceOptions": dict,
-    "securityGroups": list,
-    "tags": list,
-}
+# What a new MachineSet cannot do without, besides what the API demands.
+_NEEDED = ("ami", "subnet", "placement/region", "placement/availabilityZone", "userDataSecret/name", "instanceType")
 _HOW = f"`oc get machineset -n {NAMESPACE} -o yaml > machinesets.yaml` writes the file that is meant"
 
 
@@ -156,7 +142,7 @@ def facts_of(documents: Iterable[Any], where: str) -> ClusterFacts:
 def _items(documents: Iterable[Any], where: str) -> Iterator[dict[str, Any]]:
     """The MachineSets, lists opened."""
     for document in documents:
-        if isinstance(document, dict) and document.get("kind") in {"List", "MachineSetList"}:
+        if isinstance(document, dict) and document.get("kind") in ("List", "MachineSetList"):
             items = document.get("items")
             if not isinstance(items, list):
                 raise InputError(f"{where}: /items of the {document['kind']} is no list", hint=_HOW)
@@ -194,7 +180,7 @@ def _source(machineset: dict[str, Any], where: str) -> tuple[str, str, Source]:
         )
     template = _dig(machineset, _TEMPLATE_LABELS)
     infra = template.get(CLUSTER_LABEL) or _dig(machineset, "metadata/labels").get(CLUSTER_LABEL)
-    if not infra:
+    if not isinstance(infra, str) or not infra:
         raise InputError(
             f"{here}: /spec/template/metadata/labels has no {CLUSTER_LABEL}; it holds the infrastructure id", hint=_HOW
         )
@@ -207,19 +193,18 @@ def _source(machineset: dict[str, Any], where: str) -> tuple[str, str, Source]:
     preferred = template.get("machine.openshift.io/cluster-api-machine-role") == "worker" and not any(
         known.type == machine for known in all_instances()
     )
-    return str(infra), region, Source(name, zone, _architecture(machineset, machine), preferred, provider)
+    return infra, region, Source(name, zone, _architecture(machineset, machine), preferred, provider)
 
 
 def _check_provider(provider: dict[str, Any], here: str) -> None:
-    """Refuse a providerSpec that lacks what a new MachineSet needs."""
-    for path, kind in {**_NEEDED, **_POSSIBLE}.items():
+    """Refuse a providerSpec that lacks what a new MachineSet needs, or has it in another shape."""
+    for path in _NEEDED:
         *parents, key = path.split("/")
-        value = (_dig(provider, parents[0]) if parents else provider).get(key)
-        if not value and path in _NEEDED:
+        if not (_dig(provider, parents[0]) if parents else provider).get(key):
             raise InputError(f"{here}: {_VALUE}/{path} is missing; a new MachineSet needs it", hint=_HOW)
-        if value is not None and not isinstance(value, kind):
-            meant = "a mapping" if kind is dict else "a list" if kind is list else "a text"
-            raise InputError(f"{here}: {_VALUE}/{path} is {value!r}; {meant} is meant", hint=_HOW)
+    schema = json.loads(files("llm_serving").joinpath("data", "aws-machine.schema.json").read_text(encoding="utf-8"))
+    given = {key: value for key, value in provider.items() if value is not None}
+    validate_with(schema, given, f"{here}: {_VALUE}")
 
 
 def _architecture(machineset: dict[str, Any], machine: str) -> str:
