@@ -147,7 +147,7 @@ def test_bad_facts(
          "(releases of awslabs/amazon-eks-ami) or --ami ami-..."),
         (["--profile", "g5.2xlarge", "--form", "karpenter", "--cluster-name", "prod", "--ami-alias", "al2023@latest"],
          "--ami-alias is al2023@latest: each new image would replace the nodes under running engines\nhint: "
-         "Karpenter's documentation refuses it for production too; name one with --ami-alias al2023@vYYYYMMDD "
+         "Karpenter's documentation advises against it in production; name one with --ami-alias al2023@vYYYYMMDD "
          "(releases of awslabs/amazon-eks-ami) or --ami ami-..."),
         (["--profile", "g5.2xlarge", "--form", "karpenter"],
          "--form karpenter: the name of the EKS cluster is not known\nhint: add --cluster-name NAME"),

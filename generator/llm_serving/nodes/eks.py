@@ -152,7 +152,7 @@ def _image(eks: EksOptions) -> dict[str, str]:
     if eks.ami_alias.endswith("@latest"):
         raise InputError(
             f"--ami-alias is {eks.ami_alias}: each new image would replace the nodes under running engines",
-            hint=f"Karpenter's documentation refuses it for production too; {_PIN}",
+            hint=f"Karpenter's documentation advises against it in production; {_PIN}",
         )
     if not _ALIAS.fullmatch(eks.ami_alias):
         raise InputError(f"--ami-alias is {eks.ami_alias!r}; al2023@vYYYYMMDD is meant", hint=_PIN)
