@@ -58,19 +58,21 @@ class GpuType:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A cloud machine type; `gpu_fraction` below 1 is a slice of a GPU."""
+    """A cloud machine type; `gpu_fraction` below 1 is a slice of a GPU, `status` is listed or delisted."""
 
     type: str
     cloud: str
     gpu: str
     count: int
     gpu_fraction: float
+    vcpu: float | None
     allocatable_cpu_m: int | None
     allocatable_memory_mib: int | None
     interconnect: str
     usd_per_hour: float | None
     usd_region: str | None
     usd_date: str | None
+    status: str
     source: str
     date: str
 

@@ -46,23 +46,43 @@ def load_values(path: Path) -> Json:
     Raises:
         InputError: unreadable, not YAML, a key twice (with its line), empty, or no mapping.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text (byte {error.start})") from error
-    try:
-        data = yaml.load(text, _Loader)  # noqa: S506 - a safe loader that refuses duplicate keys
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else "?"
-        raise InputError(f"{path}: line {line}: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not YAML ({str(error).splitlines()[0]})") from error
+    documents = parse_documents(read_text(path), str(path))
+    if len(documents) > 1:
+        raise InputError(f"{path}: holds {len(documents)} YAML documents; one is expected")
+    data = documents[0] if documents else None
     if not isinstance(data, dict):
         what = "is empty" if data is None else f"holds a {type(data).__name__}"
         raise InputError(f"{path}: {what}; a mapping is expected")
     return data
+
+
+def read_text(path: Path) -> str:
+    """The text of a user's file.
+
+    Raises:
+        InputError: unreadable or not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text (byte {error.start})") from error
+
+
+def parse_documents(text: str, where: str) -> list[Any]:
+    """Every YAML document of a text (JSON is YAML too); a key may stand only once per mapping.
+
+    Raises:
+        InputError: not YAML, or a key twice, with the line.
+    """
+    try:
+        return list(yaml.load_all(text, _Loader))
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else "?"
+        raise InputError(f"{where}: line {line}: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{where}: is not YAML ({str(error).splitlines()[0]})") from error
 
 
 @cache

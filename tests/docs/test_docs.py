@@ -40,7 +40,7 @@ def test_the_readmes_model_count_is_true() -> None:
 
 def test_every_command_is_in_the_readme_and_every_make_target_exists() -> None:
     help_text = run("--help").stdout
-    for command in ("plan", "values", "profiles", "models", "validate", "schema"):
+    for command in ("plan", "values", "profiles", "models", "validate", "schema", "machineset"):
         assert command in help_text
         assert f"llm-serving {command}" in README
     makefile = (ROOT / "Makefile").read_text()
@@ -71,6 +71,17 @@ def test_the_worked_example_is_what_the_planner_computes() -> None:
         "non-torch": estimate.non_torch, "CUDA graphs": estimate.cuda_graphs, "KV cache": estimate.kv_cache,
     }  # fmt: skip
     assert rows == {name: f"{size / GIB:.2f}" for name, size in terms.items()}
+
+
+def test_the_nodes_page_shows_what_the_command_writes() -> None:
+    page = (ROOT / "docs" / "nodes.md").read_text()
+    shown = re.findall(r"```(?:yaml|console)\n\$ llm-serving (machineset .*?)\n(.*?)```", page, re.DOTALL)
+    assert len(shown) == 2
+    for command, text in shown:
+        words = [sys.executable, "-m", "llm_serving", *command.replace("\\\n", " ").split()]
+        done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
+        for part in text.split("...\n"):
+            assert part.strip("\n") in done.stdout + done.stderr, command
 
 
 def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str]) -> None:
