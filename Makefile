@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 OPTIONS ?=
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup values generate verify format lint types test check golden bench test-cluster clean
@@ -50,9 +51,9 @@ golden: $(STAMP) ## write the golden manifests again; review the difference
 bench: $(STAMP) ## time of one plan against a bare Python, and of the whole grid
 	@$(BIN)/python tools/bench.py
 
-test-cluster: $(STAMP) ## tests on the Kubernetes of KUBECONFIG
+test-cluster: $(STAMP) ## [JOBS=2]: tests on the Kubernetes of KUBECONFIG, which offers two GPUs per job
 	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
-	@$(BIN)/pytest -m cluster tests/cluster
+	@$(BIN)/pytest -m cluster --numprocesses $(JOBS) --dist worksteal tests/cluster
 
 clean: ## remove .venv and caches
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis generator/*.egg-info
