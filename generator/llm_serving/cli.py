@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from llm_serving import __version__
-from llm_serving.commands import listing, nodes, planning, validating
+from llm_serving.commands import listing, nodes, planning, preflight, validating
 from llm_serving.commands.console import Exit, say
 from llm_serving.errors import DoesNotFitError, LlmServingError
 
-_COMMANDS = (planning, listing, validating, nodes)
+_COMMANDS = (planning, listing, validating, nodes, preflight)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
