@@ -6,7 +6,7 @@ OPTIONS ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup values generate verify format lint types test check golden bench test-cluster clean
+.PHONY: help setup values generate verify format lint types test test-rules check golden bench test-cluster clean
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ types: $(STAMP) ## mypy
 
 test: $(STAMP) ## all tests that need no cluster
 	@$(BIN)/pytest -m "not cluster"
+
+test-rules: $(STAMP) ## the alerts under promtool (Debian's package prometheus)
+	@LLM_SERVING_NEED_PROMTOOL=1 $(BIN)/pytest tests/rules
 
 check: lint types verify test ## everything that a commit must pass
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from accuracy import accuracy_page
+from dashboard import dashboards
 from llm_serving import schema
 from llm_serving.catalog import load_catalog
 from llm_serving.plan import make_plan
@@ -46,7 +47,7 @@ def main() -> int:
         ROOT / "docs" / "accuracy.md": accuracy_page(),
         ROOT / "docs" / "quantization.md": quantization_page(),
     }
-    expected = {**schema.generated_files(ROOT), **values, **pages}
+    expected = {**schema.generated_files(ROOT), **values, **pages, **dashboards()}
     stale = [path for path, text in expected.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if check:
         for path in stale:

@@ -11,7 +11,10 @@ import yaml
 ROOT = Path(__file__).parent.parent.parent
 CHART = ROOT / "charts" / "llm-serving"
 Manifest = dict[str, Any]
-OPERATORS = ("leaderworkerset.x-k8s.io/v1", "ray.io/v1")
+OPERATORS = (
+    "leaderworkerset.x-k8s.io/v1", "ray.io/v1", "keda.sh/v1alpha1", "kueue.x-k8s.io/v1beta1",
+    "monitoring.coreos.com/v1",
+)  # fmt: skip
 
 
 class RefusedError(Exception):
@@ -22,9 +25,13 @@ class Renderer(Protocol):
     """A back end."""
 
     def __call__(
-        self, values: Manifest, *, name: str = "mistral", namespace: str = "llm", apis: tuple[str, ...] = OPERATORS
-    ) -> list[Manifest]:
-        """Objects of the chart, hooks and tests included, on a cluster that serves `apis` beside Kubernetes' own."""
+        self, values: Manifest, *, name: str = "mistral", namespace: str = "llm", apis: tuple[str, ...] = OPERATORS,
+        kube: str | None = None,
+    ) -> list[Manifest]:  # fmt: skip
+        """Objects of the chart, hooks and tests included, on a cluster that serves `apis` beside Kubernetes' own.
+
+        `kube` is the cluster's version, by default what Helm knows.
+        """
 
 
 class UniqueKeyLoader(yaml.SafeLoader):
@@ -43,10 +50,14 @@ def documents(text: str) -> list[Manifest]:
     return [document for document in yaml.load_all(text, UniqueKeyLoader) if document]
 
 
-def _render(values: Manifest, name: str, namespace: str, apis: tuple[str, ...]) -> dict[str, str]:
+def _render(
+    values: Manifest, name: str, namespace: str, apis: tuple[str, ...], kube: str | None = None
+) -> dict[str, str]:
     from helm_python import Chart, HelmError, _native
 
-    options = {"name": name, "namespace": namespace, "api_versions": list(apis)}
+    options: dict[str, Any] = {"name": name, "namespace": namespace, "api_versions": list(apis)}
+    if kube is not None:
+        options["kube_version"] = kube
     try:
         chart = Chart.load(str(CHART))
         rendered: dict[str, str] = json.loads(
@@ -58,18 +69,21 @@ def _render(values: Manifest, name: str, namespace: str, apis: tuple[str, ...]) 
 
 
 def in_process(
-    values: Manifest, *, name: str = "mistral", namespace: str = "llm", apis: tuple[str, ...] = OPERATORS
-) -> list[Manifest]:
+    values: Manifest, *, name: str = "mistral", namespace: str = "llm", apis: tuple[str, ...] = OPERATORS,
+    kube: str | None = None,
+) -> list[Manifest]:  # fmt: skip
     """Helm 4 of the helm-python-sdk wheel."""
-    rendered = _render(values, name, namespace, apis)
+    rendered = _render(values, name, namespace, apis, kube)
     return [doc for path, text in sorted(rendered.items()) if path.endswith(".yaml") for doc in documents(text)]
 
 
 def program(
-    values: Manifest, *, name: str = "mistral", namespace: str = "llm", apis: tuple[str, ...] = OPERATORS
-) -> list[Manifest]:
+    values: Manifest, *, name: str = "mistral", namespace: str = "llm", apis: tuple[str, ...] = OPERATORS,
+    kube: str | None = None,
+) -> list[Manifest]:  # fmt: skip
     """The helm on PATH."""
     command = ["helm", "template", name, str(CHART), "--namespace", namespace, "--values", "-"]
+    command += ["--kube-version", kube] if kube else []
     command += [word for api in apis for word in ("--api-versions", api)]
     done = subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
     if done.returncode:

@@ -1,8 +1,10 @@
 """What the chart makes of values."""
 
 import itertools
+import json
 from typing import Any
 
+import jsonschema
 import kubernetes_validate
 import pytest
 import yaml
@@ -11,6 +13,10 @@ from chart.helm import CHART, ROOT, Renderer, engine, find, flags, merge, notes,
 BASE: dict[str, Any] = {"model": {"id": "org/model"}}
 CI_FILES = sorted((CHART / "ci").glob("*-values.yaml"))
 VALUES_FILES = sorted(path for path in (ROOT / "values").glob("*.yaml") if path.name != "catalog.yaml")
+DERIVED = {
+    kind: json.loads((ROOT / "tests" / "data" / "schemas" / f"{kind}.json").read_text())
+    for kind in ("ServiceMonitor", "PodMonitor", "PrometheusRule", "ScaledObject")
+}
 OLDEST_AND_NEWEST = ("1.28", "1.31", "1.34", "1.37")
 
 
@@ -29,8 +35,12 @@ def test_every_object_is_valid_for_every_supported_kubernetes(render: Renderer, 
             parts = [{"apiVersion": "v1", "kind": "Pod", **template} for template in templates([manifest])]
         else:
             parts = [manifest]
-        lws = manifest["kind"] == "LeaderWorkerSet"  # matchLabelKeys: older servers drop it and spread wider
-        for part, version in itertools.product(parts, OLDEST_AND_NEWEST[1 if lws else 0 :]):
+        if manifest["kind"] in DERIVED:
+            jsonschema.validate(manifest, DERIVED[manifest["kind"]])
+            continue
+        # matchLabelKeys of LeaderWorkerSets: older servers drop it and spread wider; the other is new
+        first = {"LeaderWorkerSet": 1, "ResourceClaimTemplate": 2}.get(manifest["kind"], 0)
+        for part, version in itertools.product(parts, OLDEST_AND_NEWEST[first:]):
             kubernetes_validate.validate(part, version, strict=True)
 
 

@@ -41,8 +41,9 @@ def test_the_readmes_model_count_is_true() -> None:
 
 def test_every_command_is_in_the_readme_and_every_make_target_exists() -> None:
     help_text = run("--help").stdout
-    for command in ("plan", "values", "profiles", "models", "validate", "schema", "machineset", "query", "chat"):
-        assert command in help_text
+    listed = re.findall(r"^    ([a-z]+)(?: |$)", help_text.split("commands:", 1)[1], re.MULTILINE)
+    assert {"plan", "values", "machineset", "query", "chat", "preflight"} <= set(listed)
+    for command in listed:
         assert f"llm-serving {command}" in README
     makefile = (ROOT / "Makefile").read_text()
     for document in DOCUMENTS:
@@ -96,6 +97,16 @@ def test_the_nodes_page_shows_what_the_command_writes() -> None:
         done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
         for part in text.split("...\n"):
             assert part.strip("\n") in done.stdout + done.stderr, command
+
+
+def test_the_page_on_monitoring_has_every_alert_and_no_other() -> None:
+    from chart.helm import find, in_process
+
+    rules = {"enabled": True, "timeToFirstTokenSeconds": 1, "interTokenLatencySeconds": 1}
+    values = {"model": {"id": "a/b"}, "monitoring": {"prometheusRule": rules}}
+    (group,) = find(in_process(values), "PrometheusRule")["spec"]["groups"]
+    page = (ROOT / "docs" / "monitoring.md").read_text()
+    assert re.findall(r"^\| `(Llm\w+)` \|", page, re.MULTILINE) == [rule["alert"] for rule in group["rules"]]
 
 
 def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str]) -> None:

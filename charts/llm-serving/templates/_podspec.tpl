@@ -28,6 +28,7 @@ nodeSelector:
 tolerations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- include "llm-serving.placement" .root }}
 {{- with mergeOverwrite (.affinity | default "{}" | fromYaml) $v.affinity }}
 affinity:
   {{- toYaml . | nindent 2 }}
@@ -90,7 +91,7 @@ spec:
 name: {{ .name }}
 namespace: {{ include "llm-serving.namespace" .root }}
 labels:
-  {{- merge (include "llm-serving.labels" (dict "root" .root "component" "engine") | fromYaml) (.labels | default dict) | toYaml | nindent 2 }}
+  {{- merge (include "llm-serving.labels" (dict "root" .root "component" "engine") | fromYaml) (include "llm-serving.kueueLabels" .root | fromYaml) (.labels | default dict) | toYaml | nindent 2 }}
 {{- with .root.Values.plan.summary }}
 annotations:
   llm-serving/plan: {{ . | quote }}

@@ -2,7 +2,7 @@
 
 {{- /* Devices are both requested and limited. args: the root context */ -}}
 {{- define "llm-serving.devices" -}}
-{{- with .Values.gpu.resourceName }}
+{{- with ternary "" .Values.gpu.resourceName (ne .Values.gpu.dra.deviceClassName "") }}
 {{ . }}: {{ $.Values.parallelism.gpusPerNode | int64 }}
 {{- end }}
 {{- if .Values.network.rdma.enabled }}
@@ -28,6 +28,10 @@ limits:
   {{- end }}
   memory: {{ .Values.memory.host.limit | quote }}
   {{- include "llm-serving.devices" . | nindent 2 }}
+{{- if .Values.gpu.dra.deviceClassName }}
+claims:
+  - name: gpus
+{{- end }}
 {{- end -}}
 
 {{- /* The volume that holds model and compile caches; perReplica is the controller's own. args: the root context */ -}}

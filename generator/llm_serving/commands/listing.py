@@ -2,19 +2,62 @@
 
 import argparse
 import json
+import sys
+from pathlib import Path
 from typing import Any
 
-from llm_serving.commands.console import Add, Exit, add_format, say
+from llm_serving.commands.console import Add, Exit, add_format, say, tell, waiting
+from llm_serving.errors import InputError
 
 
 def register(add: Add) -> None:
     """Add the commands."""
-    add_format(add("profiles", _profiles, "list the GPUs and machine types that a profile can name"))
+    profiles = add("profiles", _profiles, "list the GPUs and machine types that a profile can name")
+    add_format(profiles)
+    profiles.add_argument("--from-cluster", action="store_true", help="write a profile from the labels of GPU nodes")
+    profiles.add_argument("--product", metavar="P", help="which nodes, by their label nvidia.com/gpu.product")
+    profiles.add_argument("--context", help="context of the kubeconfig (default: the current one)")
+    profiles.add_argument("-o", "--output", type=Path, metavar="FILE", help="file to write (default: stdout)")
     add_format(add("models", _models, "list the models that can be planned offline"))
     add("schema", _schema, "print the JSON Schema of the chart's values").set_defaults(format="json")
 
 
+def _from_cluster(arguments: argparse.Namespace) -> int:
+    from llm_serving.preflight.client import Client, ForbiddenError
+    from llm_serving.preflight.nodes import read_nodes
+    from llm_serving.preflight.profile import profile_of
+    from llm_serving.preflight.wanted import wanted
+    from llm_serving.render import to_yaml, write_text
+
+    try:
+        with waiting("asking the cluster for its nodes"):
+            nodes = Client.find(arguments.context).items("nodes")
+    except ForbiddenError as error:
+        raise InputError(f"you may not read {error}", hint="ask an administrator for the profile") from None
+    profile, notes = profile_of(read_nodes(nodes, None, wanted({}, "none", "none")), arguments.product)
+    if arguments.format == "json":
+        text = json.dumps(profile, indent=2) + "\n"
+    else:
+        head = ["# GPU profile from the labels of a cluster's nodes (llm-serving profiles --from-cluster)"]
+        lines = [f"{key}: {to_yaml(value)}" for key, value in profile.items()]
+        text = "\n".join([*head, *(f"# {note}" for note in notes), *lines]) + "\n"
+    for note in notes:
+        tell(note)
+    if arguments.output is None:
+        sys.stdout.write(text)
+    elif arguments.output.is_dir():
+        raise InputError(f"{arguments.output}: is a folder; name a file")
+    else:
+        write_text(arguments.output, text)
+        say(f"wrote {arguments.output}; plan with --profile {arguments.output}")
+    return Exit.OK
+
+
 def _profiles(arguments: argparse.Namespace) -> int:
+    if arguments.from_cluster:
+        return _from_cluster(arguments)
+    if idle := [name for name in ("product", "context", "output") if getattr(arguments, name) is not None]:
+        raise InputError(f"--{idle[0]} has no use without --from-cluster")
     from llm_serving.profiles import all_gpus, all_instances
 
     gpus: list[dict[str, Any]] = [

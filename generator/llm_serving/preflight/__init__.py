@@ -1,0 +1,1 @@
+"""What stands against a release on a certain cluster, found before it is installed."""
