@@ -56,15 +56,16 @@ def simulated_nodes(client: HTTPClient, profile: GpuProfile, count: int, run: st
             Node(client, {"metadata": {"name": name}}).delete()
 
 
-def overlay(entry: Entry, run: str) -> dict[str, Any]:
-    """What differs from the committed file: where the pods may go, and no claims on nodes that do not exist."""
-    changes: dict[str, Any] = {
+def overlay(run: str) -> dict[str, Any]:
+    """What differs from the committed file: where the pods may go, no claims on nodes that do not exist, no secrets."""
+    return {
         "nodeSelector": {MARK: run},
         "storage": {"type": "emptyDir"},
         "test": {"enabled": False},
         "drain": {"preStopSeconds": 0, "shutdownTimeoutSeconds": 1},
+        "model": {"gated": False},
+        "auth": {"hfToken": {"existingSecret": ""}},
     }
-    return merge(changes, {"auth": {"hfToken": {"existingSecret": ""}}, "model": {"gated": False}} if entry else {})
 
 
 def settled(cluster: Cluster, namespace: str, members: int) -> list[Pod]:
@@ -108,17 +109,45 @@ def test_a_values_file_lands_on_its_profile_and_waits_on_one_node_too_few(
     client = kube_cluster.kube_client
     try:
         with simulated_nodes(client, profile, profile.nodes, run):
-            release.apply(values, overlay(entry, run), wait=False)
+            release.apply(values, overlay(run), wait=False)
             pods = settled(kube_cluster, baseline_namespace, members)
             assert {node_of(pod) for pod in pods} == {f"{run}-{index}" for index in range(profile.nodes)}
             release.uninstall(wait=False)
             clear(kube_cluster, baseline_namespace)
         with simulated_nodes(client, profile, profile.nodes - 1, run):
-            release.apply(values, overlay(entry, run), wait=False)
+            release.apply(values, overlay(run), wait=False)
             pods = settled(kube_cluster, baseline_namespace, members)
             waiting = [why_pending(pod) for pod in pods if not node_of(pod)]
             assert len(waiting) == 1 if profile.nodes > 1 else len(waiting) == members
             assert all("nodes are available" in message for message in waiting)
+    finally:
+        release.uninstall(wait=False)
+        clear(kube_cluster, baseline_namespace)
+
+
+@pytest.mark.parametrize("controller", ["statefulset", "leaderworkerset", "raycluster"])
+def test_members_of_one_engine_are_spread_and_two_engines_share_nodes(
+    kube_cluster: Cluster, baseline_namespace: str, helm: str, controller: str
+) -> None:
+    """Two groups of two on two nodes with two GPUs: each node gets one member of each group."""
+    profile = parse_profile("2x2xt4")
+    run = f"sim-{time.time_ns() % 10**9}"
+    entry = next(entry for entry in CATALOG if entry.profile == "2x1xt4")
+    values = yaml.safe_load((ROOT / "values" / f"{entry.name}-{entry.profile}.yaml").read_text())
+    layout = {"controller": controller, "executor": "ray" if controller == "raycluster" else "mp"}
+    changes = {"replicas": 2, "parallelism": layout, "engine": {"hasRay": True}}
+    release = Release(helm, "m", baseline_namespace)
+    try:
+        with simulated_nodes(kube_cluster.kube_client, profile, 2, run):
+            release.apply(values, merge(overlay(run), changes), wait=False)
+            pods = settled(kube_cluster, baseline_namespace, 4)
+            assert all(node_of(pod) for pod in pods), [why_pending(pod) for pod in pods]
+            groups: dict[str, set[str]] = {}
+            for pod in pods:
+                labels = pod.labels
+                group = labels.get("llm-serving/group") or labels["leaderworkerset.sigs.k8s.io/group-index"]
+                groups.setdefault(group, set()).add(node_of(pod))
+            assert [len(nodes) for nodes in groups.values()] == [2, 2]
     finally:
         release.uninstall(wait=False)
         clear(kube_cluster, baseline_namespace)
