@@ -67,6 +67,19 @@ def test_texts_of_the_engine_without_a_posted_log(line: str, kind: str, advice: 
     assert [f"{one.flag} {one.value}" for one in report.advice][:1] == ([advice] if advice else [])
 
 
+def test_a_rank_that_prints_all_but_its_cache_is_completed() -> None:
+    """65.63 GiB are what the engine used: 1,075,312 tokens x 65,536 bytes of its 16 layers."""
+    excerpt = next(excerpt for excerpt in EXCERPTS if "the last stage is the fullest" in excerpt["what"])
+    startup = read_log(excerpt["log"].splitlines())
+    assert startup.fullest is not None
+    assert startup.fullest.name == "Worker_PP1"
+    assert startup.fullest.kv_cache == pytest.approx(75.23 - 9.6)
+    assert startup.fullest.kv_cache == pytest.approx(1_075_312 * 65_536 / 2**30, abs=0.01)
+    charged = [*excerpt["log"].splitlines(), "CUDA graph memory profiling is enabled (default since v0.21.0)."]
+    with_graphs = read_log(charged).ranks["Worker_PP1"].kv_cache
+    assert with_graphs == pytest.approx(75.23 - 9.6 - 0.54)
+
+
 def test_a_restart_forgets_the_start_before() -> None:
     first = ["vLLM API server version 0.10.2", "ValueError: No available memory for the cache blocks."]
     second = ["vLLM API server version 0.10.2", "Available KV cache memory: 3.00 GiB"]

@@ -165,6 +165,28 @@ def _heads(cause: Failure, _: Startup, __: Promise | None) -> Iterator[Advice]:
     yield Advice("parallelism.tensor", str(size), f"the largest size up to {ranks} that divides {heads} heads")
 
 
+def _divides(cause: Failure, _: Startup, __: Promise | None) -> Iterator[Advice]:
+    value, ranks = int(cause.numbers["size"]), int(cause.numbers["ranks"])
+    size = next(size for size in range(ranks, 0, -1) if value % size == 0)
+    yield Advice("parallelism.tensor", str(size), f"the largest size up to {ranks} that divides {value}")
+
+
+def _longer(cause: Failure, _: Startup, __: Promise | None) -> Iterator[Advice]:
+    yield Advice(
+        "--max-model-len", str(int(cause.numbers["longest"])), "the longest request that the model was made for"
+    )
+
+
+def _unread(_: Failure, __: Startup, ___: Promise | None) -> Iterator[Advice]:
+    yield Advice("auth.hfToken.existingSecret", "", "a gated model needs a token; else the pod has no way to the hub")
+
+
+def _newer(_: Failure, startup: Startup, __: Promise | None) -> Iterator[Advice]:
+    newest = engines.default_version()
+    if startup.version != newest:
+        yield Advice("engine.version", newest, f"{startup.version or 'this version'} does not know the model's class")
+
+
 def _flag(_: Failure, __: Startup, ___: Promise | None) -> Iterator[Advice]:
     yield Advice("llm-serving validate FILE", "", "names the flags that the version does not have")
 
@@ -214,6 +236,10 @@ _FOR = {
     "out of memory": _out_of_memory,
     "no bfloat16": _half,
     "heads do not divide": _heads,
+    "size does not divide": _divides,
+    "longer than the model": _longer,
+    "model cannot be read": _unread,
+    "model newer than the engine": _newer,
     "unknown flag": _flag,
     "driver too old": _driver,
 }

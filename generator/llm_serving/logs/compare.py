@@ -105,7 +105,8 @@ def _planned(promise: Promise | None) -> tuple[Any, float | None]:
 
 def _graphs(startup: Startup, promise: Promise | None) -> Row:
     """CUDA graphs: what the engine charges to its budget is its estimate, where it makes one."""
-    charged, taken = startup.largest("graphs_estimated"), startup.largest("graphs")
+    charged = startup.largest("graphs_estimated") if "graphs_charged" in startup.settings else None
+    taken = startup.largest("graphs")
     if promise is not None and not promise.gib["cudaGraphs"]:
         return Row("CUDA graphs", "GiB", None, taken, remark="not charged to the budget by this version")
     remark = f"charged; {taken:.2f} taken" if charged is not None and taken is not None else ""

@@ -16,6 +16,7 @@ class Rank:
     activations: float | None = None
     non_torch: float | None = None
     consumed: float | None = None  # weights and non-torch in one number: newer versions print only that
+    non_cache: float | None = None  # weights, activations and non-torch in one number
     graphs: float | None = None
     graphs_estimated: float | None = None
     kv_cache: float | None = None
@@ -57,6 +58,14 @@ class Startup:
     ready_stamp: float | None = None
     failures: list[Failure] = field(default_factory=list)
     lines: int = 0
+
+    def complete(self) -> None:
+        """Work out the cache of ranks that print all but it: newer versions print it for the first one only."""
+        charged = "graphs_charged" in self.settings
+        for rank in self.ranks.values():
+            if rank.kv_cache is None and rank.requested is not None and rank.non_cache is not None:
+                rank.kv_cache = rank.requested - rank.non_cache
+                rank.kv_cache -= (rank.graphs_estimated or 0.0) if charged else 0.0
 
     def rank(self, name: str) -> Rank:
         """The rank of that name, made when it is new."""

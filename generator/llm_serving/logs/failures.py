@@ -35,6 +35,13 @@ _KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("heads do not divide",
      r"Total number of attention heads \((\d+)\) must be divisible by tensor parallel size \((\d+)\)",
      ("heads", "ranks")),
+    ("size does not divide", r"AssertionError: (\d+) is not divisible by (\d+)", ("size", "ranks")),
+    ("longer than the model",
+     r"User-specified max_model_len \((\d+)\) is greater than the derived max_model_len "
+     r"\(max_position_embeddings=([\d.]+)", ("context", "longest")),
+    ("model cannot be read",
+     r"Cannot access gated repo|GatedRepoError|401 Client Error|We couldn't connect to '\S+' to load the files", ()),
+    ("model newer than the engine", r"Transformers does not recognize this architecture", ()),
     ("quantisation not for this GPU",
      r"quantization method .*? is not supported for the current GPU\. Minimum capability: (\d+)\. Current "
      r"capability: (\d+)", ("minimum", "current")),

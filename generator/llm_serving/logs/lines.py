@@ -55,6 +55,11 @@ PATTERNS = (
     _pattern(r"Memory profiling results: total_gpu_memory=NUMBER ?GiB initial_memory_usage=\S+ "
              r"peak_torch_memory=\S+ .*?non_torch_memory=NUMBER ?GiB kv_cache_size=NUMBER ?GiB "
              r"gpu_memory_utilization=NUMBER", "total", "non_torch", "kv_cache", "utilization"),
+    # V1 at level DEBUG, every rank: the INFO line below is printed by the first one only
+    _pattern(r"Requested memory: [\d.]+ \(util\), NUMBER ?GiB", "requested"),
+    _pattern(r"Total non KV cache memory: NUMBER ?GiB; torch peak memory increase: NUMBER ?GiB; non-torch forward "
+             r"increase memory: NUMBER ?GiB; weights memory: NUMBER ?GiB", "non_cache", "activations", "non_torch",
+             "weights"),
     # V1, all
     _pattern(r"Available KV cache memory: NUMBER GiB", "kv_cache"),
     _pattern(r"reserved NUMBER GiB memory for KV Cache as specified by kv_cache_memory_bytes", "kv_cache"),
@@ -89,10 +94,14 @@ SETTINGS = {
     "tensor_parallel_size": re.compile(r"tensor_parallel_size(?:=|': )(\d+)"),
     "pipeline_parallel_size": re.compile(r"pipeline_parallel_size(?:=|': )(\d+)"),
     "gpu_memory_utilization": re.compile(r"gpu_memory_utilization(?:=|': )([\d.]+)"),
-    "max_num_seqs": re.compile(r"max_num_seqs(?:=|': )(\d+)"),
-    "max_num_batched_tokens": re.compile(r"max_num_batched_tokens(?:=|': )(\d+)"),
+    "max_num_seqs": re.compile(r"max_num_seqs(?:=|': | to )(\d+)"),
+    "max_num_batched_tokens": re.compile(r"max_num_batched_tokens(?:=|': | to )(\d+)"),
     "enforce_eager": re.compile(r"enforce_eager(?:=|': )(True|False)"),
     "kv_cache_dtype": re.compile(r"[, ]kv_cache_dtype=([\w.]+)"),
+    "model": re.compile(r"with config: model='([^']+)'"),
+    "dtype": re.compile(r"[, ]dtype=torch\.(\w+)"),
+    "quantization": re.compile(r"[, ]quantization=([\w-]+)"),
+    "graphs_charged": re.compile(r"CUDA graph memory profiling is (enabled)"),
     "auto_fit_max_model_len": re.compile(r"Auto-fit max_model_len: reduced from \d+ to (\d+)"),
 }
 VERSIONS = (

@@ -20,6 +20,7 @@ def read_log(text: Iterable[str], pod: str = "") -> Startup:
         if lines.begins(line) and (startup.ranks or startup.failures or startup.ready):
             startup = _restart(startup, line)
         _take(startup, line, pod)
+    startup.complete()
     return startup
 
 
