@@ -197,7 +197,13 @@ def cluster(tmp_path: Path) -> dict[str, Any]:
 
 
 def pods(folder: str, **status: Any) -> None:
-    pod = {"metadata": {"name": "mine-0"}, "status": {"containerStatuses": [{"name": "engine", **status}]}}
+    args = ["meta-llama/Meta-Llama-3-8B-Instruct", "--max-model-len", "8192", "--gpu-memory-utilization", "0.89"]
+    spec = {"containers": [{"name": "side"}, {"name": "engine", "args": args}]}
+    pod = {
+        "metadata": {"name": "mine-0"},
+        "spec": spec,
+        "status": {"containerStatuses": [{"name": "engine", **status}]},
+    }
     (Path(folder) / "pods.json").write_text(json.dumps({"items": [pod]}))
 
 
@@ -206,6 +212,9 @@ def test_a_release_is_held_against_its_own_plan(cluster: dict[str, Any]) -> None
     done = run("check", "--release", "mine", "--namespace", "prod", **cluster)
     assert done.returncode == 0, done.stderr
     assert "against plan of release mine" in done.stdout
+    # the length is the pod's own flag: requests of it are compared
+    row = next(line for line in done.stdout.splitlines() if "requests at once" in line)
+    assert row.split()[3:6] == ["6.45", "6.82", "+0.37"]
 
 
 def test_of_a_pod_that_keeps_restarting_the_start_before_is_read(cluster: dict[str, Any]) -> None:

@@ -131,7 +131,10 @@ def _of_release(arguments: argparse.Namespace, given: "Promise | None") -> "tupl
         startup.failures.insert(0, Failure("killed for host memory", f"pod {pod}: OOMKilled"))
     if given is not None or release.plan is None:
         return startup, None
-    return startup, promise.of_block(release.plan, f"plan of release {arguments.release}")
+    tensor = int(release.args.get("tensor-parallel-size", 1))
+    return startup, promise.of_block(
+        release.plan, f"plan of release {arguments.release}", args=release.args, tensor=tensor
+    )
 
 
 def _print(report: "Report") -> None:

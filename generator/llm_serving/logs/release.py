@@ -1,5 +1,6 @@
 """Logs and plan of a release in a cluster, through kubectl: reads only."""
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -22,11 +23,13 @@ class Release:
         logs: text by pod; of a pod that keeps restarting the log of the start before.
         plan: the `plan` block of the values, None when they had none.
         killed: pods whose engine the kernel ended for host memory.
+        args: flags of the first pod's engine, without dashes, as numbers where they are such.
     """
 
     logs: dict[str, str]
     plan: dict[str, Any] | None
     killed: tuple[str, ...]
+    args: dict[str, Any]
 
 
 def read_release(name: str, namespace: str) -> Release:
@@ -60,7 +63,27 @@ def read_release(name: str, namespace: str) -> Release:
         where = f"ConfigMap {maps[0]['metadata']['name']}"
         documents = parse_documents(str((maps[0].get("data") or {}).get(_PLAN_KEY, "")), where)
         plan = documents[0] if documents and isinstance(documents[0], dict) else None
-    return Release(logs, plan, tuple(killed))
+    return Release(logs, plan, tuple(killed), _args(pods[0]))
+
+
+def _args(pod: dict[str, Any]) -> dict[str, Any]:
+    """`--max-model-len 8192` of the engine's container as {"max-model-len": 8192}."""
+    found: dict[str, Any] = {}
+    for container in (pod.get("spec") or {}).get("containers") or []:
+        words = [str(word) for word in container.get("args") or []] if container.get("name") == _CONTAINER else []
+        for flag, value in itertools.pairwise(words):
+            if flag.startswith("--") and not value.startswith("--"):
+                found[flag.removeprefix("--")] = _number(value)
+    return found
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _state(pod: dict[str, Any]) -> tuple[bool, str]:
