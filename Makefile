@@ -6,7 +6,7 @@ OPTIONS ?=
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup values generate verify format lint types test test-rules check golden bench test-cluster clean
+.PHONY: help setup values generate verify format lint types test test-rules check golden bench calibrate test-cluster clean
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,13 @@ golden: $(STAMP) ## write the golden manifests again; review the difference
 
 bench: $(STAMP) ## time of one plan against a bare Python, and of the whole grid
 	@$(BIN)/python tools/bench.py
+
+calibrate: $(STAMP) ## CONFIGS=: real start-ups with dummy weights; needs GPUs and an installed vLLM
+	@test -n "$(CONFIGS)" || { echo "usage: make calibrate CONFIGS=<folder with <org>__<name>.json files>" >&2; exit 2; }
+	@command -v vllm >/dev/null || { echo "vllm is not on PATH: install it, or carry build/calibrate to where it is" >&2; exit 2; }
+	@$(BIN)/python tools/calibrate.py prepare --configs "$(CONFIGS)" --out build/calibrate/models
+	@$(BIN)/python tools/calibrate.py run build/calibrate/models --results build/calibrate/results.jsonl
+	@$(BIN)/python tools/calibrate.py append build/calibrate/results.jsonl
 
 test-cluster: $(STAMP) ## [JOBS=2]: tests on the Kubernetes of KUBECONFIG, which offers two GPUs per job
 	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }

@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from llm_serving import __version__
-from llm_serving.commands import listing, nodes, planning, preflight, talking, validating
+from llm_serving.commands import checking, listing, nodes, planning, preflight, talking, validating
 from llm_serving.commands.console import Exit, say
 from llm_serving.errors import DoesNotFitError, LlmServingError
 
-_COMMANDS = (planning, listing, validating, nodes, preflight, talking)
+_COMMANDS = (planning, listing, validating, checking, nodes, preflight, talking)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,7 +65,8 @@ def _parser() -> argparse.ArgumentParser:
         "  llm-serving values meta-llama/Llama-3.1-8B-Instruct --profile g5.12xlarge "
         "--hf-token-secret hf-token -o values/\n"
         "  llm-serving plan ./my-model --profile 4xl40s --max-model-len 16384 --format json\n"
-        "  llm-serving validate values/*.yaml",
+        "  llm-serving validate values/*.yaml\n"
+        "  kubectl logs deploy/mistral-llm-serving | llm-serving check - --values values/mistral-2xt4.yaml",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"llm-serving {__version__}")

@@ -18,6 +18,9 @@ BLOCK_TOKENS = 16  # vLLM CacheConfig.DEFAULT_BLOCK_SIZE
 MLA_BLOCK_TOKENS = 64  # page of the MLA attention backends, vLLM 0.25.1
 VOCAB_PADDING = 64  # vllm/model_executor/layers/vocab_parallel_embedding.py
 H200_MULTIPROCESSORS = 132  # largest GPU measured; buffer of the top-k/top-p kernel, an upper bound elsewhere
+LONGEST_ROTARY_TABLE = (
+    1 << 24
+)  # Llama 4 has 10,485,760 positions, and its table lies whole on every rank; more is a typo
 SMALL_HIDDEN = 1024
 SMALL_HIDDEN_GRAPH_SHARE = 0.6  # 0.018 of 0.030 GiB per layer at hidden size 1024 (Qwen3-0.6B, vLLM 0.25.1)
 
@@ -151,7 +154,7 @@ def weights_bytes(spec: ModelSpec, tensor_parallel: int, *, runtime_fp8: bool = 
     padding = (padded_vocab(spec.vocab_size) - spec.vocab_size) * spec.hidden_size * (2 if spec.tied else 4)
     kv_heads = max((group.kv_heads for group in spec.layers if group.kind != "mla"), default=1)
     rank = (sharded + padding) / tensor_parallel + key_value / min(tensor_parallel, kv_heads) + whole
-    rotary = 2 * min(spec.max_position or 0, 1 << 20) * spec.head_dim
+    rotary = 2 * min(spec.max_position or 0, LONGEST_ROTARY_TABLE) * spec.head_dim
     rounding = engines.facts()["terms"]["weights_rounding"]["value"]
     return int(rank * rounding) + rotary
 
@@ -263,11 +266,12 @@ def kv_request_bytes(spec: ModelSpec, settings: Settings, tokens: int) -> int:
 
 
 def graph_bytes(spec: ModelSpec, *, enforce_eager: bool) -> int:
-    """CUDA graphs of a compiled start: about 31 MiB per layer."""
+    """CUDA graphs of a compiled start: about 31 MiB per layer, and more where experts are captured with them."""
     if enforce_eager:
         return 0
     share = SMALL_HIDDEN_GRAPH_SHARE if spec.hidden_size <= SMALL_HIDDEN else 1.0
-    return int(spec.num_layers * engines.term_bytes("graph_per_layer") * share)
+    experts = engines.term_bytes("graph_experts") if spec.moe is not None else 0
+    return int(spec.num_layers * engines.term_bytes("graph_per_layer") * share) + experts
 
 
 def outside_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> int:
@@ -280,6 +284,7 @@ def outside_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime)
         needed += graph_bytes(spec, enforce_eager=settings.enforce_eager)
     if settings.tensor_parallel > 1 and gpu.nvlink and gpu.capability >= (9, 0):
         needed += engines.term_bytes("outside_nvlink_hopper")
+        needed += engines.term_bytes("outside_expert_group") if spec.moe is not None else 0
     return needed
 
 

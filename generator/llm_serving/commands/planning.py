@@ -35,6 +35,11 @@ def add_planning(command: argparse.ArgumentParser) -> None:
     command.add_argument("--offline", action="store_true", help="do not ask the hub: HF cache and embedded catalogue")
     add_format(command)
     command.set_defaults(about=None)
+    add_pins(command)
+
+
+def add_pins(command: argparse.ArgumentParser) -> None:
+    """Every option of a plan that has a default."""
     pins = command.add_argument_group("pins", "obeyed or refused with the reason; unset ones are planned")
     pins.add_argument("--name", help="name of the release and the file (default: from the model)")
     pins.add_argument("--engine", default="vllm", help="vllm, tgi or tgis")

@@ -1,0 +1,161 @@
+"""Measured start-ups (docs/data/*.csv) and what the planner says of the same settings."""
+
+import csv
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from llm_serving import catalogue, engines, memory
+from llm_serving.engines import GIB
+from llm_serving.memory import Estimate, Gpu, Settings
+from llm_serving.model import ModelSpec
+from llm_serving.profiles import all_gpus
+
+DATA = Path(__file__).parent.parent / "docs" / "data"
+H200 = Gpu(int(139.80 * GIB), (9, 0), nvlink=True)
+# GPU names in logs, to the rows of the GPU table; a name that is not here leaves the row out.
+NAMES = {
+    "Tesla T4": "t4", "RTX 3090": "", "NVIDIA L4": "l4", "L40S": "l40s", "H200": "h200", "A100 80GB": "a100-80gb",
+    "H100 80GB": "h100-80gb", "NVIDIA H100 80GB HBM3": "h100-80gb", "RTX 4090": "rtx-4090", "V100 32GB": "v100-32gb",
+}  # fmt: skip
+# Compute capabilities of GPUs that only logs name.
+UNLISTED = {"RTX 3090": (8, 6), "Turing 22GB": (7, 5), "RTX 5080": (12, 0)}
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start: the row, the estimate for its settings, and the CUDA graphs that were expected, in bytes."""
+
+    row: dict[str, str]
+    estimate: Estimate
+    graphs: int
+
+
+# Term, column of the tables, the planner's value. The outside is what was not free when the engine began.
+TERMS: tuple[tuple[str, str, Callable[[Start], float]], ...] = (
+    ("weights", "weights_gib", lambda start: start.estimate.weights),
+    ("activations", "activation_peak_gib", lambda start: start.estimate.activations),
+    ("non-torch", "non_torch_gib", lambda start: start.estimate.non_torch),
+    ("CUDA graphs", "cudagraph_gib", lambda start: start.graphs),
+    ("KV cache", "kv_cache_gib", lambda start: start.estimate.kv_cache),
+)
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    """Rows of one table; none where it is not there."""
+    path = DATA / name
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as handle:
+        return list(csv.DictReader(handle))
+
+
+def errors(starts: list[Start], column: str, planned: Callable[[Start], float]) -> list[tuple[float, Start]]:
+    """Planned minus measured in GiB, of the rows that say the term."""
+    said = [start for start in starts if re.fullmatch(r"-?[\d.]+", start.row.get(column) or "")]
+    return [(planned(start) / GIB - float(start.row[column]), start) for start in said]
+
+
+def predict(spec: ModelSpec, gpu: Gpu, settings: Settings, version: str) -> Estimate:
+    """Estimate with the regime of a version; older ones than the first regime take the first."""
+    oldest = engines.facts()["oldest"]
+    if engines.parse_version(version) < engines.parse_version(oldest):
+        version = oldest
+    regime = engines.regime(version, spec.architecture, moe=spec.moe is not None, hybrid=spec.hybrid)
+    return memory.estimate(spec, gpu, settings, regime)
+
+
+def own_starts(name: str) -> tuple[list[Start], list[dict[str, str]]]:
+    """(predicted, left out) rows of a table with whole settings: measurements-h200, -h100 and -gpu.
+
+    Left out: models that the catalogue does not have, float32, pipelines, and what did not start.
+    """
+    found, left = [], []
+    for row in rows(name):
+        spec = catalogue.find(row["catalogue_model"]) if row["catalogue_model"] else None
+        plain = row.get("dtype") != "float32" and row["pp"] == "1" and row.get("outcome", "ok") == "ok"
+        if spec is None or not plain or not row["kv_cache_gib"]:
+            left.append(row)
+            continue
+        if row.get("weights_override_gib"):
+            loaded = int(float(row["weights_override_gib"]) * GIB)
+            spec = replace(spec, weights=replace(spec.weights, loaded_bytes=loaded))
+        settings = Settings(
+            int(row["tp"]),
+            int(row["max_model_len"]),
+            int(row["max_num_seqs"]),
+            int(row["max_num_batched_tokens"]),
+            float(row["gpu_memory_utilization"]),
+            kv_element_bytes=1 if row["kv_cache_dtype"].startswith("fp8") else 2,
+            enforce_eager=row["enforce_eager"] == "True",
+            runtime_fp8=row.get("quantization") == "fp8" and spec.quantization is None,
+        )
+        estimate = predict(spec, own_gpu(row), settings, row["engine"].removeprefix("vllm "))
+        graphs = memory.graph_bytes(spec, enforce_eager=settings.enforce_eager)
+        found.append(Start(row, estimate, graphs))
+    return found, left
+
+
+def own_gpu(row: dict[str, str]) -> Gpu:
+    """The card of a row that we know: an H200 by its own words, else by the table of GPUs."""
+    if "H200" in row["gpu"]:
+        return H200
+    gpu = _gpu({"gpu_name": row["gpu"], "gpu_mem_gib_log": row.get("total_gib", "")})
+    if gpu is None:
+        raise KeyError(row["gpu"])
+    return gpu
+
+
+def _gpu(row: dict[str, str]) -> Gpu | None:
+    for name, capability in UNLISTED.items():
+        if row["gpu_name"].removeprefix("NVIDIA ").startswith(name) and row["gpu_mem_gib_log"]:
+            return Gpu(int(float(row["gpu_mem_gib_log"]) * GIB), capability, nvlink=False)
+    for name, identity in NAMES.items():
+        if identity and name in row["gpu_name"]:
+            gpu = next(gpu for gpu in all_gpus() if gpu.id == identity)
+            total = float(row["gpu_mem_gib_log"] or gpu.memory_usable_gib)
+            major, minor = gpu.compute_capability.split(".")
+            return Gpu(int(total * GIB), (int(major), int(minor)), nvlink=bool(gpu.nvlink_gb_s))
+    return None
+
+
+def public_starts() -> list[Start]:
+    """Posted start-ups that say enough to be predicted: model, GPU, sizes, share, length, KV cache in GiB."""
+    found = []
+    for row in rows("measurements-public.csv"):
+        spec = catalogue.find(row["catalogue_model"]) if row["catalogue_model"] else None
+        gpu = _gpu(row)
+        version = re.search(r"\d+\.\d+(\.\d+)?", row["engine_version"])
+        numbers = ("gpu_memory_utilization", "max_model_len", "tp", "kv_gib_per_gpu")
+        plain = all(re.fullmatch(r"[\d.]+", row[key]) for key in numbers)
+        if spec is None or gpu is None or version is None or not plain or row["pp"] not in {"", "1"}:
+            continue
+        if row["nodes"] not in {"", "1"} or (row["quantization"] and spec.quantization is None):
+            continue
+        length = int(row["max_model_len"])
+        v0 = "V0" in row["engine_version"] or engines.parse_version(version.group()) < (0, 8)
+        # V0 chunks prompts by itself above 32 k tokens, MLA apart: 512 tokens a step (vLLM 0.6.4 arg_utils.py).
+        whole = 512 if length > 32768 and spec.mla is None else max(length, 2048)
+        tokens = int(row["max_num_batched_tokens"] or (whole if v0 else 2048))
+        settings = Settings(
+            int(row["tp"]),
+            length,
+            int(row["max_num_seqs"] or 256),
+            tokens,
+            float(row["gpu_memory_utilization"]),
+            enforce_eager=row["enforce_eager"] == "True",
+        )
+        known = {"weights_gib": row["weights_gib_per_gpu"], "kv_cache_gib": row["kv_gib_per_gpu"]}
+        supported = engines.parse_version(version.group()) >= engines.parse_version(engines.facts()["oldest"])
+        shown = row | known | {"supported": "yes" if supported else ""}
+        graphs = memory.graph_bytes(spec, enforce_eager=settings.enforce_eager)
+        found.append(Start(shown, predict(spec, gpu, settings, version.group()), graphs))
+    return found
+
+
+def verdict(estimate: Estimate) -> str:
+    """What the planner says of settings that a user pinned."""
+    if estimate.kv_per_request <= estimate.kv_cache - estimate.margin:
+        return "fits"
+    return "tight" if estimate.kv_per_request <= estimate.kv_cache + estimate.margin else "does not fit"
