@@ -3,9 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 OPTIONS ?=
+PUBLISHING := PYTHONPATH=tools $(BIN)/python -m publishing
 
 .DEFAULT_GOAL := help
-.PHONY: help setup values generate verify format lint types test check golden bench test-cluster clean
+.PHONY: help setup values generate verify format lint types test check golden bench test-cluster clean \
+	package sign verify-package publish index release test-registry lock audit wheel
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,7 +42,7 @@ types: $(STAMP) ## mypy
 	@$(BIN)/mypy
 
 test: $(STAMP) ## all tests that need no cluster
-	@$(BIN)/pytest -m "not cluster"
+	@$(BIN)/pytest -m "not cluster and not registry"
 
 check: lint types verify test ## everything that a commit must pass
 
@@ -53,6 +55,35 @@ bench: $(STAMP) ## time of one plan against a bare Python, and of the whole grid
 test-cluster: $(STAMP) ## tests on the Kubernetes of KUBECONFIG
 	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
 	@$(BIN)/pytest -m cluster tests/cluster
+
+test-registry: $(STAMP) ## tests on a real registry (docker-registry, htpasswd) on loopback
+	@$(BIN)/pytest -m registry tests/published
+
+package: $(STAMP) ## write dist/llm-serving-<version>.tgz, the same bytes from the same files
+	@$(PUBLISHING) package
+
+sign: $(STAMP) ## KEY= KEYRING= [PASSPHRASE_FILE=]: write the package's provenance (PGP)
+	@test -n "$(KEY)" -a -n "$(KEYRING)" || { echo "usage: make sign KEY=<part of the user id> KEYRING=<secret keyring>" >&2; exit 2; }
+	@$(PUBLISHING) sign --key "$(KEY)" --keyring "$(KEYRING)" $(if $(PASSPHRASE_FILE),--passphrase-file "$(PASSPHRASE_FILE)")
+
+verify-package: $(STAMP) ## KEYRING=: check the package against its provenance
+	@test -n "$(KEYRING)" || { echo "usage: make verify-package KEYRING=<public keyring>" >&2; exit 2; }
+	@$(PUBLISHING) verify --keyring "$(KEYRING)"
+
+publish: package ## REGISTRY=oci://host/path [PLAIN_HTTP=1] [TIMEOUT=s]: push the package, read it back, compare
+	@test -n "$(REGISTRY)" || { echo "usage: make publish REGISTRY=oci://host/path" >&2; exit 2; }
+	@$(PUBLISHING) publish "$(REGISTRY)" $(if $(filter 1,$(PLAIN_HTTP)),--plain-http) $(if $(TIMEOUT),--timeout "$(TIMEOUT)")
+
+index: $(STAMP) ## URL= [MERGE=index.yaml]: write dist/index.yaml over the packages, older versions kept
+	@test -n "$(URL)" || { echo "usage: make index URL=https://host/path" >&2; exit 2; }
+	@$(PUBLISHING) index "$(URL)" $(if $(MERGE),--merge "$(MERGE)")
+
+wheel: $(STAMP) ## write the generator's wheel to dist/
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+release: $(STAMP) ## VERSION=x.y.z [DRY_RUN=1]: version, changelog, annotations, checks, commit, tag
+	@test -n "$(VERSION)" || { echo "usage: make release VERSION=x.y.z [DRY_RUN=1]" >&2; exit 2; }
+	@$(PUBLISHING) release "$(VERSION)" $(if $(filter 1,$(DRY_RUN)),--dry-run)
 
 clean: ## remove .venv and caches
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis generator/*.egg-info
