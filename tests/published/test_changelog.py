@@ -84,7 +84,7 @@ def test_versions_are_ordered_as_semver_says() -> None:
     """The example of SemVer 2.0.0, section 11."""
     names = ["1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-alpha.beta", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11",
              "1.0.0-rc.1", "1.0.0", "1.0.1", "1.10.0", "2.0.0"]  # fmt: skip
-    assert sorted(names[::-1], key=changelog.order) == names
+    assert sorted(set(names), key=changelog.order) == names
     for bad in ("v1.0.0", "1.0", "01.0.0", "1.0.0+build", "latest", ""):
         with pytest.raises(InputError, match=r"is not x\.y\.z"):
             changelog.order(bad)
