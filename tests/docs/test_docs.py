@@ -40,7 +40,7 @@ def test_the_readmes_model_count_is_true() -> None:
 
 def test_every_command_is_in_the_readme_and_every_make_target_exists() -> None:
     help_text = run("--help").stdout
-    for command in ("plan", "values", "profiles", "models", "validate", "schema", "machineset"):
+    for command in ("plan", "values", "profiles", "models", "validate", "schema", "machineset", "completion"):
         assert command in help_text
         assert f"llm-serving {command}" in README
     makefile = (ROOT / "Makefile").read_text()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from llm_serving.commands.console import Exit, say
 from llm_serving.errors import InputError, LlmServingError
+from llm_serving.render import write_text
 
 from publishing import archive, index, publish, registry, release
 
@@ -61,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
     classic = add("index", _index, "write index.yaml over the packages; prints its path")
     classic.add_argument("url", help="where the folder will be served")
     classic.add_argument("--merge", type=Path, help="older index (default: the one in the folder)")
+    add("check-tag", _check_tag, "fail unless a tag is v and the version").add_argument("tag")
+    add("notes", _notes, "print the changelog of the version")
     make = add("release", _release, "version, changelog, annotations, checks, commit, tag")
     make.add_argument("version")
     make.add_argument("--dry-run", action="store_true", help="show everything, change nothing")
@@ -103,12 +106,23 @@ def _verify(arguments: argparse.Namespace) -> None:
 def _publish(arguments: argparse.Namespace) -> None:
     path = _current(arguments.dist)
     target = registry.Registry(arguments.registry, plain_http=arguments.plain_http, timeout=arguments.timeout)
-    digest = publish.publish(path, target, say)
-    print(f"{target.url}/{archive.NAME}@{digest}")
+    reference = f"{target.url}/{archive.NAME}@{publish.publish(path, target, say)}"
+    write_text(arguments.dist / "published.txt", f"{reference}\n")  # for `make sign-keyless`
+    print(reference)
 
 
 def _index(arguments: argparse.Namespace) -> None:
     print(index.make_index(arguments.dist, arguments.url, merge=arguments.merge))
+
+
+def _check_tag(arguments: argparse.Namespace) -> None:
+    expected = f"v{archive.chart_version(archive.ROOT)}"
+    if arguments.tag != expected:
+        raise InputError(f"TAG {arguments.tag!r} is not {expected}", hint="tags are made by make release VERSION=x.y.z")
+
+
+def _notes(_: argparse.Namespace) -> None:
+    print(release.notes(archive.ROOT, archive.chart_version(archive.ROOT)))
 
 
 def _release(arguments: argparse.Namespace) -> None:

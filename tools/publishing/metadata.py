@@ -56,8 +56,12 @@ class _Literal(yaml.SafeDumper):
     """Texts of several lines stand as literal blocks."""
 
     def represent_str(self, data: str) -> yaml.ScalarNode:
-        """As the parent's, in the form that people can read."""
+        """As the parent's, as a block where it has lines."""
         return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:  # noqa: ARG002
+        """Lists are indented below their key, as yamllint wants them."""
+        super().increase_indent(flow, indentless=False)
 
 
 _Literal.add_representer(str, _Literal.represent_str)
