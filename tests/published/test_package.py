@@ -102,27 +102,6 @@ def test_a_folder_that_cannot_be_written_is_one_line(clone: Path) -> None:
         archive.make_package(clone, Path("/proc/dist"))
 
 
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A throw-away PGP key: secret and public keyring, and a stranger's public keyring."""
-    assert shutil.which("gpg"), "gpg is part of Debian and Ubuntu; as root: apt-get install -y gnupg"
-    folder = tmp_path_factory.mktemp("gpg")
-    found = {}
-    for name in ("me", "stranger"):
-        home = folder / name
-        home.mkdir(mode=0o700)
-        gpg = ["gpg", "--homedir", str(home), "--batch", "--quiet"]
-        make = ["--passphrase", "", "--pinentry-mode", "loopback", "--quick-generate-key"]
-        user = f"{name} <{name}@example.com>"
-        subprocess.run([*gpg, *make, user, "rsa3072", "sign", "1d"], check=True, capture_output=True)
-        for kind, option in (("secret", "--export-secret-keys"), ("public", "--export")):
-            found[f"{name}-{kind}"] = folder / f"{name}-{kind}.gpg"
-            done = subprocess.run([*gpg, option], check=True, capture_output=True)
-            found[f"{name}-{kind}"].write_bytes(done.stdout)
-        subprocess.run(["gpgconf", "--homedir", str(home), "--kill", "gpg-agent"], check=True)
-    return found
-
-
 def test_a_signed_package_verifies_and_a_changed_one_does_not(dist: Path, keys: dict[str, Path]) -> None:
     (package,) = dist.glob("*.tgz")
     provenance = archive.sign_package(package, key="me@example.com", keyring=keys["me-secret"])

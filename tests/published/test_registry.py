@@ -128,12 +128,27 @@ def test_a_stranger_installs_without_a_clone(
     assert "Mistral-7B-Instruct-v0.2" in rendered(package, values, f"{registry.url}/llm-serving")
 
 
-def test_the_signature_is_published_with_the_chart(plain: Server, dist: Path) -> None:
-    (dist / f"{NAME}.prov").write_text("-----BEGIN PGP SIGNED MESSAGE-----\n")
+def test_the_signature_is_published_with_the_chart(plain: Server, dist: Path, keys: dict[str, Path]) -> None:
+    provenance = archive.sign_package(dist / NAME, key="me@example.com", keyring=keys["me-secret"])
     registry = Registry(f"{plain.url}/signed", plain_http=True)
     publish(dist / NAME, registry, silent)
     blobs = [path.read_bytes() for path in plain.store.rglob("blobs/sha256/*/*/data")]
+    assert provenance.read_bytes() in blobs
     assert any(b"vnd.cncf.helm.chart.provenance" in blob for blob in blobs)
+
+
+@pytest.mark.parametrize("program", ["helm"] if shutil.which("helm") else [])
+def test_the_helm_program_verifies_what_it_pulls(
+    plain: Server, dist: Path, keys: dict[str, Path], tmp_path: Path, program: str
+) -> None:
+    archive.sign_package(dist / NAME, key="me@example.com", keyring=keys["me-secret"])
+    publish(dist / NAME, Registry(f"{plain.url}/verified", plain_http=True), silent)
+    command = [program, "pull", f"{plain.url}/verified/llm-serving", "--version", VERSION, "--plain-http", "--verify"]
+    for who, code in (("me", 0), ("stranger", 1)):
+        (tmp_path / who).mkdir()
+        keyring = ["--keyring", str(keys[f"{who}-public"])]
+        done = subprocess.run([*command, *keyring], cwd=tmp_path / who, check=False, capture_output=True, text=True)
+        assert done.returncode == code, done.stderr
 
 
 @pytest.mark.parametrize("where", ["helm", "docker"])
@@ -237,7 +252,9 @@ def test_ctrl_c_during_the_upload_ends_at_once(plain: Server, dist: Path) -> Non
         _, errors = process.communicate(timeout=10)
         assert time.monotonic() - started < 5
     assert process.returncode == 130
-    assert errors.splitlines()[-1] == "interrupted: a version is in a registry whole or not at all; run again"
+    assert errors.splitlines()[-1] == (
+        "interrupted: nothing is half done (a version is in a registry whole or not at all); run again"
+    )
     assert Registry(f"oci://{plain.address}/charts/stalled", plain_http=True).digest("llm-serving", VERSION) is None
 
 

@@ -114,6 +114,32 @@ def test_a_failed_check_leaves_the_tree_as_it_was(checkout: Path, step: str) -> 
     assert state(checkout) == before
 
 
+def test_an_edit_made_meanwhile_stops_the_release_and_survives_it(checkout: Path) -> None:
+    mine = checkout / "charts" / "llm-serving" / "README.md"
+
+    def run(command: Sequence[str], root: Path) -> int:
+        if command[1] == "check":
+            mine.write_text("mine\n")
+        return 0
+
+    head = git(checkout, "rev-parse", "HEAD")
+    with pytest.raises(InputError, match=r"charts/llm-serving/README\.md changed while the checks ran"):
+        release.make_release(checkout, VERSION, dry_run=False, progress=lambda _: None, run=run)
+    assert git(checkout, "status", "--porcelain") == "M charts/llm-serving/README.md"
+    assert mine.read_text() == "mine\n"
+    assert (git(checkout, "rev-parse", "HEAD"), git(checkout, "tag")) == (head, "")
+
+
+def test_a_tag_that_cannot_be_made_takes_the_commit_back(checkout: Path) -> None:
+    before = state(checkout)
+    hook = checkout / ".git" / "refs" / "tags" / f"v{VERSION}.lock"
+    hook.write_text("held by another process")
+    with pytest.raises(InputError, match="git tag: "):
+        make(checkout)
+    hook.unlink()
+    assert state(checkout) == before
+
+
 def test_ctrl_c_leaves_the_tree_as_it_was(checkout: Path) -> None:
     before = state(checkout)
     with pytest.raises(KeyboardInterrupt):

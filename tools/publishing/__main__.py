@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             say(f"hint: {error.hint}")
         return Exit.REFUSED
     except KeyboardInterrupt:
-        say("interrupted: a version is in a registry whole or not at all; run again")
+        say("interrupted: nothing is half done (a version is in a registry whole or not at all); run again")
         sys.stdout.flush()
         os._exit(Exit.INTERRUPTED)  # a request in the Go library may still run; nothing here waits for it
     return Exit.OK

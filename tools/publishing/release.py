@@ -18,7 +18,7 @@ from publishing import changelog, metadata
 from publishing.archive import NAME, chart_version
 
 BRANCH = "main"
-CHECKS = (("make", "generate"), ("make", "check"), ("make", "package"))
+CHECKS = (("make", "check"), ("make", "package"))
 Run = Callable[[Sequence[str], Path], int]
 
 
@@ -55,27 +55,49 @@ def make_release(
             raise InputError(problem)
         progress(f"dry run: a release would stop here: {problem}")
     before = _git(root, "rev-parse", "HEAD")
+    touched: list[str] | None = None  # unknown until the last file is generated: then all differences are the release's
     done = False
     try:
         for path, text in edits(root, version, date).items():
             write_text(path, text)
             progress(f"wrote {path.relative_to(root)}")
         write_text(root / "charts" / NAME / "Chart.yaml", metadata.chart_yaml(root))
+        _step(("make", "generate"), root, run, progress)
+        touched = _changed(root)
         for command in CHECKS:
-            progress(f"running {' '.join(command)}")
-            if run(command, root):
-                raise InputError(f"`{' '.join(command)}` failed; nothing was released, the tree is as it was")
+            _step(command, root, run, progress)
+        if strange := sorted(set(_changed(root)) - set(touched)):
+            raise InputError(
+                f"{', '.join(strange)} changed while the checks ran; what they checked is not what is there"
+            )
         if dry_run:
             progress(_git(root, "--no-pager", "diff", "--no-color"))
             progress(f"dry run: would commit this and tag v{version}")
             return
-        _git(root, "commit", "--all", "--quiet", "--message", f"release: {version}\n\n{notes(root, version)}")
+        _git(root, "commit", "--quiet", "--message", f"release: {version}\n\n{notes(root, version)}", "--", *touched)
         _git(root, "tag", "--annotate", f"v{version}", "--message", f"{NAME} {version}")
         done = True
     finally:
         if not done:
-            _git(root, "reset", "--hard", "--quiet", before)
+            _take_back(root, before, touched)
     progress(f"released v{version} here; publish it: git push --atomic origin {BRANCH} v{version}")
+
+
+def _step(command: Sequence[str], root: Path, run: Run, progress: Callable[[str], None]) -> None:
+    progress(f"running {' '.join(command)}")
+    if run(command, root):
+        raise InputError(f"`{' '.join(command)}` failed; nothing was released, the tree is as it was")
+
+
+def _changed(root: Path) -> list[str]:
+    return _git(root, "diff", "--name-only", "HEAD").splitlines()
+
+
+def _take_back(root: Path, before: str, touched: Sequence[str] | None) -> None:
+    """Undo the release's own changes, and no edit that somebody made while the checks ran."""
+    _git(root, "reset", "--soft", "--quiet", before)
+    if files := _changed(root) if touched is None else touched:
+        _git(root, "checkout", "--quiet", before, "--", *files)
 
 
 def _problems(root: Path, version: str) -> list[str]:
