@@ -128,22 +128,18 @@ def test_a_stranger_installs_without_a_clone(
     assert "Mistral-7B-Instruct-v0.2" in rendered(package, values, f"{registry.url}/llm-serving")
 
 
-def test_the_signature_is_published_with_the_chart(plain: Server, dist: Path, keys: dict[str, Path]) -> None:
+def test_the_signature_is_published_with_the_chart(
+    plain: Server, dist: Path, keys: dict[str, Path], tmp_path: Path
+) -> None:
     provenance = archive.sign_package(dist / NAME, key="me@example.com", keyring=keys["me-secret"])
     registry = Registry(f"{plain.url}/signed", plain_http=True)
     publish(dist / NAME, registry, silent)
     blobs = [path.read_bytes() for path in plain.store.rglob("blobs/sha256/*/*/data")]
     assert provenance.read_bytes() in blobs
     assert any(b"vnd.cncf.helm.chart.provenance" in blob for blob in blobs)
-
-
-@pytest.mark.parametrize("program", ["helm"] if shutil.which("helm") else [])
-def test_the_helm_program_verifies_what_it_pulls(
-    plain: Server, dist: Path, keys: dict[str, Path], tmp_path: Path, program: str
-) -> None:
-    archive.sign_package(dist / NAME, key="me@example.com", keyring=keys["me-secret"])
-    publish(dist / NAME, Registry(f"{plain.url}/verified", plain_http=True), silent)
-    command = [program, "pull", f"{plain.url}/verified/llm-serving", "--version", VERSION, "--plain-http", "--verify"]
+    if not shutil.which("helm"):
+        return  # the blobs are there; the program, where it is, is the second opinion
+    command = ["helm", "pull", f"{registry.url}/llm-serving", "--version", VERSION, "--plain-http", "--verify"]
     for who, code in (("me", 0), ("stranger", 1)):
         (tmp_path / who).mkdir()
         keyring = ["--keyring", str(keys[f"{who}-public"])]

@@ -58,10 +58,7 @@ def make_release(
     touched: list[str] | None = None  # unknown until the last file is generated: then all differences are the release's
     done = False
     try:
-        for path, text in edits(root, version, date).items():
-            write_text(path, text)
-            progress(f"wrote {path.relative_to(root)}")
-        write_text(root / "charts" / NAME / "Chart.yaml", metadata.chart_yaml(root))
+        _write(root, version, date, progress)
         _step(("make", "generate"), root, run, progress)
         touched = _changed(root)
         for command in CHECKS:
@@ -74,8 +71,7 @@ def make_release(
             progress(_git(root, "--no-pager", "diff", "--no-color"))
             progress(f"dry run: would commit this and tag v{version}")
             return
-        _git(root, "commit", "--quiet", "--message", f"release: {version}\n\n{notes(root, version)}", "--", *touched)
-        _git(root, "tag", "--annotate", f"v{version}", "--message", f"{NAME} {version}")
+        _commit_and_tag(root, version, touched)
         done = True
     finally:
         if not done:
@@ -83,10 +79,22 @@ def make_release(
     progress(f"released v{version} here; publish it: git push --atomic origin {BRANCH} v{version}")
 
 
+def _write(root: Path, version: str, date: str, progress: Callable[[str], None]) -> None:
+    for path, text in edits(root, version, date).items():
+        write_text(path, text)
+        progress(f"wrote {path.relative_to(root)}")
+    write_text(root / "charts" / NAME / "Chart.yaml", metadata.chart_yaml(root))
+
+
 def _step(command: Sequence[str], root: Path, run: Run, progress: Callable[[str], None]) -> None:
     progress(f"running {' '.join(command)}")
     if run(command, root):
         raise InputError(f"`{' '.join(command)}` failed; nothing was released, the tree is as it was")
+
+
+def _commit_and_tag(root: Path, version: str, touched: Sequence[str]) -> None:
+    _git(root, "commit", "--quiet", "--message", f"release: {version}\n\n{notes(root, version)}", "--", *touched)
+    _git(root, "tag", "--annotate", f"v{version}", "--message", f"{NAME} {version}")
 
 
 def _changed(root: Path) -> list[str]:
