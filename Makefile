@@ -4,6 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 OPTIONS ?=
 PUBLISHING := PYTHONPATH=tools $(BIN)/python -m publishing
+JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup values generate verify format lint types test check golden bench test-cluster clean \
@@ -53,9 +54,9 @@ golden: $(STAMP) ## write the golden manifests again; review the difference
 bench: $(STAMP) ## time of one plan against a bare Python, and of the whole grid
 	@$(BIN)/python tools/bench.py
 
-test-cluster: $(STAMP) ## tests on the Kubernetes of KUBECONFIG
+test-cluster: $(STAMP) ## [JOBS=2]: tests on the Kubernetes of KUBECONFIG, which offers two GPUs per job
 	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
-	@$(BIN)/pytest -m cluster tests/cluster
+	@$(BIN)/pytest -m cluster --numprocesses $(JOBS) --dist worksteal tests/cluster
 
 test-registry: $(STAMP) ## tests on a real registry (docker-registry, htpasswd) on loopback
 	@$(BIN)/pytest -m registry tests/published
@@ -87,7 +88,7 @@ checksums: ## write dist/SHA256SUMS over packages and wheels
 github-release: $(STAMP) ## TAG=: the release page with its files (needs gh and GH_TOKEN)
 	@$(PUBLISHING) notes > dist/notes.md
 	@gh release create "$(TAG)" --verify-tag --title "$(TAG)" --notes-file dist/notes.md \
-	  dist/*.tgz dist/*.whl dist/SHA256SUMS dist/sbom.spdx.json values/*.yaml
+	  dist/*.tgz dist/*.whl dist/SHA256SUMS dist/sbom.spdx.json $(filter-out values/catalog.yaml,$(wildcard values/*.yaml))
 
 index: $(STAMP) ## URL= [MERGE=index.yaml]: write dist/index.yaml over the packages, older versions kept
 	@test -n "$(URL)" || { echo "usage: make index URL=https://host/path" >&2; exit 2; }

@@ -15,6 +15,7 @@ from llm_serving.search import SHORTEST_USEFUL_CONTEXT, context_of
 from llm_serving.variants import variants_of
 
 _COUNTS = (1, 2, 4, 8)
+_NODES = (2, 4, 8)
 _MOST_PER_WIDTH = 2
 _MOST_MACHINES = 2
 
@@ -28,10 +29,14 @@ def _try(spec: ModelSpec, profile: GpuProfile, options: Options) -> Plan | None:
 
 def ways_out(spec: ModelSpec, profile: GpuProfile, options: Options) -> tuple[str, ...]:
     """One line per way that was planned and fits; empty when none was found."""
+    if profile.gpu.vendor == "cpu":
+        return tuple(_machines(spec, options))
     return (
         *_other_settings(spec, profile, options),
         *_quantised(spec, profile, options),
+        *_other_engine(spec, profile, options),
         *_other_counts(spec, profile, options),
+        *_more_nodes(spec, profile, options),
         *_machines(spec, options),
     )
 
@@ -44,13 +49,13 @@ def _other_settings(spec: ModelSpec, profile: GpuProfile, options: Options) -> I
     if options.tensor_parallel_size is not None:
         plan = _try(spec, profile, replace(options, tensor_parallel_size=None))
         if plan:
-            yield f"leave --tensor-parallel-size away ({plan.settings.tensor_parallel} fits)"
+            yield f"leave --tensor-parallel-size away ({plan.layout.tensor} fits)"
     for name in ("dtype", "kv_cache_dtype", "quantization", "gpu_memory_utilization", "max_num_batched_tokens",
                  "max_num_seqs", "engine_version"):  # fmt: skip
         freed: dict[str, Any] = {name: None}
         if getattr(options, name) is not None and _try(spec, profile, replace(options, **freed)):
             yield f"leave --{name.replace('_', '-')} away"
-    if options.engine_version is None:
+    if options.engine_version is None and options.engine == "vllm":
         yield from _older_engine(spec, profile, options)
     if options.kv_cache_dtype is None and _try(spec, profile, replace(options, kv_cache_dtype="fp8")):
         yield "--kv-cache-dtype fp8 (half the cache, slightly less exact)"
@@ -103,7 +108,7 @@ def _checkpoints(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iter
 
 
 def _other_counts(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
-    plain = replace(options, tensor_parallel_size=None)
+    plain = _unpinned(options)
     valid = set(rules.valid_tensor_parallel(spec, max(_COUNTS)))
     for count in _COUNTS:
         if count not in valid or (profile.nodes == 1 and count == profile.gpus_per_node):
@@ -119,8 +124,45 @@ def _other_counts(spec: ModelSpec, profile: GpuProfile, options: Options) -> Ite
             return
 
 
+def _unpinned(options: Options) -> Options:
+    """The options without what belongs to one layout."""
+    return replace(
+        options, tensor_parallel_size=None, pipeline_parallel_size=None, controller=None, executor=None, storage=None
+    )
+
+
+def _other_engine(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
+    if options.engine != "vllm" and _try(spec, profile, replace(options, engine="vllm", engine_version=None)):
+        yield "--engine vllm"
+
+
+def _more_nodes(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
+    """The same GPUs in several nodes, pipeline parallel; and stages in one node where its GPUs divide no layer."""
+    plain = _unpinned(options)
+    if options.engine != "vllm":
+        return
+    for stages in range(2, profile.gpus_per_node + 1 if profile.nodes == 1 else 1):
+        plan = _try(spec, profile, replace(plain, pipeline_parallel_size=stages))
+        if plan and plan.layout.gpus_per_node == profile.gpus_per_node:
+            yield f"--pipeline-parallel-size {stages} ({plan.settings.max_model_len:,} tokens of context)"
+            break
+    for nodes in _NODES:
+        if nodes <= profile.nodes:
+            continue
+        plan = _try(spec, replace(profile, nodes=nodes, name=_wider(profile, nodes)), plain)
+        if plan and plan.settings.max_model_len >= min(SHORTEST_USEFUL_CONTEXT, context_of(spec)):
+            yield f"profile {plan.profile.name}: {nodes} nodes ({plan.settings.max_model_len:,} tokens of context)"
+            return
+
+
+def _wider(profile: GpuProfile, nodes: int) -> str:
+    """The profile's name for another number of nodes."""
+    what = profile.instance.type if profile.instance else f"{profile.gpus_per_node}x{profile.gpu.id}"
+    return f"{nodes}x{what}"
+
+
 def _machines(spec: ModelSpec, options: Options) -> Iterator[str]:
-    plain = replace(options, tensor_parallel_size=None)
+    plain = _unpinned(options)
     priced = sorted(
         (machine for machine in all_instances() if machine.usd_per_hour is not None),
         key=lambda machine: machine.usd_per_hour or 0.0,
@@ -134,7 +176,7 @@ def _machines(spec: ModelSpec, options: Options) -> Iterator[str]:
         plan = _try(spec, profile, plain)
         if plan:
             yield (
-                f"{machine.type} ({plan.settings.tensor_parallel} x {profile.gpu.device_name}, "
+                f"{machine.type} ({plan.layout.gpus} x {profile.gpu.device_name}, "
                 f"{machine.usd_per_hour:.2f} USD per hour in {machine.usd_region}, "
                 f"{plan.settings.max_model_len:,} tokens of context)"
             )

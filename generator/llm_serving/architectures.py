@@ -21,6 +21,7 @@ class Architecture:
         window: which layers keep a sliding window where `layer_types` is absent.
         float16: the engine accepts float16 for it (vLLM 0.33.0 `_FLOAT16_NOT_SUPPORTED_MODELS`).
         multimodal: carries an encoder whose activations are not modelled exactly.
+        until: last vLLM release that serves it (0.33.0 registry.py, _PREVIOUSLY_SUPPORTED_MODELS).
     """
 
     gated_mlp: bool = True
@@ -28,6 +29,7 @@ class Architecture:
     window: WindowRule = "config"
     float16: bool = True
     multimodal: bool = False
+    until: str | None = None
 
 
 _PLAIN = Architecture()
@@ -39,8 +41,8 @@ _MULTIMODAL = Architecture(multimodal=True)
 ARCHITECTURES: dict[str, Architecture] = {
     "ApertusForCausalLM": _TWO_MATRICES,
     "ArceeForCausalLM": _TWO_MATRICES,
-    "BaiChuanForCausalLM": _PLAIN,
-    "BaichuanForCausalLM": _PLAIN,
+    "BaiChuanForCausalLM": Architecture(until="0.23.0"),
+    "BaichuanForCausalLM": Architecture(until="0.23.0"),
     "BloomForCausalLM": _TWO_MATRICES_TIED,
     "ChatGLMForConditionalGeneration": _PLAIN,
     "ChatGLMModel": _PLAIN,
@@ -91,7 +93,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "Mistral3ForConditionalGeneration": _MULTIMODAL,
     "MistralForCausalLM": _PLAIN,
     "MixtralForCausalLM": _PLAIN,
-    "MllamaForConditionalGeneration": _MULTIMODAL,
+    "MllamaForConditionalGeneration": Architecture(multimodal=True, until="0.10.2"),
     "MuseGlimmerForConditionalGeneration": _MULTIMODAL,
     "NemotronForCausalLM": _TWO_MATRICES,
     "NemotronHForCausalLM": _TWO_MATRICES,
@@ -101,11 +103,11 @@ ARCHITECTURES: dict[str, Architecture] = {
     "OlmoeForCausalLM": _PLAIN,
     "OPTForCausalLM": _TWO_MATRICES_TIED,
     "Phi3ForCausalLM": _PLAIN,
-    "Phi3SmallForCausalLM": _TIED,
+    "Phi3SmallForCausalLM": Architecture(tied=True, until="0.9.2"),
     "Phi3VForCausalLM": _MULTIMODAL,
     "PhiForCausalLM": _TWO_MATRICES,
     "PhiMoEForCausalLM": _PLAIN,
-    "QWenLMHeadModel": _PLAIN,
+    "QWenLMHeadModel": Architecture(until="0.23.0"),
     "Qwen2ForCausalLM": _PLAIN,
     "Qwen2MoeForCausalLM": _PLAIN,
     "Qwen2VLForConditionalGeneration": _MULTIMODAL,

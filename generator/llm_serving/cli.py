@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from llm_serving import __version__
-from llm_serving.commands import completion, listing, nodes, planning, validating
+from llm_serving.commands import completion, listing, nodes, planning, talking, validating
 from llm_serving.commands.console import Exit, say
 from llm_serving.errors import DoesNotFitError, LlmServingError
 
-_COMMANDS = (planning, listing, validating, nodes, completion)
+_COMMANDS = (planning, listing, validating, nodes, talking, completion)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -19,7 +19,11 @@ Version = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Regime:
-    """How one range of engine versions divides GPU memory; the fields are those of data/engines.json."""
+    """How one range of engine versions divides GPU memory; the fields are those of data/engines.json.
+
+    `hold_back` is the share of what is free after loading that the engine leaves alone; with `whole_prompt` a prompt
+    is prefilled in one step, however long; `graphs` is false where it captures no CUDA graphs.
+    """
 
     default_utilization: float
     sampler_bytes: int
@@ -29,6 +33,9 @@ class Regime:
     compile_buffer_bytes: int
     measured: bool
     source: str
+    hold_back: float = 0.0
+    whole_prompt: bool = False
+    graphs: bool = True
 
 
 def load_data(name: str) -> dict[str, Any]:
@@ -87,6 +94,11 @@ def at_least(version: str, gate: str) -> bool:
         if entry["name"] == gate:
             return parse_version(version) >= parse_version(entry["from"])
     raise KeyError(gate)
+
+
+def ray_in_image(version: str) -> bool:
+    """Whether the stock image of that version holds Ray."""
+    return not at_least(version, "ray-dropped")
 
 
 def entry_for(entries: Iterable[dict[str, Any]], version: str) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ LlmServingError            exit code 1, one line and a hint, no traceback
 ├── HubError               the model's metadata cannot be had (not found, gated, network)
 ├── UnsupportedModelError  a field of the model's config that nothing here understands
 ├── DoesNotFitError        physics or the engine forbid it; carries all reasons
+├── ServerError            a running engine cannot be reached, refuses, or stops in the middle of an answer
 └── SchemaError            a values document that the schema refuses
 """
 
@@ -47,6 +48,10 @@ class DoesNotFitError(LlmServingError):
         super().__init__(message)
         self.reasons = tuple(reasons)
         self.ways_out = tuple(ways_out)
+
+
+class ServerError(LlmServingError):
+    """A running engine cannot be reached, refuses, or stops in the middle of its answer."""
 
 
 class SchemaError(LlmServingError):

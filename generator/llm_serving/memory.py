@@ -8,7 +8,7 @@ N = max_model_len, u = gpu_memory_utilization, M = GPU memory as CUDA reports it
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llm_serving import engines
 from llm_serving.engines import GIB, Regime
@@ -43,6 +43,12 @@ class Settings:
     kv_element_bytes: int = 2
     enforce_eager: bool = False
     runtime_fp8: bool = False
+    pipeline_parallel: int = 1
+
+    @property
+    def ranks(self) -> int:
+        """GPUs of the engine."""
+        return self.tensor_parallel * self.pipeline_parallel
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,52 @@ class Estimate:
 def padded_vocab(vocab_size: int) -> int:
     """Rows of the embedding after vLLM's padding to 64."""
     return -(-vocab_size // VOCAB_PADDING) * VOCAB_PADDING
+
+
+def stage_layers(num_layers: int, stages: int) -> list[int]:
+    """Layers of each pipeline stage (vLLM 0.33.0 vllm/distributed/utils.py:get_pp_indices).
+
+    What does not divide goes to the stages before the last, from the last but one upwards.
+    """
+    layers = [num_layers // stages] * stages
+    for extra in range(num_layers % stages):
+        layers[-2 - extra] += 1
+    return layers
+
+
+def stage_spec(spec: ModelSpec, stages: int) -> ModelSpec:
+    """The fullest pipeline stage as a model of its own: most layers, most weights. The model itself for one stage.
+
+    The first stage holds the embedding, the last one the head (or, tied, a second copy of the embedding). Layers of
+    one stage are taken to be a fair share of every kind, rounded up.
+    """
+    if stages == 1:
+        return spec
+    layers = stage_layers(spec.num_layers, stages)
+    most = max(layers)
+    embedding = spec.vocab_size * spec.hidden_size * 2
+    body = max(spec.weights.loaded_bytes - embedding * (1 if spec.tied else 2), 0)
+    ends = [embedding if index in {0, stages - 1} else 0 for index in range(stages)]
+    loaded = max(body * count // spec.num_layers + end for count, end in zip(layers, ends, strict=True))
+
+    def share(count: int) -> int:
+        return min(-(-count * most // spec.num_layers), most)
+
+    return replace(
+        spec,
+        num_layers=most,
+        layers=tuple(replace(group, count=share(group.count)) for group in spec.layers),
+        weights=replace(spec.weights, loaded_bytes=loaded),
+        tied=True,  # one matrix of the vocabulary, whichever end it is
+        moe=replace(spec.moe, layers=share(spec.moe.layers)) if spec.moe else None,
+        recurrent=replace(
+            spec.recurrent,
+            count=share(spec.recurrent.count),
+            state_bytes=-(-spec.recurrent.state_bytes * share(spec.recurrent.count) // spec.recurrent.count),
+        )
+        if spec.recurrent
+        else None,
+    )
 
 
 def weights_bytes(spec: ModelSpec, tensor_parallel: int, *, runtime_fp8: bool = False) -> int:
@@ -198,10 +250,12 @@ def kv_request_bytes(spec: ModelSpec, settings: Settings, tokens: int) -> int:
         if group.window is None:
             blocks = -(-tokens // block)
         elif group.kind == "sliding":
-            held = min(group.window - 1 + settings.max_num_batched_tokens, tokens)
+            in_flight = settings.max_num_batched_tokens * settings.pipeline_parallel
+            held = min(group.window - 1 + in_flight, tokens)
             blocks = -(-held // block) + 1
         else:
-            blocks = -(-min(group.window + settings.max_num_batched_tokens, tokens) // block)
+            in_flight = settings.max_num_batched_tokens * settings.pipeline_parallel
+            blocks = -(-min(group.window + in_flight, tokens) // block)
         need += page * blocks
     if spec.recurrent is not None:
         need += -(-spec.recurrent.state_bytes // settings.tensor_parallel)
@@ -231,9 +285,9 @@ def outside_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime)
 
 def non_torch_bytes(gpu: Gpu, settings: Settings) -> int:
     """Memory outside PyTorch's allocator, NCCL's buffers included."""
-    if settings.tensor_parallel == 1:
+    if settings.ranks == 1:
         return engines.term_bytes("non_torch")
-    if gpu.nvlink and gpu.capability >= (9, 0):
+    if settings.tensor_parallel > 1 and gpu.nvlink and gpu.capability >= (9, 0):
         return engines.term_bytes("non_torch_tp_nvlink_hopper")
     return engines.term_bytes("non_torch_tp")
 
@@ -243,19 +297,21 @@ def margin_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) 
     margins = engines.facts()["margins_gib"]
     if spec.multimodal or spec.hybrid:
         return int(margins["hybrid_or_multimodal"]["value"] * GIB)
-    if regime.measured and settings.tensor_parallel == 1 and gpu.capability[0] == 9:
+    if regime.measured and settings.ranks == 1 and gpu.capability[0] == 9:
         return int(margins["measured"]["value"] * GIB)
     share = margins["unmeasured_share"]["value"] * gpu.total_bytes
     return int(max(margins["unmeasured"]["value"] * GIB, share))
 
 
 def estimate(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> Estimate:
-    """All terms of one GPU (the fullest rank)."""
+    """All terms of one GPU (the fullest rank); `spec` is the fullest stage where there are several (`stage_spec`)."""
     requested = math.ceil(gpu.total_bytes * settings.utilization)
     weights = weights_bytes(spec, settings.tensor_parallel, runtime_fp8=settings.runtime_fp8)
     activations = activation_bytes(spec, settings, regime)
     non_torch = non_torch_bytes(gpu, settings)
     graphs = graph_bytes(spec, enforce_eager=settings.enforce_eager) if regime.graphs_charged else 0
+    free = requested - weights - engines.term_bytes("context")
+    requested -= int(regime.hold_back * max(free, 0))
     return Estimate(
         total=gpu.total_bytes,
         requested=requested,

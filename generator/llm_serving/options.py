@@ -3,7 +3,9 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
-STORAGE_TYPES = ("pvc", "emptyDir", "existingClaim", "hostPath")
+STORAGE_TYPES = ("pvc", "perReplica", "emptyDir", "existingClaim", "hostPath")
+CONTROLLERS = ("deployment", "statefulset", "leaderworkerset", "raycluster")
+EXECUTORS = ("mp", "ray")
 DTYPES = ("auto", "float16", "bfloat16", "float32")
 KV_CACHE_DTYPES = ("auto", "fp8")
 
@@ -16,8 +18,10 @@ class Options:
     Sizes are in tokens, requests, GiB and Gbit/s as their names say.
     """
 
+    engine: str = "vllm"
     max_model_len: int | None = None
     tensor_parallel_size: int | None = None
+    pipeline_parallel_size: int | None = None
     dtype: str | None = None
     quantization: str | None = None
     kv_cache_dtype: str | None = None
@@ -26,12 +30,17 @@ class Options:
     max_num_batched_tokens: int | None = None
     enforce_eager: bool = False
     engine_version: str | None = None
+    image: str | None = None
+    image_has_ray: bool = False
+    controller: str | None = None
+    executor: str | None = None
+    share_nodes: bool = False
     revision: str | None = None
     name: str | None = None
     served_name: str | None = None
     replicas: int = 1
     platform: str = "kubernetes"
-    storage: str = "pvc"
+    storage: str | None = None
     storage_name: str | None = None
     storage_class: str | None = None
     hf_token_secret: str | None = None

@@ -1,20 +1,22 @@
 """The planner: ModelSpec x GpuProfile x Options -> Plan, or DoesNotFitError with every reason.
 
-Pure: no I/O beyond the package's own data. One node for now; the choice of settings goes from what a user would
-like most (the model's whole context, the engine's usual batch) down to what the memory allows.
+Pure: no I/O beyond the package's own data. The choice of settings goes from what a user would like most (the model's
+whole context, the engine's usual batch) down to what the memory allows.
 """
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from llm_serving import engines, memory, rules
-from llm_serving.attention import attention
+from llm_serving import cpu, engine_types, engines, memory, rules
+from llm_serving.attention import Attention, attention
+from llm_serving.deployment import Deployment, choose_deployment
 from llm_serving.engines import GIB, Regime
 from llm_serving.errors import DoesNotFitError, InputError
+from llm_serving.layout import Layout, choose_layout
 from llm_serving.memory import Estimate, Gpu, Settings
 from llm_serving.model import ModelSpec
-from llm_serving.options import DTYPES, KV_CACHE_DTYPES, STORAGE_TYPES, Options
+from llm_serving.options import CONTROLLERS, DTYPES, EXECUTORS, KV_CACHE_DTYPES, STORAGE_TYPES, Options
 from llm_serving.profiles import GpuProfile
 from llm_serving.resources import DEFAULT_DOWNLOAD_GBPS, Resources, plan_resources
 from llm_serving.search import FALLBACK_CONTEXT, Search, Verdict, context_of
@@ -44,6 +46,8 @@ class Plan:
     quantization: str | None
     flags: tuple[str, ...]
     kv_cache_dtype: str
+    layout: Layout
+    deployment: Deployment
     settings: Settings
     estimate: Estimate
     resources: Resources
@@ -78,7 +82,13 @@ class Plan:
 
     def requests_of(self, tokens: int) -> float:
         """How many requests of `tokens` tokens fit into the cache at once."""
-        return max(self.estimate.kv_cache, 0) / memory.kv_request_bytes(self.spec, self.settings, tokens)
+        stage = memory.stage_spec(self.spec, self.layout.pipeline)
+        return max(self.estimate.kv_cache, 0) / memory.kv_request_bytes(stage, self.settings, tokens)
+
+    @property
+    def engine_name(self) -> str:
+        """Engine and version as people write them."""
+        return f"{engine_types.label(self.options.engine)} {self.engine_version}"
 
     def to_dict(self) -> dict[str, Any]:
         """Stable JSON form; bytes as integers."""
@@ -86,7 +96,7 @@ class Plan:
             "model": self.spec.to_dict(),
             "profile": self.profile.name,
             "gpu": self.profile.gpu.id,
-            "engine": {"type": "vllm", "version": self.engine_version},
+            "engine": {"type": self.options.engine, "version": self.engine_version},
             "verdict": self.verdict,
             "dtype": self.dtype,
             "quantization": self.quantization,
@@ -94,6 +104,14 @@ class Plan:
             "attention": self.attention,
             "attention_reason": self.attention_reason,
             "context_limit": self.context_limit,
+            "layout": {
+                "tensor": self.layout.tensor,
+                "pipeline": self.layout.pipeline,
+                "nodes": self.layout.nodes,
+                "gpus_per_node": self.layout.gpus_per_node,
+                "controller": self.deployment.controller,
+                "executor": self.deployment.executor,
+            },
             "settings": asdict(self.settings),
             "estimate": asdict(self.estimate),
             "cache_tokens": self.cache_tokens,
@@ -107,7 +125,7 @@ class Plan:
 
 
 def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -> Plan:
-    """Plan one engine on one node of the profile.
+    """Plan one engine on the profile.
 
     Raises:
         InputError: an option is malformed, whatever the model.
@@ -115,31 +133,42 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
     """
     options = options or Options()
     check_options(options)
-    version = engines.check_version(options.engine_version or engines.default_version())
-    compute = rules.capability(profile.gpu.compute_capability)
-    reasons = rules.engine_reasons(version, profile.gpu.device_name, compute)
-    if profile.nodes > 1:
-        reasons.append(f"{profile.name} has {profile.nodes} nodes; this version plans engines of one node")
-    choice = rules.choose_types(spec, options, version, profile.gpu.device_name, compute)
-    reasons += choice.reasons
-    size, size_reasons, rejected = _tensor_parallel(spec, profile, options)
-    reasons += size_reasons
+    version = engine_types.check_version(options.engine, options.engine_version)
+    compute = rules.capability(profile.gpu.compute_capability or "0")
+    choice, reasons = _choice(spec, profile, options, version, compute)
+    layout = choose_layout(spec, profile, options)
+    reasons += layout.reasons
+    deployment = choose_deployment(layout, options, version)
+    reasons += deployment.reasons
     reasons += _context_reasons(spec, options)
     gpu = Gpu(int(profile.gpu.memory_usable_gib * GIB), compute, nvlink=profile.link in {"nvlink", "nvswitch"})
-    regime = engines.regime(version, spec.architecture, moe=spec.moe is not None, hybrid=spec.hybrid)
-    search = Search(spec, gpu, regime, options, size, choice.kv_cache_dtype, choice.quantization)
-    settings, verdict, memory_reasons, search_rejected = search.run()
+    regime = engine_types.regime(options.engine, version, spec)
+    if cpu.is_cpu(profile):
+        regime = replace(regime, graphs=False)
+    stage = memory.stage_spec(spec, min(layout.pipeline, spec.num_layers))
+    settings, verdict, memory_reasons, search_rejected = Search(
+        stage, gpu, regime, options, layout, choice.kv_cache_dtype, choice.quantization
+    ).run()
     reasons += memory_reasons
-    resources = plan_resources(spec, size, enforce_eager=settings.enforce_eager, download_gbps=options.download_gbps)
-    reasons += _node_reasons(profile, resources)
-    chosen = attention(
-        "vllm", version, spec, compute, choice.kv_cache_dtype, tensor_parallel=size if not size_reasons else 1
+    resources = plan_resources(
+        spec,
+        layout.gpus_per_node,
+        enforce_eager=settings.enforce_eager,
+        download_gbps=options.download_gbps,
+        nodes=layout.nodes,
     )
-    if not chosen.backend and choice.kv_cache_dtype != "fp8":
-        reasons.append(f"vLLM {version} has no attention for it on {profile.gpu.device_name}: {chosen.reason}")
+    if cpu.is_cpu(profile):
+        resources = cpu.pod(resources, memory.estimate(stage, gpu, settings, regime), layout.gpus_per_node)
+    reasons += _node_reasons(profile, resources)
+    kernels = _attention(spec, profile, options, version, choice, layout)
+    if not kernels.backend and choice.kv_cache_dtype != "fp8":
+        reasons.append(f"vLLM {version} has no attention for it on {profile.gpu.device_name}: {kernels.reason}")
     if reasons:
-        raise DoesNotFitError(f"{spec.model_id} does not run on {profile.name} with vLLM {version}", tuple(reasons), ())
-    estimate = memory.estimate(spec, gpu, settings, regime)
+        name = f"{engine_types.label(options.engine)} {version}"
+        raise DoesNotFitError(f"{spec.model_id} does not run on {profile.name} with {name}", tuple(reasons), ())
+    estimate = memory.estimate(stage, gpu, settings, regime)
+    if cpu.is_cpu(profile):
+        estimate = cpu.capped(estimate)
     limit = "user" if options.max_model_len else (
         "model" if settings.max_model_len == context_of(spec) else "memory"
     )  # fmt: skip
@@ -152,17 +181,44 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
         quantization=choice.quantization,
         flags=choice.flags,
         kv_cache_dtype=choice.kv_cache_dtype,
+        layout=layout,
+        deployment=deployment,
         settings=settings,
         estimate=estimate,
         resources=resources,
         verdict=verdict,
         context_limit=limit,
-        attention=chosen.backend,
-        attention_reason=chosen.reason,
+        attention=kernels.backend,
+        attention_reason=kernels.reason,
         assumptions=_assumptions(spec, profile, options, regime, version),
-        warnings=choice.notes + _warnings(estimate, settings, options, version, profile),
-        rejected=tuple(rejected + search_rejected),
+        warnings=choice.notes + _warnings(estimate, settings, options, version, profile, layout),
+        rejected=(*layout.rejected, *search_rejected),
     )
+
+
+def _choice(
+    spec: ModelSpec, profile: GpuProfile, options: Options, version: str, compute: rules.Capability
+) -> tuple[rules.Choice, list[str]]:
+    """Data types, and what the engine forbids for the model on such GPUs."""
+    device = profile.gpu.device_name
+    if cpu.is_cpu(profile):
+        choice = cpu.choose_types(spec, options)
+        return choice, [*rules.architecture_reasons(spec, version), *choice.reasons]
+    reasons = engine_types.reasons(options.engine, spec, device, compute)
+    if options.engine == "vllm":
+        reasons = rules.engine_reasons(version, device, compute) + rules.architecture_reasons(spec, version)
+    choice = rules.choose_types(spec, options, version, device, compute)
+    return choice, [*reasons, *choice.reasons]
+
+
+def _attention(
+    spec: ModelSpec, profile: GpuProfile, options: Options, version: str, choice: rules.Choice, layout: Layout
+) -> Attention:
+    if cpu.is_cpu(profile):
+        return cpu.ATTENTION
+    compute = rules.capability(profile.gpu.compute_capability)
+    size = layout.tensor if not layout.reasons else 1
+    return attention(options.engine, version, spec, compute, choice.kv_cache_dtype, tensor_parallel=size)
 
 
 def check_options(options: Options) -> None:
@@ -171,12 +227,19 @@ def check_options(options: Options) -> None:
     Raises:
         InputError: one line for the first such option.
     """
-    positive = ("max_model_len", "tensor_parallel_size", "max_num_seqs", "max_num_batched_tokens", "replicas")
+    positive = (
+        "max_model_len", "tensor_parallel_size", "pipeline_parallel_size", "max_num_seqs", "max_num_batched_tokens",
+        "replicas",
+    )  # fmt: skip
     for name in positive:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise InputError(f"--{name.replace('_', '-')} is {value}: a positive whole number is expected")
-    for name, allowed in (("dtype", DTYPES), ("kv_cache_dtype", KV_CACHE_DTYPES), ("storage", STORAGE_TYPES)):
+    choices = (
+        ("engine", engine_types.ENGINE_TYPES), ("dtype", DTYPES), ("kv_cache_dtype", KV_CACHE_DTYPES),
+        ("storage", STORAGE_TYPES), ("controller", CONTROLLERS), ("executor", EXECUTORS),
+    )  # fmt: skip
+    for name, allowed in choices:
         value = getattr(options, name)
         if value is not None and value not in allowed:
             raise InputError(f"--{name.replace('_', '-')} is {value!r}: one of {', '.join(allowed)} is expected")
@@ -188,24 +251,23 @@ def check_options(options: Options) -> None:
     if options.storage in {"existingClaim", "hostPath"} and not options.storage_name:
         what = "the claim's name" if options.storage == "existingClaim" else "an absolute path"
         raise InputError(f"--storage {options.storage} needs --storage-name: {what}")
+    _check_engine_options(options)
     if options.dtype == "float32":
         raise InputError("--dtype float32 doubles every term and is not sized; float16 or bfloat16 are")
 
 
-def _tensor_parallel(spec: ModelSpec, profile: GpuProfile, options: Options) -> tuple[int, list[str], list[str]]:
-    """(size, reasons against it, alternatives that were not taken)."""
-    available, wanted = profile.gpus_per_node, options.tensor_parallel_size
-    if wanted is not None:
-        reasons = rules.tensor_parallel_reasons(spec, wanted)
-        if wanted > available:
-            reasons.append(f"tensor parallel size {wanted} needs {wanted} GPUs, {profile.name} has {available}")
-        return wanted, reasons, []
-    valid = rules.valid_tensor_parallel(spec, available)
-    if available in valid or profile.exact_count:
-        return available, rules.tensor_parallel_reasons(spec, available), []
-    best = max(valid)
-    why = "; ".join(rules.tensor_parallel_reasons(spec, available))
-    return best, [], [f"tensor parallel size {available}: {why}; {best} of {available} GPUs are used"]
+def _check_engine_options(options: Options) -> None:
+    name = engine_types.label(options.engine)
+    if options.engine != "vllm" and options.gpu_memory_utilization is not None:
+        raise InputError(f"--gpu-memory-utilization is vLLM's: {name} holds back a fixed share")
+    if options.engine != "vllm" and options.served_name is not None:
+        raise InputError(f"--served-name is vLLM's: {name} answers under its model's id")
+    if options.engine == "tgis" and options.max_num_batched_tokens is not None:
+        raise InputError("--max-num-batched-tokens: TGIS prefills a prompt whole")
+    if options.engine == "tgis" and options.enforce_eager:
+        raise InputError("--enforce-eager: TGIS captures no CUDA graphs anyway")
+    if options.image_has_ray and options.image is None:
+        raise InputError("--image-has-ray is said of an image of yours: name it with --image")
 
 
 def _context_reasons(spec: ModelSpec, options: Options) -> list[str]:
@@ -237,7 +299,8 @@ def _assumptions(
     if options.download_gbps is None:
         found.append(f"download at {DEFAULT_DOWNLOAD_GBPS:g} Gbit/s")
     if not regime.measured:
-        found.append(f"no start-up of vLLM {version} was measured: terms are upper bounds")
+        name = engine_types.label(options.engine)
+        found.append(f"no start-up of {name} {version} was measured: terms are upper bounds")
     if spec.weights.assumed:
         found.append(f"size of the weights is an estimate ({spec.weights.basis})")
     if spec.max_position is None:
@@ -246,17 +309,22 @@ def _assumptions(
         found.append("whether the model is gated is not known: no token is demanded")
     if spec.revision is None and spec.source == "catalogue" and options.revision is None:
         found.append("commit of the checkpoint is not known offline: the newest is served")
+    if cpu.is_cpu(profile):
+        found.append(f"{cpu.PROCESS_MEMORY_GIB} GiB of memory for each engine process")
+    if "assumption" in engine_types.facts(options.engine) and options.image is None:
+        found.append(engine_types.facts(options.engine)["assumption"])
     if profile.node_memory_mib is None:
         found.append("host memory and CPU of the node are not known: requests are not checked against it")
     return (*found, *spec.notes)
 
 
 def _warnings(
-    estimate: Estimate, settings: Settings, options: Options, version: str, profile: GpuProfile
+    estimate: Estimate, settings: Settings, options: Options, version: str, profile: GpuProfile, layout: Layout
 ) -> tuple[str, ...]:
-    found = []
-    size = settings.tensor_parallel
-    if settings.enforce_eager and not options.enforce_eager:
+    found = list(engine_types.facts(options.engine).get("warnings", ()))
+    if cpu.is_cpu(profile):
+        return (*found, "CPUs serve one or two users at most: for trying the chart out")
+    if settings.enforce_eager and not options.enforce_eager and options.engine != "tgis":
         found.append(
             "CUDA graphs are given up to make room for the cache: decoding is slower; --max-model-len chooses another "
             "balance"
@@ -266,9 +334,16 @@ def _warnings(
             f"{(estimate.total - estimate.requested) / GIB:.2f} GiB stay outside the engine's share, "
             f"{estimate.outside / GIB:.2f} GiB are expected there: lower --gpu-memory-utilization"
         )
-    if size < profile.gpus_per_node:
-        found.append(f"{profile.gpus_per_node - size} of {profile.gpus_per_node} GPUs stay unused")
-    if engines.at_least(version, "driver-580"):
+    if layout.gpus_per_node < profile.gpus_per_node:
+        unused = profile.gpus_per_node - layout.gpus_per_node
+        found.append(
+            f"{unused} of {profile.gpus_per_node} GPUs stay unused{' in each node' if layout.nodes > 1 else ''}"
+        )
+    if layout.nodes > 1:
+        found.append(
+            "several nodes: every node downloads or mounts the whole model, and the network carries activations"
+        )
+    if options.engine == "vllm" and engines.at_least(version, "driver-580"):
         found.append(f"vLLM {version} images hold CUDA 13: NVIDIA driver 580 or newer on the node")
     if options.storage == "emptyDir":
         found.append("emptyDir: every new pod downloads the model again")

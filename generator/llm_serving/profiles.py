@@ -1,4 +1,4 @@
-"""GPU profiles: `2xt4`, `2x8xh100`, `g5.48xlarge`, `2xg4dn.12xlarge`, or a user's YAML file.
+"""GPU profiles: `2xt4`, `2x8xh100`, `g5.48xlarge`, `2xg4dn.12xlarge`, `cpu`, or a user's YAML file.
 
 Facts of GPUs and machines are in data/gpus.json and data/instances.json, each row with its source and date.
 """
@@ -32,6 +32,7 @@ ALIASES = {
     "rtx5090": "rtx-5090",
 }
 _PROFILE = re.compile(r"(?:(\d+)x)?(\d+)x([a-z0-9][a-z0-9.-]*)")
+_CPUS = re.compile(r"(?:(\d+)x)??(?:(\d+)x)?cpu")
 _MACHINES = re.compile(r"(?:(\d+)x)?(.+)")
 _LINKS: dict[str, Link] = {"none": "none", "pcie": "pcie", "nvlink": "nvlink", "nvswitch": "nvswitch"}
 
@@ -135,6 +136,13 @@ def parse_profile(text: str) -> GpuProfile:
     if text.endswith((".yaml", ".yml")) or "/" in text:
         return _from_file(Path(text))
     name = text.strip().lower()
+    cpus = _CPUS.fullmatch(name)
+    if cpus:
+        from llm_serving.cpu import GPU
+
+        nodes, count = (int(number or 1) for number in cpus.groups())
+        _check(name, nodes, count, GPU)
+        return GpuProfile(name, nodes, count, GPU, "none", exact_count=True)
     counted = _PROFILE.fullmatch(name)
     if counted and _gpu_id(counted.group(3)) is not None:
         return _of_gpu(name, int(counted.group(1) or 1), int(counted.group(2)), str(_gpu_id(counted.group(3))))
@@ -206,7 +214,7 @@ def _check(name: str, nodes: int, count: int, gpu: GpuType) -> None:
             f"profile {name!r}: {count} GPUs in one node; {MOST_GPUS_PER_NODE} are the most",
             hint="write <nodes>x<GPUs per node>x<GPU> for several nodes",
         )
-    if gpu.vendor != "nvidia":
+    if gpu.vendor not in {"nvidia", "cpu"}:
         raise InputError(
             f"profile {name!r}: {gpu.device_name} is of {gpu.vendor}; only NVIDIA GPUs are planned in this version"
         )

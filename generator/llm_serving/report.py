@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from llm_serving import home
+from llm_serving import cpu, home, memory
 from llm_serving.engines import GIB
 from llm_serving.plan import Plan
 from llm_serving.search import context_of
@@ -31,13 +31,31 @@ def explain(plan: Plan) -> dict[str, Any]:
         "file": f"values/{plan.file_stem}.yaml",
         "model": _explain_model(plan),
         "args": _explain_args(plan),
+        "env": {
+            "VLLM_CPU_KVCACHE_SPACE": f"GiB of cache per process; one request needs "
+            f"{plan.estimate.kv_per_request / GIB:.2f} GiB",
+            "VLLM_CPU_OMP_THREADS_BIND": "processes share the pod's cores",
+        },
+        "cpu": "two cores per engine process"
+        if cpu.is_cpu(plan.profile)
+        else "two cores for the API server, one per GPU",
+        "rollout": "the GPUs of the old pod are freed before the new one asks for them",
         "parallelism": _explain_parallelism(plan),
         "node_selector": _explain_selector(plan),
-        "shared_memory": f"{plan.settings.tensor_parallel} GPU(s); 2Gi up to two, 8Gi up to four, 16Gi above",
-        "memory_request": "4 GiB for the API server, 3 GiB per GPU process, the shared memory",
-        "memory_limit": "the request and up to 10 GiB of the file that is being read",
+        "shared_memory": f"{plan.layout.gpus_per_node} GPU(s) in the pod; 2Gi up to two, 8Gi up to four, 16Gi above",
+        **_explain_memory(plan),
         "storage": f"checkpoint {plan.spec.weights.file_bytes / GIB:.1f} GiB + 10 % + 8 GiB for compile caches",
         "startup": _explain_startup(plan),
+    }
+
+
+def _explain_memory(plan: Plan) -> dict[str, str]:
+    if cpu.is_cpu(plan.profile):
+        text = "weights, cache and activations of each process, 3 GiB beside them, the shared memory"
+        return {"memory_request": text, "memory_limit": "the same: nothing of it lies on a GPU"}
+    return {
+        "memory_request": "4 GiB for the API server, 3 GiB per GPU process, the shared memory",
+        "memory_limit": "the request and up to 10 GiB of the file that is being read",
     }
 
 
@@ -58,40 +76,68 @@ def _explain_args(plan: Plan) -> dict[str, str]:
         "user": "as asked for",
     }[plan.context_limit]
     given = plan.options
+    tokens = "as asked for" if given.max_num_batched_tokens else (
+        f"prefill tokens per step; activations of {estimate.activations / GIB:.2f} GiB depend on it"
+    )  # fmt: skip
+    sequences = "as asked for" if given.max_num_seqs else (
+        "engine's default for such a GPU, lowered where the cache could not hold so many"
+    )  # fmt: skip
+    dtype = "as asked for" if given.dtype else f"what the GPU computes in; the checkpoint is {plan.spec.dtype}"
+    share = "as asked for" if given.gpu_memory_utilization else (
+        f"leaves {(estimate.total - estimate.requested) / GIB:.2f} GiB for what lies outside the engine's share "
+        f"({estimate.outside / GIB:.2f} GiB expected)"
+    )  # fmt: skip
+    quantize = "how the checkpoint is stored" if plan.spec.quantization else "weights are quantised at start"
     return {
-        "dtype": "as asked for" if given.dtype else f"what the GPU computes in; the checkpoint is {plan.spec.dtype}",
+        "dtype": dtype,
+        "dtype-str": dtype,
         "max-model-len": context,
-        "max-num-seqs": "as asked for"
-        if given.max_num_seqs
-        else "engine's default for such a GPU, lowered where the cache could not hold so many",
-        "max-num-batched-tokens": "as asked for"
-        if given.max_num_batched_tokens
-        else f"prefill tokens per step; activations of {estimate.activations / GIB:.2f} GiB depend on it",
-        "gpu-memory-utilization": "as asked for"
-        if given.gpu_memory_utilization
-        else f"leaves {(estimate.total - estimate.requested) / GIB:.2f} GiB for what lies outside the engine's "
-        f"share ({estimate.outside / GIB:.2f} GiB expected)",
+        "max-total-tokens": context,
+        "max-sequence-length": context,
+        "max-input-tokens": "all but one token of a request may be prompt",
+        "max-new-tokens": "half of a request's tokens may be answer",
+        "max-num-seqs": sequences,
+        "max-concurrent-requests": sequences,
+        "max-batch-size": sequences,
+        "max-num-batched-tokens": tokens,
+        "max-batch-prefill-tokens": tokens,
+        "gpu-memory-utilization": share,
+        "cuda-memory-fraction": "the launcher takes 0.90 of this share",
+        "cuda-process-memory-fraction": share,
+        "batch-safety-margin": "percent of the free memory that stays free, the engine's default",
         "kv-cache-dtype": "as asked for" if given.kv_cache_dtype else "auto: the data type of the model",
-        "quantization": "weights are quantised at start",
-        "allow-deprecated-quantization": "the engine refuses this kind of checkpoint without it",
+        "quantization": quantize,
+        "quantize": quantize,
+        "allow-deprecated-quantization": "this version refuses the checkpoint without it",
         "enforce-eager": "as asked for"
         if given.enforce_eager
         else "no CUDA graphs: they would not leave room for the cache",
+        "cuda-graphs": "batch sizes of the captured graphs; 0 captures none",
+        "deployment-framework": "the one that shards",
+        "flash-attention": "sharded classes of these models need it",
+        "usage-stats": "nothing is sent out of the cluster",
         "disable-access-log-for-endpoints": "probes and scrapes would fill the log",
+        "distributed-timeout-seconds": "nodes that download at different speed wait for each other",
     }
 
 
 def _explain_parallelism(plan: Plan) -> str:
-    size = plan.settings.tensor_parallel
-    if size == 1:
-        return "one GPU"
-    return (
-        f"{plan.spec.num_attention_heads} attention heads and {plan.spec.num_kv_heads} KV heads over {size} GPUs "
-        f"(link: {plan.profile.link})"
-    )
+    layout = plan.layout
+    if layout.gpus == 1:
+        return "one process" if cpu.is_cpu(plan.profile) else "one GPU"
+    parts = []
+    if layout.tensor > 1:
+        heads = f"{plan.spec.num_attention_heads} attention heads and {plan.spec.num_kv_heads} KV heads"
+        parts.append(f"{heads} over {layout.tensor} GPUs (link: {plan.profile.link})")
+    if layout.pipeline > 1:
+        most = max(memory.stage_layers(plan.spec.num_layers, layout.pipeline))
+        parts.append(f"{plan.spec.num_layers} layers over {layout.pipeline} stages, at most {most} each")
+    return "; ".join(parts)
 
 
 def _explain_selector(plan: Plan) -> str:
+    if cpu.is_cpu(plan.profile):
+        return "any node"
     if plan.profile.instance is not None:
         return "the machine type that was planned for"
     if len(plan.profile.gpu.gfd_product_labels) == 1:
@@ -141,7 +187,7 @@ def text_report(plan: Plan) -> str:
         f"{phases.load} s, compile {phases.compile} s); budget {phases.budget // 60} min",
         f"  pod       {plan.resources.cpu_request} CPU, memory {plan.resources.memory_request // GIB} to "
         f"{plan.resources.memory_limit // GIB} GiB, shared memory {plan.resources.shared_memory // GIB} GiB, disk "
-        f"{plan.resources.disk // GIB} GiB ({plan.options.storage})",
+        f"{plan.resources.disk // GIB} GiB ({plan.deployment.storage})",
         f"  source    {plan.spec.source}: {plan.spec.weights.basis}",
     ]
     for label, entries in (

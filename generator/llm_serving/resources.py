@@ -14,6 +14,7 @@ _HOST_PER_GPU_GIB = 3  # worker process with its CUDA context and staging buffer
 _LOADING_GIB = 10  # page cache of the file being read counts against the container; largest usual shard 10 GB
 _DISK_EXTRA_GIB = 8  # torch.compile, Triton and FlashInfer caches, tokenizer; assumption
 _START_BASE_SECONDS = 120  # imports, process start, profiling; vLLM issues 11005, 19824, 20264
+_GROUP_SECONDS = 60  # ranks on several nodes find each other and set up NCCL; assumption
 _DISK_GB_PER_SECOND = 0.5  # network volume, read once; assumption
 DEFAULT_DOWNLOAD_GBPS = 1.0  # assumption
 _IMAGE_PULL_SECONDS = 900  # 10 GB image at 0.1 Gbit/s; outside the startup probe; assumption
@@ -44,8 +45,13 @@ class Resources:
     startup: Startup
 
 
-def plan_resources(spec: ModelSpec, gpus: int, *, enforce_eager: bool, download_gbps: float | None) -> Resources:
-    """Rules: shared memory by GPU count, host memory per process, disk and time by the checkpoint's bytes."""
+def plan_resources(
+    spec: ModelSpec, gpus: int, *, enforce_eager: bool, download_gbps: float | None, nodes: int = 1
+) -> Resources:
+    """Host side of one pod with `gpus` GPUs, of an engine over `nodes` such pods.
+
+    Rules: shared memory by GPU count, host memory per process, disk and time by the checkpoint's bytes.
+    """
     shared = next(size for limit, size in _SHARED_MEMORY_GIB if gpus <= limit) * GIB
     request = (_HOST_BASE_GIB + _HOST_PER_GPU_GIB * gpus) * GIB
     loading = min(_LOADING_GIB * GIB, math.ceil(spec.weights.file_bytes / GIB) * GIB)
@@ -55,11 +61,16 @@ def plan_resources(spec: ModelSpec, gpus: int, *, enforce_eager: bool, download_
         memory_limit=request + shared + loading,
         cpu_request=2 + gpus,
         disk=(math.ceil(spec.weights.file_bytes * 1.1 / GIB) + _DISK_EXTRA_GIB) * GIB,
-        startup=startup(spec, enforce_eager=enforce_eager, download_gbps=download_gbps or DEFAULT_DOWNLOAD_GBPS),
+        startup=startup(
+            spec,
+            enforce_eager=enforce_eager,
+            download_gbps=download_gbps or DEFAULT_DOWNLOAD_GBPS,
+            base=_START_BASE_SECONDS + (_GROUP_SECONDS if nodes > 1 else 0),
+        ),
     )
 
 
-def startup(spec: ModelSpec, *, enforce_eager: bool, download_gbps: float) -> Startup:
+def startup(spec: ModelSpec, *, enforce_eager: bool, download_gbps: float, base: int = _START_BASE_SECONDS) -> Startup:
     """Start-up budget: twice the sum of the phases, at least ten minutes.
 
     Phases after public logs (vLLM issues 11005, 19824, 20264, 44881): compile 60 s up to 10 B parameters, 150 s
@@ -73,6 +84,6 @@ def startup(spec: ModelSpec, *, enforce_eager: bool, download_gbps: float) -> St
         compile_seconds = 300
     if enforce_eager:
         compile_seconds = 0
-    total = _START_BASE_SECONDS + download + load + compile_seconds
+    total = base + download + load + compile_seconds
     budget = max(600, -(-2 * total // 60) * 60)
-    return Startup(_START_BASE_SECONDS, download, load, compile_seconds, budget, _IMAGE_PULL_SECONDS)
+    return Startup(base, download, load, compile_seconds, budget, _IMAGE_PULL_SECONDS)

@@ -10,8 +10,8 @@ from llm_serving.model import ModelSpec
 from llm_serving.options import Options
 
 __all__ = [
-    "Capability", "Choice", "capability", "choose_types", "engine_reasons", "tensor_parallel_reasons",
-    "valid_tensor_parallel",
+    "Capability", "Choice", "architecture_reasons", "capability", "choose_types", "engine_reasons",
+    "tensor_parallel_reasons", "valid_tensor_parallel",
 ]  # fmt: skip
 
 
@@ -34,6 +34,16 @@ def _needed(name: str) -> Capability:
     return capability(engines.facts()["capabilities"][name]["value"])
 
 
+def architecture_reasons(spec: ModelSpec, version: str) -> list[str]:
+    """Whether that version of vLLM still serves the model's class."""
+    until = ARCHITECTURES[spec.architecture].until
+    if until is None or engines.not_after(version, until):
+        return []
+    older = engines.not_after(engines.facts()["oldest"], until)
+    way = f": --engine-version {until}" if older else ", which is older than what is planned here"
+    return [f"vLLM {version} no longer serves {spec.architecture}; {until} was the last that did{way}"]
+
+
 def engine_reasons(version: str, device: str, compute: Capability) -> list[str]:
     """Whether the image of that version holds code for the GPU at all."""
     gate = "turing" if engines.at_least(version, "volta-dropped") else "volta"
@@ -52,12 +62,24 @@ def choose_types(spec: ModelSpec, options: Options, version: str, device: str, c
     dtype = _dtype(spec, options, device, compute, reasons, notes)
     quantization, flags = _quantization(spec, options, version, device, compute, reasons, notes)
     kv_cache_dtype = options.kv_cache_dtype or "auto"
-    problem = attention.fp8_problem(version, spec, device, compute) if kv_cache_dtype == "fp8" else None
-    if problem is not None:
-        reasons.append(problem)
+    reasons += _cache_reasons(spec, options, version, device, compute)
     if spec.quantization and spec.quantization.kv_fp8 and kv_cache_dtype == "auto":
         notes.append("the checkpoint declares an FP8 KV cache; sized at 16 bits, the larger of the two")
     return Choice(dtype, quantization, flags, kv_cache_dtype, tuple(reasons), tuple(notes))
+
+
+def _cache_reasons(spec: ModelSpec, options: Options, version: str, device: str, compute: Capability) -> list[str]:
+    if options.kv_cache_dtype != "fp8":
+        return []
+    if options.engine == "tgis":
+        return ["TGIS has no FP8 KV cache"]
+    if options.engine == "tgi":
+        native = _needed("fp8_native")
+        return (
+            [] if compute >= native else [f"TGI's FP8 KV cache needs {dotted(native)}, {device} has {dotted(compute)}"]
+        )
+    problem = attention.fp8_problem(version, spec, device, compute)
+    return [] if problem is None else [problem]
 
 
 def _dtype(
@@ -126,11 +148,13 @@ def _quantization(
         kind, bits = wanted, None
     else:
         return None, ()
-    found = quantization_support.support(kind, "vllm", version, compute, bits=bits)
+    found = quantization_support.support(kind, options.engine, version, compute, bits=bits)
     if not found.ok:
         reasons.append(quantization_support.refusal(found, device, compute))
     if found.note:
         notes.append(f"{device} {found.note}")
+    if options.engine != "vllm" and found.quantize:
+        return found.quantize[0], ()  # their launchers take the method as a flag of their own
     return (None if own is not None else wanted), found.flags
 
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from llm_serving import memory
+from llm_serving import engine_types, memory
 from llm_serving.engines import GIB, Regime
+from llm_serving.layout import Layout
 from llm_serving.memory import Estimate, Gpu, Settings
 from llm_serving.model import ModelSpec
 from llm_serving.options import Options
@@ -33,14 +34,15 @@ def context_of(spec: ModelSpec) -> int:
 class Search:
     """Finds the settings: whole context and usual batch first, then smaller batches, then a shorter context.
 
-    Sequences and CUDA graphs are only given up for a context that the user pinned, or to reach COMFORTABLE_CONTEXT.
+    `spec` is the fullest rank's share of the model (memory.stage_spec). Sequences and CUDA graphs are only given up for
+    a context that the user pinned, or to reach COMFORTABLE_CONTEXT.
     """
 
     spec: ModelSpec
     gpu: Gpu
     regime: Regime
     options: Options
-    size: int
+    layout: Layout
     kv_cache_dtype: str
     quantization: str | None
 
@@ -107,12 +109,16 @@ class Search:
     def _usual(self) -> list[tuple[int, int, bool]]:
         """(batched tokens, sequences, eager): the engine's own batch, then fewer tokens per step."""
         large = self.gpu.total_bytes >= _LARGE_GPU_BYTES and self.gpu.capability != (8, 0)
-        tokens, sequences = _LARGE_BATCH if large else _SMALL_BATCH
+        tokens, sequences = engine_types.batch(self.options.engine) or (_LARGE_BATCH if large else _SMALL_BATCH)
         tokens = self.options.max_num_batched_tokens or tokens
         sequences = self.options.max_num_seqs or sequences
-        eager = self.options.enforce_eager
+        eager = self.options.enforce_eager or not self.regime.graphs
         batches = [(tokens, min(sequences, tokens), eager)]
-        while self.options.max_num_batched_tokens is None and tokens > _SMALLEST_BATCH_TOKENS:
+        while (
+            self.options.max_num_batched_tokens is None
+            and not self.regime.whole_prompt
+            and tokens > _SMALLEST_BATCH_TOKENS
+        ):
             tokens //= 2
             batches.append((tokens, min(sequences, tokens), eager))
         return batches
@@ -128,10 +134,11 @@ class Search:
 
     def _settings(self, context: int, tokens: int, sequences: int, eager: bool) -> Settings:
         fields: dict[str, Any] = {
-            "tensor_parallel": self.size,
+            "tensor_parallel": self.layout.tensor,
+            "pipeline_parallel": self.layout.pipeline,
             "max_model_len": context,
             "max_num_seqs": sequences,
-            "max_num_batched_tokens": tokens,
+            "max_num_batched_tokens": context if self.regime.whole_prompt else tokens,
             "kv_element_bytes": 1 if self.kv_cache_dtype == "fp8" else 2,
             "enforce_eager": eager,
             "runtime_fp8": self.quantization == "fp8",

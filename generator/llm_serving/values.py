@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from llm_serving import __version__, engines
+from llm_serving import __version__, cpu, engine_types, engines
+from llm_serving.engine_args import engine_args, engine_env
 from llm_serving.engines import GIB
 from llm_serving.errors import InputError
 from llm_serving.plan import Plan
@@ -18,41 +19,34 @@ def build_values(plan: Plan) -> dict[str, Any]:
     Raises:
         InputError: the deployment needs something that only the user can name (a token's secret, a model's volume).
     """
-    spec, options, settings = plan.spec, plan.options, plan.settings
+    spec, options = plan.spec, plan.options
     if spec.gated and not options.hf_token_secret and not _is_folder(plan):
         raise InputError(
             f"{spec.model_id} is gated: the pod needs a Hugging Face token",
             hint="name the Secret that holds it (key token): --hf-token-secret NAME",
         )
-    if _is_folder(plan) and options.storage not in {"existingClaim", "hostPath"}:
+    if _is_folder(plan) and plan.deployment.storage not in {"existingClaim", "hostPath"}:
         raise InputError(
-            f"{spec.model_id} is a folder: storage {options.storage} would not hold it in the cluster",
+            f"{spec.model_id} is a folder: storage {plan.deployment.storage} would not hold it in the cluster",
             hint=f"copy it to {spec.short_name}/ on a volume, then --storage existingClaim --storage-name CLAIM",
         )
     return {
         "model": _model(plan),
-        "engine": {
-            "type": "vllm",
-            "version": plan.engine_version,
-            "image": {
-                "registry": engines.facts()["image"]["registry"],
-                "repository": engines.facts()["image"]["repository"],
-                "tag": f"v{plan.engine_version}",
-            },
-            "args": engine_args(plan),
-        },
+        "engine": _engine(plan),
         "parallelism": {
-            "tensor": settings.tensor_parallel,
-            "pipeline": 1,
-            "nodes": 1,
-            "gpusPerNode": settings.tensor_parallel,
-            "controller": "deployment",
+            "tensor": plan.layout.tensor,
+            "pipeline": plan.layout.pipeline,
+            "nodes": plan.layout.nodes,
+            "gpusPerNode": plan.layout.gpus_per_node,
+            "controller": plan.deployment.controller,
+            "executor": plan.deployment.executor,
+            "shareNodes": options.share_nodes,
         },
         "gpu": {
             "resourceName": plan.profile.gpu.resource_name,
             "product": plan.profile.gpu.device_name,
             "nodeSelector": _node_selector(plan),
-            "tolerations": [_GPU_TAINT],
+            "tolerations": [] if cpu.is_cpu(plan.profile) else [_GPU_TAINT],
         },
         "cpu": {"request": str(plan.resources.cpu_request)},
         "memory": {
@@ -71,14 +65,53 @@ def build_values(plan: Plan) -> dict[str, Any]:
         "drain": {
             "preStopSeconds": _PRE_STOP_SECONDS,
             "shutdownTimeoutSeconds": (
-                _DRAIN_SECONDS if engines.at_least(plan.engine_version, "shutdown-timeout") else 0
+                _DRAIN_SECONDS
+                if options.engine != "vllm" or engines.at_least(plan.engine_version, "shutdown-timeout")
+                else 0
             ),
         },
         "replicas": options.replicas,
         "platform": options.platform,
+        **({"security": {"allowRoot": True}} if options.engine == "tgi" and options.image is None else {}),
         "auth": {"hfToken": {"existingSecret": options.hf_token_secret or "", "key": "token"}},
         "plan": plan_block(plan),
     }
+
+
+def _engine(plan: Plan) -> dict[str, Any]:
+    engine: dict[str, Any] = {
+        "type": plan.options.engine,
+        "version": plan.engine_version,
+        "image": _image(plan),
+        "args": engine_args(plan),
+    }
+    if plan.deployment.executor == "ray":
+        engine["hasRay"] = True
+    if plan.options.engine == "tgi" and plan.options.image is not None:
+        engine["rootless"] = True
+    env = engine_env(plan)
+    if env:
+        engine["env"] = env
+    return engine
+
+
+def _image(plan: Plan) -> dict[str, str]:
+    """The stock image, or the user's: [REGISTRY/]REPOSITORY:TAG, where a registry has a dot, a port or is localhost.
+
+    Raises:
+        InputError: no tag, or the tag that moves.
+    """
+    if plan.options.image is None:
+        if cpu.is_cpu(plan.profile):
+            return cpu.image(plan.engine_version)
+        return engine_types.image(plan.options.engine, plan.engine_version)
+    name, _, tag = plan.options.image.rpartition(":")
+    if not name or "/" in tag or tag == "latest":
+        raise InputError(f"--image {plan.options.image}: [registry/]repository:tag is expected, with a tag that stays")
+    first, _, rest = name.partition("/")
+    if rest and ("." in first or ":" in first or first == "localhost"):
+        return {"registry": first, "repository": rest, "tag": tag}
+    return {"registry": "docker.io", "repository": name, "tag": tag}
 
 
 def _is_folder(plan: Plan) -> bool:
@@ -92,35 +125,11 @@ def _model(plan: Plan) -> dict[str, Any]:
         model = {"id": spec.short_name, "path": f"/llm/models/{spec.short_name}"}
     elif plan.options.revision or spec.revision:
         model["revision"] = spec.revision or plan.options.revision
-    model["servedName"] = plan.served_name
+    if plan.options.engine == "vllm":
+        model["servedName"] = plan.served_name
     model["gated"] = bool(spec.gated)
     model["trustRemoteCode"] = spec.remote_code
     return model
-
-
-def engine_args(plan: Plan) -> dict[str, Any]:
-    """Flags of the engine that the plan decides; parallel sizes are not among them (they have keys)."""
-    settings = plan.settings
-    args: dict[str, Any] = {
-        "dtype": plan.dtype,
-        "max-model-len": settings.max_model_len,
-        "max-num-seqs": settings.max_num_seqs,
-        "max-num-batched-tokens": settings.max_num_batched_tokens,
-        "gpu-memory-utilization": settings.utilization,
-        "kv-cache-dtype": plan.kv_cache_dtype,
-    }
-    if plan.quantization:
-        args["quantization"] = plan.quantization
-    args.update(dict.fromkeys(plan.flags, True))
-    if settings.enforce_eager:
-        args["enforce-eager"] = True
-    if engines.at_least(plan.engine_version, "disable-access-log-for-endpoints"):
-        args["disable-access-log-for-endpoints"] = "/health,/metrics,/ping"
-    for flag in args:
-        problem = engines.flag_problem(flag, plan.engine_version)
-        if problem is not None:
-            raise InputError(f"vLLM {plan.engine_version}: {problem}")
-    return args
 
 
 def _node_selector(plan: Plan) -> dict[str, str]:
@@ -131,16 +140,17 @@ def _node_selector(plan: Plan) -> dict[str, str]:
 
 
 def _storage(plan: Plan) -> dict[str, Any]:
-    options = plan.options
-    storage: dict[str, Any] = {"type": options.storage, "size": _gib(plan.resources.disk)}
-    if options.storage == "pvc":
-        storage["accessMode"] = "ReadWriteOnce" if options.replicas == 1 else "ReadWriteMany"
+    options, kind = plan.options, plan.deployment.storage
+    storage: dict[str, Any] = {"type": kind, "size": _gib(plan.resources.disk)}
+    if kind in {"pvc", "perReplica"}:
+        alone = kind == "perReplica" or (options.replicas == 1 and plan.layout.nodes == 1)
+        storage["accessMode"] = "ReadWriteOnce" if alone else "ReadWriteMany"
         storage["keep"] = True
         if options.storage_class:
             storage["storageClass"] = options.storage_class
-    elif options.storage == "existingClaim":
+    elif kind == "existingClaim":
         storage["existingClaim"] = options.storage_name
-    elif options.storage == "hostPath":
+    elif kind == "hostPath":
         storage["hostPath"] = options.storage_name
     return storage
 
@@ -194,9 +204,18 @@ def plan_block(plan: Plan) -> dict[str, Any]:
 
 def summary(plan: Plan) -> str:
     """The plan in one line."""
-    size = plan.settings.tensor_parallel
     usable = plan.estimate.total / GIB
     return (
         f"{plan.spec.short_name} on {plan.profile.name} ({plan.profile.gpu.device_name}, {usable:.2f} GiB each): "
-        f"{plan.verdict}, vLLM {plan.engine_version}, tensor parallel {size}, {plan.dtype}"
+        f"{plan.verdict}, {plan.engine_name}, {sizes(plan)}, {plan.dtype}"
     )
+
+
+def sizes(plan: Plan) -> str:
+    """Parallel sizes in words."""
+    text = f"tensor parallel {plan.layout.tensor}"
+    if plan.layout.pipeline > 1:
+        text += f", pipeline parallel {plan.layout.pipeline}"
+    if plan.layout.nodes > 1:
+        text += f" over {plan.layout.nodes} nodes ({plan.deployment.controller}, {plan.deployment.executor})"
+    return text

@@ -125,7 +125,7 @@ def engine(manifests: list[Manifest]) -> Manifest:
 
 def flags(manifests: list[Manifest]) -> dict[str, str]:
     """Flags of the engine by name; a flag without value maps to an empty text."""
-    args = engine(manifests)["args"][1:]
+    args = engine(manifests).get("args", [])[1:]
     found = {}
     for index, word in enumerate(args):
         if word.startswith("--"):

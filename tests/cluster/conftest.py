@@ -6,6 +6,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,24 +78,39 @@ class Release:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def uninstall(self) -> None:
-        """Remove it and wait."""
-        asyncio.run(self.client.uninstall_release(self.name, namespace=self.namespace, wait=True, timeout="2m"))
+    def uninstall(self, *, wait: bool = True) -> None:
+        """Remove it, and wait unless told otherwise."""
+        asyncio.run(self.client.uninstall_release(self.name, namespace=self.namespace, wait=wait, timeout="2m"))
+
+
+@contextmanager
+def made_namespace(client: HTTPClient, level: str) -> Iterator[str]:
+    """A namespace that enforces a Pod Security level, removed afterwards."""
+    name = f"llm-serving-{time.time_ns() % 10**9}"
+    labels = {"pod-security.kubernetes.io/enforce": level}
+    Namespace(client, {"metadata": {"name": name, "labels": labels}}).create()
+    try:
+        yield name
+    finally:
+        Namespace(client, {"metadata": {"name": name}}).delete()
+        deadline = time.monotonic() + 120
+        while Namespace.objects(client).get_or_none(name=name) and time.monotonic() < deadline:
+            time.sleep(1)
+    assert Namespace.objects(client).get_or_none(name=name) is None, f"{name} is still there"
 
 
 @pytest.fixture
 def namespace(kube_cluster: Cluster) -> Iterator[str]:
-    """A namespace that enforces Pod Security restricted, removed afterwards."""
-    client: HTTPClient = kube_cluster.kube_client
-    name = f"llm-serving-{time.time_ns() % 10**9}"
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    Namespace(client, {"metadata": {"name": name, "labels": labels}}).create()
-    yield name
-    Namespace(client, {"metadata": {"name": name}}).delete()
-    deadline = time.monotonic() + 120
-    while Namespace.objects(client).get_or_none(name=name) and time.monotonic() < deadline:
-        time.sleep(1)
-    assert Namespace.objects(client).get_or_none(name=name) is None, f"{name} is still there"
+    """Where most releases go: Pod Security restricted."""
+    with made_namespace(kube_cluster.kube_client, "restricted") as name:
+        yield name
+
+
+@pytest.fixture
+def baseline_namespace(kube_cluster: Cluster) -> Iterator[str]:
+    """Where an engine that needs root may run."""
+    with made_namespace(kube_cluster.kube_client, "baseline") as name:
+        yield name
 
 
 def open_claim(cluster: Cluster, namespace: str, release: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from chart.helm import ROOT
+from generator.fake_engine import FakeEngine
 from llm_serving import catalogue, cli
 
 README = (ROOT / "README.md").read_text()
@@ -40,13 +41,37 @@ def test_the_readmes_model_count_is_true() -> None:
 
 def test_every_command_is_in_the_readme_and_every_make_target_exists() -> None:
     help_text = run("--help").stdout
-    for command in ("plan", "values", "profiles", "models", "validate", "schema", "machineset", "completion"):
+    for command in (
+        "plan",
+        "values",
+        "profiles",
+        "models",
+        "validate",
+        "schema",
+        "machineset",
+        "query",
+        "chat",
+        "completion",
+    ):
         assert command in help_text
         assert f"llm-serving {command}" in README
     makefile = (ROOT / "Makefile").read_text()
     for document in DOCUMENTS:
         for target in re.findall(r"(?:`|\$ )make ([a-z-]+)", document.read_text()):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{document.name}: make {target}"
+
+
+def test_the_page_on_clients_names_every_option_and_its_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "clients.md").read_text()
+    known = set(re.findall(r"--[a-z-]+", run("query", "--help").stdout))
+    assert known - {"--help", "--debug"} <= set(re.findall(r"--[a-z-]+", page))
+    for line in re.findall(r"llm-serving (?:query|chat).*", page):
+        assert set(re.findall(r" (--[a-z-]+)", line)) <= known, line
+    engine = FakeEngine()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(compile(code.replace("http://127.0.0.1:8000", engine.url), "clients.md", "exec"), {})
+    engine.close()
+    assert capsys.readouterr().out.startswith("Hello world\nfirst token ")
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -96,7 +121,7 @@ def test_the_command_needs_no_development_package() -> None:
         "import sys\n"
         "from llm_serving import cli\n"
         "code = cli.main(['values', 'gpt2', '--profile', '1xl4', '--offline', '--storage', 'emptyDir'])\n"
-        "bad = {'pytest', 'helm_python', 'hypothesis', 'kubernetes_validate', 'pyhelm3'} & set(sys.modules)\n"
+        "bad = {'grpc', 'pytest', 'helm_python', 'hypothesis', 'kubernetes_validate', 'pyhelm3'} & set(sys.modules)\n"
         "sys.exit(f'imported {bad}' if bad else code)\n"
     )
     name = code.replace("'gpt2'", "'openai-community/gpt2'")

@@ -162,3 +162,54 @@ def test_the_whole_catalogue_is_answered_on_every_profile() -> None:
             fits += plan is not None
             assert plan is None or plan.estimate.kv_cache > 0
     assert fits > 1000
+
+
+@law
+@given(models, profiles, st.sampled_from([2, 4, 8]))
+def test_sizes_multiply_to_the_gpus_and_stages_hold_all_layers(
+    spec: ModelSpec, profile: GpuProfile, nodes: int
+) -> None:
+    plan = attempt(spec, replace(profile, nodes=nodes))
+    if plan is None:
+        return
+    layout = plan.layout
+    assert layout.tensor * layout.pipeline == layout.nodes * layout.gpus_per_node
+    assert layout.nodes == nodes
+    assert layout.gpus_per_node <= profile.gpus_per_node
+    assert sum(memory.stage_layers(spec.num_layers, layout.pipeline)) == spec.num_layers
+    values = build_values(replace(plan, spec=replace(spec, gated=False)))
+    assert values["parallelism"]["pipeline"] == layout.pipeline
+    validate(values, "law")
+
+
+@law
+@given(models, st.integers(min_value=1, max_value=16))
+def test_the_fullest_stage_is_a_share_of_the_model(spec: ModelSpec, stages: int) -> None:
+    stages = min(stages, spec.num_layers)
+    layers = memory.stage_layers(spec.num_layers, stages)
+    assert max(layers) - min(layers) <= 1
+    stage = memory.stage_spec(spec, stages)
+    assert stage.weights.loaded_bytes <= spec.weights.loaded_bytes + 2 * spec.vocab_size * spec.hidden_size
+    assert stage.weights.loaded_bytes * stages >= spec.weights.loaded_bytes // (1 if stages == 1 else 2)
+    assert stage.attention_layers <= spec.attention_layers
+
+
+@law
+@given(models, profiles)
+def test_more_nodes_never_fit_less(spec: ModelSpec, profile: GpuProfile) -> None:
+    two, four = (attempt(spec, replace(profile, nodes=nodes)) for nodes in (2, 4))
+    if two is not None and spec.num_layers >= 4 * profile.gpus_per_node:
+        assert four is not None
+        assert four.estimate.weights <= two.estimate.weights
+
+
+@law
+@given(models, profiles, st.sampled_from(["tgi", "tgis"]))
+def test_frozen_engines_answer_or_refuse(spec: ModelSpec, profile: GpuProfile, kind: str) -> None:
+    plan = attempt(spec, profile, Options(engine=kind))
+    if plan is None:
+        return
+    assert spec.num_kv_heads % plan.layout.tensor == 0 or spec.num_kv_heads == 1
+    values = build_values(replace(plan, spec=replace(spec, gated=False)))
+    validate(values, "law")
+    assert "servedName" not in values["model"]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from llm_serving import catalogue, engines
 from llm_serving import quantization_support as data
 from llm_serving.compute import Capability, capability
+from llm_serving.engine_args import engine_args
 from llm_serving.errors import DoesNotFitError, HubError, InputError, UnsupportedModelError
 from llm_serving.hub import fetch
 from llm_serving.model import Quantization
@@ -19,7 +20,6 @@ from llm_serving.options import Options
 from llm_serving.plan import make_plan
 from llm_serving.profiles import parse_profile
 from llm_serving.quantization import parse_quantization
-from llm_serving.values import engine_args
 
 V100, T4, A10G, L4, H100, B200, RTX = (7, 0), (7, 5), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0)
 GPUS = (V100, T4, (8, 0), A10G, L4, H100, B200, RTX)

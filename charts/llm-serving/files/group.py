@@ -169,17 +169,25 @@ class Leader(Member):
         if self.executor == "ray":
             ray = await self.start(self.ray_command())
         async with server:
-            await self.gather()
-            if self.stop.is_set():
-                return 0
-            self.started = True
-            for writer in list(self.members.values()):
-                with contextlib.suppress(OSError):  # its own connection tells that it is lost
-                    await send(writer, {"start": self.address})
-            if ray is not None:
-                await self.wait_for_ray()
-            engine = await self.start(self.engine_command())
-            return await self.watch(engine, ray)
+            try:
+                return await self.lead(ray)
+            finally:
+                for writer in self.members.values():
+                    writer.close()
+
+    async def lead(self, ray):
+        """Gather the members, start every engine, watch over all; the exit code."""
+        await self.gather()
+        if self.stop.is_set():
+            return 0
+        self.started = True
+        for writer in list(self.members.values()):
+            with contextlib.suppress(OSError):  # its own connection tells that it is lost
+                await send(writer, {"start": self.address})
+        if ray is not None:
+            await self.wait_for_ray()
+        engine = await self.start(self.engine_command())
+        return await self.watch(engine, ray)
 
     async def gather(self):
         """Wait for every worker."""
@@ -251,6 +259,13 @@ class Worker(Member):
         if connection is None:
             return 0
         reader, writer = connection
+        try:
+            return await self.serve(reader, writer)
+        finally:
+            writer.close()
+
+    async def serve(self, reader, writer):
+        """From the start until the engine, the leader or the pod ends; the exit code."""
         engine = await self.start(self.ray_command() if self.executor == "ray" else self.engine_command())
         beats = asyncio.ensure_future(self.beat(writer))
         listening = asyncio.ensure_future(self.listen(reader))
@@ -261,6 +276,7 @@ class Worker(Member):
             await send(writer, {"leaving": 1})
             await first(listening, ended, timeout=self.grace)
         beats.cancel()
+        listening.cancel()
         if ended.done():
             say(f"the engine ended with code {engine.returncode}")
             if not self.stop.is_set():

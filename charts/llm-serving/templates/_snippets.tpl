@@ -10,22 +10,30 @@
 
 {{- define "llm-serving.openai.snippets" -}}
 {{- $name := include "llm-serving.fullname" . -}}
+{{- $ns := include "llm-serving.namespace" . -}}
 {{- $served := include "llm-serving.servedName" . | toJson -}}
-{{- $key := ternary " -H \"Authorization: Bearer $API_KEY\"" "" (ne .Values.auth.apiKey.existingSecret "") }}  kubectl port-forward service/{{ $name }} 8000:{{ .Values.service.port }} --namespace {{ include "llm-serving.namespace" . }} &
+{{- $secret := .Values.auth.apiKey.existingSecret -}}
+{{- $key := ternary " -H \"Authorization: Bearer $OPENAI_API_KEY\"" "" (ne $secret "") -}}
+{{- if $secret }}  export OPENAI_API_KEY="$(kubectl get secret {{ $secret }} --namespace {{ $ns }} \
+    --output jsonpath='{.data.{{ .Values.auth.apiKey.key | replace "." "\\." }}}' | base64 --decode)"
+{{ end }}  llm-serving query "Hello" --release {{ .Release.Name }} --namespace {{ $ns }}
+
+or with curl:
+
+  kubectl port-forward service/{{ $name }} 8000:{{ .Values.service.port }} --namespace {{ $ns }} &
   curl http://127.0.0.1:8000/v1/chat/completions -H 'Content-Type: application/json'{{ $key }} \
     -d '{"model": {{ $served }}, "messages": [{"role": "user", "content": "Hello"}]}'
 
-From Python (pip install openai):
+or from Python (pip install openai; the key is read from OPENAI_API_KEY{{ if not $secret }}, any text will do{{ end }}):
 
   from openai import OpenAI
-  client = OpenAI(base_url="http://127.0.0.1:8000/v1", api_key={{ ternary "os.environ[\"API_KEY\"]" "\"none\"" (ne .Values.auth.apiKey.existingSecret "") }})
+  client = OpenAI(base_url="http://127.0.0.1:8000/v1")
   for chunk in client.chat.completions.create(model={{ $served }}, stream=True,
                                               messages=[{"role": "user", "content": "Hello"}]):
       print(chunk.choices[0].delta.content or "", end="")
 {{- end -}}
 
-{{- define "llm-serving.tgis.snippets" -}}
-{{- $port := .Values.service.grpcPort }}  kubectl port-forward service/{{ include "llm-serving.fullname" . }} {{ $port }} --namespace {{ include "llm-serving.namespace" . }} &
-  llm-serving query --protocol tgis --base-url 127.0.0.1:{{ $port }} Hello
-  grpcurl -plaintext -d '{"requests": [{"text": "Hello"}]}' 127.0.0.1:{{ $port }} fmaas.GenerationService/Generate
+{{- define "llm-serving.tgis.snippets" }}  llm-serving query "Hello" --protocol tgis --release {{ .Release.Name }} --namespace {{ include "llm-serving.namespace" . }}
+
+(pip install 'llm-serving[tgis]'; any gRPC client works with the proto of fmaas.GenerationService on port {{ .Values.service.grpcPort }}.)
 {{- end -}}

@@ -39,9 +39,11 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 
 def _flag_problems(values: dict[str, Any], where: str) -> str | None:
-    from llm_serving import engines
+    from llm_serving import engine_types
 
     engine = values.get("engine") or {}
-    version = engines.check_version(str(engine.get("version", engines.default_version())))
-    found = [problem for flag in engine.get("args") or {} if (problem := engines.flag_problem(flag, version))]
+    kind = str(engine.get("type", "vllm"))
+    version = engine_types.check_version(kind, str(engine["version"]) if "version" in engine else None)
+    args = engine.get("args") or {}
+    found = [problem for flag in args if (problem := engine_types.flag_problem(kind, flag, version))]
     return f"{where}: /engine/args: {'; '.join(found)}" if found else None

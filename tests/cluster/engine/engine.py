@@ -182,9 +182,8 @@ def workers_by_ray(options, stop):
     threading.Thread(target=watch, daemon=True).start()
 
 
-def main():
+def main(options):
     """Gather, load, serve, drain."""
-    options = arguments()
     check_environment()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -211,4 +210,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    main(arguments())
