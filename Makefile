@@ -3,22 +3,25 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 OPTIONS ?=
+PUBLISHING := PYTHONPATH=tools $(BIN)/python -m publishing
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup values generate verify format lint types test test-rules check golden bench calibrate test-cluster clean
+.PHONY: help setup values generate verify format lint types test check golden bench calibrate test-rules test-cluster clean \
+	package sign verify-package publish index release test-registry lock audit wheel \
+	sign-keyless check-tag checksums github-release
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## install everything into .venv
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is " + sys.version.split()[0])'
 	@echo "setting up .venv (once, about a minute)" >&2
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 values: $(STAMP) ## MODEL= PROFILE= [OPTIONS=]: write, validate and render values/<name>-<profile>.yaml
@@ -41,7 +44,7 @@ types: $(STAMP) ## mypy
 	@$(BIN)/mypy
 
 test: $(STAMP) ## all tests that need no cluster
-	@$(BIN)/pytest -m "not cluster"
+	@$(BIN)/pytest -m "not cluster and not registry"
 
 test-rules: $(STAMP) ## the alerts under promtool (Debian's package prometheus)
 	@LLM_SERVING_NEED_PROMTOOL=1 $(BIN)/pytest tests/rules
@@ -64,6 +67,58 @@ calibrate: $(STAMP) ## CONFIGS=: real start-ups with dummy weights; needs GPUs a
 test-cluster: $(STAMP) ## [JOBS=2]: tests on the Kubernetes of KUBECONFIG, which offers two GPUs per job
 	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
 	@$(BIN)/pytest -m cluster --numprocesses $(JOBS) --dist worksteal tests/cluster
+
+test-registry: $(STAMP) ## tests on a real registry (docker-registry, htpasswd) on loopback
+	@$(BIN)/pytest -m registry tests/published
+
+package: $(STAMP) ## write dist/llm-serving-<version>.tgz, the same bytes from the same files
+	@$(PUBLISHING) package
+
+sign: $(STAMP) ## KEY= KEYRING= [PASSPHRASE_FILE=]: write the package's provenance (PGP)
+	@test -n "$(KEY)" -a -n "$(KEYRING)" || { echo "usage: make sign KEY=<part of the user id> KEYRING=<secret keyring>" >&2; exit 2; }
+	@$(PUBLISHING) sign --key "$(KEY)" --keyring "$(KEYRING)" $(if $(PASSPHRASE_FILE),--passphrase-file "$(PASSPHRASE_FILE)")
+
+verify-package: $(STAMP) ## KEYRING=: check the package against its provenance
+	@test -n "$(KEYRING)" || { echo "usage: make verify-package KEYRING=<public keyring>" >&2; exit 2; }
+	@$(PUBLISHING) verify --keyring "$(KEYRING)"
+
+publish: package ## REGISTRY=oci://host/path [PLAIN_HTTP=1] [TIMEOUT=s]: push the package, read it back, compare
+	@test -n "$(REGISTRY)" || { echo "usage: make publish REGISTRY=oci://host/path" >&2; exit 2; }
+	@$(PUBLISHING) publish "$(REGISTRY)" $(if $(filter 1,$(PLAIN_HTTP)),--plain-http) $(if $(TIMEOUT),--timeout "$(TIMEOUT)")
+
+sign-keyless: ## sign what `make publish` published last with cosign, by the workflow's identity
+	@cosign sign --yes "$$(sed 's,^oci://,,' dist/published.txt)"
+
+check-tag: $(STAMP) ## TAG=: fail unless the tag is v and the version
+	@$(PUBLISHING) check-tag "$(TAG)"
+
+checksums: ## write dist/SHA256SUMS over packages and wheels
+	@cd dist && sha256sum -- *.tgz *.whl > SHA256SUMS
+
+github-release: $(STAMP) ## TAG=: the release page with its files (needs gh and GH_TOKEN)
+	@$(PUBLISHING) notes > dist/notes.md
+	@gh release create "$(TAG)" --verify-tag --title "$(TAG)" --notes-file dist/notes.md \
+	  dist/*.tgz dist/*.whl dist/SHA256SUMS dist/sbom.spdx.json $(filter-out values/catalog.yaml,$(wildcard values/*.yaml))
+
+index: $(STAMP) ## URL= [MERGE=index.yaml]: write dist/index.yaml over the packages, older versions kept
+	@test -n "$(URL)" || { echo "usage: make index URL=https://host/path" >&2; exit 2; }
+	@$(PUBLISHING) index "$(URL)" $(if $(MERGE),--merge "$(MERGE)")
+
+wheel: $(STAMP) ## write the generator's wheel to dist/
+	@rm -rf build
+	@SOURCE_DATE_EPOCH=315532800 $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir dist .
+
+release: $(STAMP) ## VERSION=x.y.z [DRY_RUN=1]: version, changelog, annotations, checks, commit, tag
+	@test -n "$(VERSION)" || { echo "usage: make release VERSION=x.y.z [DRY_RUN=1]" >&2; exit 2; }
+	@$(PUBLISHING) release "$(VERSION)" $(if $(filter 1,$(DRY_RUN)),--dry-run)
+
+lock: $(STAMP) ## write requirements/*.txt from pyproject.toml: exact versions with hashes; UPGRADE=1 takes newer ones
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/supply.txt
+	@$(BIN)/python tools/lock.py $(if $(filter 1,$(UPGRADE)),--upgrade)
+
+audit: $(STAMP) ## known vulnerabilities of everything locked (asks PyPI)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/supply.txt
+	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/dev.txt --requirement requirements/supply.txt
 
 clean: ## remove .venv and caches
 	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis generator/*.egg-info

@@ -6,13 +6,16 @@ Ratios are taken in one run, minimum and median of several, because machines are
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 from llm_serving import catalogue
 from llm_serving.errors import DoesNotFitError
 from llm_serving.plan import make_plan
 from llm_serving.profiles import profile_grid
 
+ROOT = Path(__file__).parent.parent
 ROUNDS = 15
 PLAN = ["-m", "llm_serving", "plan", "mistralai/Mistral-7B-Instruct-v0.2", "--profile", "2xt4", "--offline"]
 
@@ -24,8 +27,21 @@ def timed(words: list[str]) -> float:
     return time.perf_counter() - started
 
 
+def wheel_and_import() -> None:
+    """Size of the wheel, and time of importing the command line beyond a bare Python."""
+    with tempfile.TemporaryDirectory() as folder:
+        pip = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, str(ROOT)]
+        timed(pip)
+        (wheel,) = Path(folder).glob("*.whl")
+        print(f"wheel               {wheel.stat().st_size / 1024:.0f} KiB")
+    bare = [timed(["-c", "pass"]) for _ in range(ROUNDS)]
+    imported = [timed(["-c", "import llm_serving.cli"]) for _ in range(ROUNDS)]
+    least, median = min(imported) - min(bare), statistics.median(imported) - statistics.median(bare)
+    print(f"import of the cli   min {least * 1000:6.1f} ms  median {median * 1000:6.1f} ms, beyond a bare Python")
+
+
 def main() -> None:
-    """Print both figures."""
+    """Print all figures."""
     bare, plan = [], []
     for _ in range(ROUNDS):
         bare.append(timed(["-c", "pass"]))
@@ -34,6 +50,7 @@ def main() -> None:
     print(f"plan, offline       min {min(plan) * 1000:6.1f} ms  median {statistics.median(plan) * 1000:6.1f} ms")
     print(f"ratio               min {min(plan) / min(bare):6.2f}     median "
           f"{statistics.median(plan) / statistics.median(bare):6.2f}")  # fmt: skip
+    wheel_and_import()
     specs = [spec for name in catalogue.model_ids() if (spec := catalogue.find(name)) is not None]
     profiles = profile_grid()
     fits = 0

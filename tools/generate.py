@@ -16,6 +16,7 @@ from llm_serving.plan import make_plan
 from llm_serving.profiles import parse_profile
 from llm_serving.render import render_values, write_text
 from llm_serving.source import resolve
+from publishing import metadata
 from quantization_page import quantization_page
 
 ROOT = Path(__file__).parent.parent
@@ -46,6 +47,7 @@ def main() -> int:
     pages = {
         ROOT / "docs" / "accuracy.md": accuracy_page(),
         ROOT / "docs" / "quantization.md": quantization_page(),
+        ROOT / "charts" / "llm-serving" / "Chart.yaml": metadata.chart_yaml(ROOT),
     }
     expected = {**schema.generated_files(ROOT), **values, **pages, **dashboards()}
     stale = [path for path, text in expected.items() if not path.exists() or path.read_text(encoding="utf-8") != text]

@@ -10,16 +10,16 @@ import sys
 from collections.abc import Callable, Sequence
 
 from llm_serving import __version__
-from llm_serving.commands import checking, listing, nodes, planning, preflight, talking, validating
+from llm_serving.commands import checking, completion, listing, nodes, planning, preflight, talking, validating
 from llm_serving.commands.console import Exit, say
 from llm_serving.errors import DoesNotFitError, LlmServingError
 
-_COMMANDS = (planning, listing, validating, checking, nodes, preflight, talking)
+_COMMANDS = (planning, listing, validating, checking, nodes, preflight, talking, completion)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the console script; returns the exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = build_parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -56,7 +56,8 @@ def _print_error(error: LlmServingError, arguments: argparse.Namespace) -> None:
         say(f"hint: {error.hint}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
     parser = argparse.ArgumentParser(
         prog="llm-serving",
         description="From a model's name and a GPU profile to a computed, explained Helm values file.",

@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from llm_serving import cpu, memory
+from llm_serving import cpu, home, memory
 from llm_serving.engines import GIB
 from llm_serving.plan import Plan
 from llm_serving.search import context_of
@@ -212,6 +212,12 @@ def _bar(terms: tuple[tuple[str, int], ...]) -> str:
     return "".join(marks[name] * round(_BAR_WIDTH * size / total) for name, size in terms).rstrip() + "|"
 
 
-def next_command(plan: Plan, path: Path) -> str:
-    """What to type after a values file was written."""
-    return f"helm install {plan.release_name} charts/llm-serving -f {path}"
+def next_command(plan: Plan, path: Path, chart: str | None = None) -> str:
+    """What to type after a values file was written.
+
+    Args:
+        plan: what was written.
+        path: the values file.
+        chart: OCI reference, package or folder; None looks for one, see `home.find_chart`.
+    """
+    return f"helm install {plan.release_name} {home.find_chart(chart)} -f {shlex.quote(str(path))}"

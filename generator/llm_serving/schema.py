@@ -2,7 +2,7 @@
 
 import difflib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from llm_serving import removed
 from llm_serving.errors import InputError, SchemaError
 
 Json = dict[str, Any]
@@ -98,6 +99,9 @@ def validate(values: Json, where: str) -> None:
     Raises:
         SchemaError: all problems, each with its path and the way out.
     """
+    gone = list(removed.problems(values, removed.load()))
+    if gone:
+        raise SchemaError(where, gone)
     validate_with(load_schema(), values, where)
 
 
@@ -134,9 +138,9 @@ def _explain(error: Any) -> Iterator[tuple[str, str]]:
         yield path, str(error.message)
 
 
-def schema_json(source: str) -> str:
-    """The JSON form of the YAML source: without descriptions, marked as generated."""
-    schema = _without_descriptions(yaml.safe_load(source))
+def schema_json(source: str, gone: Sequence[removed.Entry] = ()) -> str:
+    """The JSON form of the YAML source: without descriptions, with a place for removed keys, marked as generated."""
+    schema = removed.let_through(_without_descriptions(yaml.safe_load(source)), gone)
     schema = {"$schema": schema.pop("$schema"), "$comment": _MARK, **schema}
     return json.dumps(schema, indent=2) + "\n"
 
@@ -205,13 +209,17 @@ def _type(schema: Json, node: Json) -> str:
 def generated_files(root: Path) -> dict[Path, str]:
     """Every file that follows from the schema, as path and text."""
     source = (root / "schema" / "values.schema.yaml").read_text(encoding="utf-8")
-    text = schema_json(source)
+    gone = removed.check_table(yaml.safe_load((root / "schema" / "removed.yaml").read_text(encoding="utf-8")))
+    text = schema_json(source, gone)
+    table = json.dumps(gone, indent=2) + "\n"
     chart = root / "charts" / "llm-serving"
     package = root / "generator" / "llm_serving" / "data"
     defaults = load_values(chart / "values.yaml")
     return {
         chart / "values.schema.json": text,
         package / "values.schema.json": text,
+        chart / "files" / "removed.json": table,
+        package / "removed.json": table,
         package / "gpu-profile.schema.json": (root / "schema" / "gpu-profile.schema.json").read_text(encoding="utf-8"),
         root / "docs" / "values.md": reference_markdown(yaml.safe_load(source), defaults),
     }

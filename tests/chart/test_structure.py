@@ -28,6 +28,8 @@ def resolve(node: dict[str, Any], schema: dict[str, Any] = SCHEMA) -> dict[str, 
 def schema_paths(node: dict[str, Any], path: str = "") -> Iterator[str]:
     for key, child in node.get("properties", {}).items():
         inner = resolve(child)
+        if inner.get("deprecated"):
+            continue  # a removed key, there to be refused by the chart
         yield f"{path}{key}"
         yield from schema_paths(inner, f"{path}{key}.")
 

@@ -63,7 +63,20 @@ def test_a_plan_as_json_has_stable_keys(tmp_path: Path) -> None:
 
 
 def test_the_name_decides_file_and_release(tmp_path: Path) -> None:
-    done = run("values", MISTRAL, "--profile", "2xt4", "--name", "My Model", "-o", "out/", "--offline", cwd=tmp_path)
+    done = run(
+        "values",
+        MISTRAL,
+        "--profile",
+        "2xt4",
+        "--name",
+        "My Model",
+        "-o",
+        "out/",
+        "--offline",
+        "--chart",
+        "charts/llm-serving",
+        cwd=tmp_path,
+    )
     assert done.returncode == 0
     assert done.stdout == ""
     assert (tmp_path / "out" / "my-model-2xt4.yaml").exists()

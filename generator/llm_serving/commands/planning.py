@@ -23,6 +23,12 @@ def register(add: Add) -> None:
         add_planning(command)
     values.add_argument("-o", "--output", help="file, or folder with a trailing slash (default: stdout)")
     values.add_argument("--check", action="store_true", help="write nothing; exit 3 when the file would change")
+    values.add_argument(
+        "--chart",
+        metavar="REF",
+        help="chart that the next command names: oci://..., a .tgz or a folder (default: LLM_SERVING_CHART, else the "
+        "folder charts/llm-serving where there is one, else the published chart of this version)",
+    )
     values.add_argument("--catalog", type=Path, help="take name and options from this catalog where it lists the model")
 
 
@@ -132,7 +138,7 @@ def _values(arguments: argparse.Namespace) -> int:
     write_text(path, text)
     say(text_report(plan).rstrip("\n"))
     say(f"wrote {path}")
-    say(f"next: {next_command(plan, path)}")
+    say(f"next: {next_command(plan, path, arguments.chart)}")
     return Exit.OK
 
 

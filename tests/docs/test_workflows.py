@@ -1,0 +1,69 @@
+"""Workflows stay thin and pinned: one make target or one action per step, each action by commit."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from chart.helm import ROOT
+
+FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+MAKEFILE = (ROOT / "Makefile").read_text()
+FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
+APT = "sudo apt-get update && sudo apt-get install --yes --no-install-recommends apache2-utils docker-registry"
+OTHER = (".ci/run", APT)
+
+
+def steps(path: Path) -> list[dict[str, Any]]:
+    return [step for job in yaml.safe_load(path.read_text())["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_each_step_is_one_target_or_one_pinned_action(path: Path) -> None:
+    assert steps(path)
+    for step in steps(path):
+        if "uses" in step:
+            line = re.search(rf"uses: {re.escape(step['uses'])}(.*)", path.read_text())
+            assert re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}", step["uses"])
+            assert line is not None
+            assert re.fullmatch(r" # v\d+\.\d+\.\d+", line.group(1)), "the version stands beside the commit"
+        elif step["run"] not in OTHER:
+            target = re.fullmatch(r'make ([a-z-]+)( [A-Z]+="\$[A-Z_]+")*', step["run"])
+            assert target is not None, step["run"]
+            assert re.search(rf"^{target.group(1)}:", MAKEFILE, re.MULTILINE), step["run"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_rights_are_the_least(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    for name, job in workflow["jobs"].items():
+        assert job["timeout-minutes"] <= 60
+        assert "permissions" not in job or (path.name, name) == ("release.yml", "release")
+    for step in steps(path):
+        if "actions/checkout" in step.get("uses", ""):
+            assert step["with"]["persist-credentials"] is False
+
+
+def test_one_commit_per_action() -> None:
+    used = {step["uses"] for path in FILES for step in steps(path) if "uses" in step}
+    assert len({name.split("@")[0] for name in used}) == len(used)
+
+
+@pytest.mark.parametrize("path", FORMS, ids=lambda path: path.name)
+def test_issue_forms_have_what_github_needs(path: Path) -> None:
+    form = yaml.safe_load(path.read_text())
+    if path.name == "config.yml":
+        assert form == {"blank_issues_enabled": False}
+        return
+    assert {"name", "description", "body"} <= set(form)
+    fields = [field for field in form["body"] if field["type"] != "markdown"]
+    assert len({field["id"] for field in fields}) == len(fields)
+    assert all(field["attributes"]["label"] for field in fields)
+
+
+def test_hooks_are_make_targets() -> None:
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    for hook in hooks:
+        assert re.search(rf"^{hook['entry'].removeprefix('make ')}:", MAKEFILE, re.MULTILINE)

@@ -1,0 +1,1 @@
+"""From the tree to what a stranger installs: package, signature, registry, index, release. `python -m publishing`."""
