@@ -11,7 +11,13 @@ import yaml
 ROOT = Path(__file__).parent.parent.parent
 CHART = ROOT / "charts" / "llm-serving"
 Manifest = dict[str, Any]
-OPERATORS = ("leaderworkerset.x-k8s.io/v1", "ray.io/v1")
+OPERATORS = (
+    "leaderworkerset.x-k8s.io/v1",
+    "ray.io/v1",
+    "gateway.networking.k8s.io/v1",
+    "route.openshift.io/v1",
+    "inference.networking.k8s.io/v1",
+)
 
 
 class RefusedError(Exception):
@@ -43,10 +49,14 @@ def documents(text: str) -> list[Manifest]:
     return [document for document in yaml.load_all(text, UniqueKeyLoader) if document]
 
 
-def _render(values: Manifest, name: str, namespace: str, apis: tuple[str, ...]) -> dict[str, str]:
+def _render(
+    values: Manifest, name: str, namespace: str, apis: tuple[str, ...], kube_version: str = ""
+) -> dict[str, str]:
     from helm_python import Chart, HelmError, _native
 
-    options = {"name": name, "namespace": namespace, "api_versions": list(apis)}
+    options: Manifest = {"name": name, "namespace": namespace, "api_versions": list(apis)}
+    if kube_version:
+        options["kube_version"] = kube_version
     try:
         chart = Chart.load(str(CHART))
         rendered: dict[str, str] = json.loads(
@@ -58,10 +68,15 @@ def _render(values: Manifest, name: str, namespace: str, apis: tuple[str, ...]) 
 
 
 def in_process(
-    values: Manifest, *, name: str = "mistral", namespace: str = "llm", apis: tuple[str, ...] = OPERATORS
+    values: Manifest,
+    *,
+    name: str = "mistral",
+    namespace: str = "llm",
+    apis: tuple[str, ...] = OPERATORS,
+    kube_version: str = "",
 ) -> list[Manifest]:
     """Helm 4 of the helm-python-sdk wheel."""
-    rendered = _render(values, name, namespace, apis)
+    rendered = _render(values, name, namespace, apis, kube_version)
     return [doc for path, text in sorted(rendered.items()) if path.endswith(".yaml") for doc in documents(text)]
 
 
