@@ -13,7 +13,8 @@ CHART = ROOT / "charts" / "llm-serving"
 Manifest = dict[str, Any]
 OPERATORS = (
     "leaderworkerset.x-k8s.io/v1", "ray.io/v1", "keda.sh/v1alpha1", "kueue.x-k8s.io/v1beta1",
-    "monitoring.coreos.com/v1",
+    "monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1", "route.openshift.io/v1",
+    "inference.networking.k8s.io/v1",
 )  # fmt: skip
 
 

@@ -16,12 +16,15 @@ FILES = [
 
 
 def normalised(path: Path) -> str:
-    """Manifests without what changes with every version, and without the test's script."""
+    """Manifests without what changes with every version, and without scripts."""
     manifests = in_process(yaml.safe_load(path.read_text()))
     for manifest in manifests:
-        labels: dict[str, Any] = manifest["metadata"]["labels"]
-        del labels["helm.sh/chart"], labels["app.kubernetes.io/version"]
-        manifest.get("data", {}).pop("test_api.py", None)
+        labels: dict[str, Any] = manifest["metadata"].get("labels", {})  # extraObjects may have none
+        for name in ("helm.sh/chart", "app.kubernetes.io/version"):
+            labels.pop(name, None)
+        data = manifest.get("data", {})
+        for script in [name for name in data if name.endswith(".py")]:
+            del data[script]
     return yaml.safe_dump_all(manifests, sort_keys=False, width=120)
 
 

@@ -27,23 +27,23 @@ def _leads(pod: Pod) -> bool:
     return bool(rank == "0")
 
 
-def ask(cluster: Cluster, namespace: str, release: str, path: str) -> Any:
-    """GET through the API server's proxy to the Service's http port; None where nothing answers."""
-    service = f"services/{release}-llm-serving:http/proxy/{path}"
+def ask(cluster: Cluster, namespace: str, release: str, path: str, scheme: str = "") -> Any:
+    """GET through the API server's proxy to the http port (scheme "https:" for TLS); None where nothing answers."""
+    service = f"services/{scheme}{release}-llm-serving:http/proxy/{path}"
     answer = cluster.kube_client.get(version="v1", namespace=namespace, url=service)
     return answer.json() if answer.status_code == 200 else None
 
 
-def serves(cluster: Cluster, namespace: str, release: str) -> bool:
+def serves(cluster: Cluster, namespace: str, release: str, scheme: str = "") -> bool:
     """Whether the model is on offer."""
-    return ask(cluster, namespace, release, "v1/models") is not None
+    return ask(cluster, namespace, release, "v1/models", scheme) is not None
 
 
-def wait_until_serves(cluster: Cluster, namespace: str, release: str, seconds: float) -> None:
+def wait_until_serves(cluster: Cluster, namespace: str, release: str, seconds: float, scheme: str = "") -> None:
     """Poll until it serves; a failure prints what the pods last said."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if serves(cluster, namespace, release):
+        if serves(cluster, namespace, release, scheme):
             return
         time.sleep(0.3)
     told = [

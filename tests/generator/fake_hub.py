@@ -26,6 +26,8 @@ class FakeModel:
     gated: bool = False
     token: str | None = None
     statuses: dict[str, list[Any]] = field(default_factory=dict)
+    lies: dict[str, bytes] = field(default_factory=dict)  # what is sent in place of a file
+    sizes: dict[str, int] = field(default_factory=dict)  # what the list tells in place of a file's size
 
 
 def safetensors(tensors: dict[str, tuple[str, list[int]]]) -> bytes:
@@ -43,10 +45,28 @@ def safetensors(tensors: dict[str, tuple[str, list[int]]]) -> bytes:
     return struct.pack("<Q", len(raw)) + raw + b"\0" * 64
 
 
+def _sibling(file: str, data: bytes, size: int) -> dict[str, Any]:
+    """What the hub tells of a file: large ones by SHA-256, small ones by git's hash."""
+    blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+    told: dict[str, Any] = {"rfilename": file, "size": size, "blobId": blob}
+    if file.endswith((".safetensors", ".bin")):
+        told["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": size, "pointerSize": 134}
+    return told
+
+
+def _entry(file: str, data: bytes, size: int) -> dict[str, Any]:
+    """The same as the tree tells it."""
+    told = _sibling(file, data, size)
+    entry: dict[str, Any] = {"type": "file", "path": file, "size": size, "oid": told["blobId"]}
+    if "lfs" in told:
+        entry["lfs"] = {"oid": told["lfs"]["sha256"], "size": size, "pointerSize": 134}
+    return entry
+
+
 class FakeHub:
     """The server; `url` is what HF_ENDPOINT wants."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, url: str = "") -> None:
         self.models: dict[str, FakeModel] = {}
         self.requests: list[tuple[str, str]] = []
         self.ranges: list[str] = []
@@ -56,9 +76,9 @@ class FakeHub:
         class Handler(_Handler):
             owner = hub
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer((host, port), Handler)
         self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.url = url or f"http://127.0.0.1:{self.server.server_address[1]}"
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self.thread.start()
 
@@ -111,7 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/api/models/"):
             self._info(path, name, model)
         elif path.startswith(f"/cdn/{name}/"):
-            self._file(model.files[path.removeprefix(f"/cdn/{name}/")])
+            file = path.removeprefix(f"/cdn/{name}/")
+            self._file(model.lies.get(file, model.files[file]))
         else:
             self._resolve(path, name, model)
 
@@ -119,7 +140,11 @@ class _Handler(BaseHTTPRequestHandler):
         if "/revision/" in path and path.rsplit("/", 1)[-1] not in {SHA, "main", "v1"}:
             self._send(404, b'{"error": "Revision not found"}', {"X-Error-Code": "RevisionNotFound"})
             return
-        siblings = [{"rfilename": file, "size": len(data)} for file, data in model.files.items()]
+        if f"/api/models/{name}/tree/" in path:
+            tree = [_entry(file, data, model.sizes.get(file, len(data))) for file, data in model.files.items()]
+            self._send(200, json.dumps(tree).encode(), {"Content-Type": "application/json"})
+            return
+        siblings = [_sibling(file, data, model.sizes.get(file, len(data))) for file, data in model.files.items()]
         info = {"id": name, "modelId": name, "sha": SHA, "gated": "manual" if model.gated else False,
                 "private": False, "siblings": siblings, "tags": [], "downloads": 0, "likes": 0}  # fmt: skip
         self._send(200, json.dumps(info).encode(), {"Content-Type": "application/json"})

@@ -2,6 +2,7 @@
 
 import json
 import os
+import ssl
 import sys
 import time
 import urllib.error
@@ -9,6 +10,7 @@ import urllib.request
 
 BASE = os.environ["BASE_URL"].rstrip("/")
 MODEL = os.environ["MODEL"]
+CONTEXT = ssl.create_default_context(cafile=os.environ["CA_FILE"]) if os.environ.get("CA_FILE") else None
 DEADLINE = time.monotonic() + float(os.environ.get("DEADLINE_SECONDS", "60"))
 
 
@@ -18,7 +20,7 @@ def call(path, body=None):
     if os.environ.get("API_KEY"):
         headers["Authorization"] = "Bearer " + os.environ["API_KEY"]
     data = None if body is None else json.dumps(body).encode()
-    return urllib.request.urlopen(urllib.request.Request(BASE + path, data, headers), timeout=120)
+    return urllib.request.urlopen(urllib.request.Request(BASE + path, data, headers), timeout=120, context=CONTEXT)
 
 
 def fail(text):

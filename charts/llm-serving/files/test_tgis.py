@@ -6,6 +6,7 @@ connection of its own with one stream, so that little of the three is needed.
 
 import os
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -14,6 +15,7 @@ import urllib.parse
 TARGET = os.environ["TARGET"]
 MODEL = os.environ.get("MODEL", "")
 DEADLINE = time.monotonic() + float(os.environ.get("DEADLINE_SECONDS", "60"))
+SCHEME = "https" if os.environ.get("CA_FILE") else "http"
 SILENCE_SECONDS = 120  # longest wait for one frame: a first answer may compile kernels
 PROBE_SECONDS = 10  # the same while nobody knows whether the server is there
 PAUSE_SECONDS = 1  # between two probes
@@ -146,7 +148,7 @@ class Call:
         self.socket, self.reader = connection, reader
         self.headers, self.block, self.last, self.ended = Headers(), b"", False, False
         self.data, self.answer = bytearray(), {}
-        fields = ((":method", "POST"), (":scheme", "http"), (":path", "/fmaas.GenerationService/" + method),
+        fields = ((":method", "POST"), (":scheme", SCHEME), (":path", "/fmaas.GenerationService/" + method),
                   (":authority", TARGET), ("content-type", "application/grpc"), ("te", "trailers"))  # fmt: skip
         block = b"".join(b"\0" + literal(name) + literal(value) for name, value in fields)
         opening = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(SETTINGS, 0, 0) + frame(HEADERS, END_HEADERS, 1, block)
@@ -267,6 +269,10 @@ def call(method, message, silence=SILENCE_SECONDS):
     host, _, port = TARGET.rpartition(":")
     connection = socket.create_connection((host.strip("[]"), int(port)), timeout=silence)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # windows are opened by small frames, at once
+    if os.environ.get("CA_FILE"):
+        context = ssl.create_default_context(cafile=os.environ["CA_FILE"])
+        context.set_alpn_protocols(["h2"])
+        connection = context.wrap_socket(connection, server_hostname=host.strip("[]"))
     with connection, connection.makefile("rb") as reader:
         return [fields(answer) for answer in Call(connection, reader, method, message).messages()]
 

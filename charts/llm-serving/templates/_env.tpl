@@ -6,6 +6,8 @@ LOGNAME: vllm
 XDG_CACHE_HOME: /llm/home/.cache
 XDG_CONFIG_HOME: /llm/home/.config
 {{ include (printf "llm-serving.%s.env" .root.Values.engine.type) .root }}
+{{ include "llm-serving.source.env" .root }}
+{{ include "llm-serving.tls.env" .root }}
 {{- with .root.Values.network.ncclInterface }}
 NCCL_SOCKET_IFNAME: {{ . | quote }}
 {{- end }}
@@ -23,7 +25,7 @@ HF_HUB_OFFLINE: "0"
 {{- /* The env list of a container that runs the engine's image. args: dict root, downloading */ -}}
 {{- define "llm-serving.env" -}}
 {{- $v := .root.Values -}}
-{{- $env := mergeOverwrite (include "llm-serving.envMap" . | fromYaml) $v.engine.env -}}
+{{- $env := mergeOverwrite (include "llm-serving.envMap" . | fromYaml) (include "llm-serving.compileEnv" .root | fromYaml) $v.engine.env -}}
 {{- range $extra := $v.engine.extraEnv }}{{ $_ := unset $env $extra.name }}{{ end -}}
 {{- if and (gt (int $v.parallelism.nodes) 1) (not .downloading) }}
 {{- include "llm-serving.groupEnv" .root }}
@@ -33,7 +35,10 @@ HF_HUB_OFFLINE: "0"
   value: {{ index $env $name | quote }}
 {{- end }}
 {{- include "llm-serving.secretEnv" (dict "name" "HF_TOKEN" "secret" $v.auth.hfToken) }}
+{{- if not .downloading }}
 {{- include "llm-serving.secretEnv" (dict "name" (include (printf "llm-serving.%s.apiKeyName" $v.engine.type) .root) "secret" $v.auth.apiKey) }}
+{{- end }}
+{{- include "llm-serving.source.secretEnv" .root }}
 {{- with $v.engine.extraEnv }}
 {{ toYaml . }}
 {{- end }}

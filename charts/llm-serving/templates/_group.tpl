@@ -15,6 +15,10 @@ for all members, starts the engine everywhere at once, and ends with the first m
   value: {{ include "llm-serving.groupWaitSeconds" . | quote }}
 - name: GROUP_GRACE_SECONDS
   value: {{ $v.drain.shutdownTimeoutSeconds | toJson | quote }}
+{{- if eq (include "llm-serving.scheme" .) "https" }}
+- name: GROUP_ENGINE_TLS
+  value: "1"
+{{- end }}
 - name: VLLM_HOST_IP
   valueFrom:
     fieldRef: {fieldPath: status.podIP}
@@ -22,7 +26,7 @@ for all members, starts the engine everywhere at once, and ends with the first m
 
 {{- /* Members start when their image is there: they wait for each other as long as a pull may take, at least a minute. */ -}}
 {{- define "llm-serving.groupWaitSeconds" -}}
-{{- max 60 (int .Values.startup.imagePullSeconds) -}}
+{{- add (max 60 (int .Values.startup.imagePullSeconds)) (include "llm-serving.downloadSeconds" .) -}}
 {{- end -}}
 
 {{- /* Rank and leader of a member, by controller. args: the root context */ -}}

@@ -7,7 +7,8 @@
 {{- /* Release names may hold dots, names of Services may not. */ -}}
 {{- define "llm-serving.fullname" -}}
 {{- $name := printf "%s-%s" .Release.Name (include "llm-serving.name" .) -}}
-{{- if contains (include "llm-serving.name" .) .Release.Name }}{{ $name = .Release.Name }}{{ end -}}
+{{- /* Two subcharts of one release must not both be named after it. */ -}}
+{{- if and .Chart.IsRoot (contains (include "llm-serving.name" .) .Release.Name) }}{{ $name = .Release.Name }}{{ end -}}
 {{- .Values.fullnameOverride | default $name | replace "." "-" | trunc 53 | trimSuffix "-" -}}
 {{- end -}}
 
@@ -57,8 +58,8 @@
 {{- define "llm-serving.servedName" -}}
 {{- /* TGI answers under the name that it was started with. */ -}}
 {{- if eq .Values.engine.type "tgi" -}}
-{{- .Values.model.path | default .Values.model.id -}}
+{{- include "llm-serving.model" . -}}
 {{- else -}}
-{{- .Values.model.servedName | default .Values.model.id | default (base .Values.model.path) -}}
+{{- .Values.model.servedName | default .Values.model.id | default (base (include "llm-serving.modelPath" .)) -}}
 {{- end -}}
 {{- end -}}

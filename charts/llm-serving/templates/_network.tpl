@@ -8,9 +8,9 @@ labels:
   {{- include "llm-serving.labels" (dict "root" .root "component" "network") | nindent 2 }}
 {{- end -}}
 
-{{- /* "yes" where the engine (or its init container) reaches the hub. args: the root context */ -}}
+{{- /* "yes" where a pod reaches the hub or an object store. args: the root context */ -}}
 {{- define "llm-serving.downloads" -}}
-{{- if not .Values.model.path }}yes{{ end -}}
+{{- if or (not (include "llm-serving.modelPath" .)) (include "llm-serving.streamed" .) }}yes{{ end -}}
 {{- end -}}
 
 {{- /* Ports of the API by name, as the container has them. args: the root context */ -}}

@@ -39,6 +39,9 @@ capabilities:
 httpGet:
   path: /health
   port: {{ ternary "group" "http" (gt (int .root.Values.parallelism.nodes) 1) }}
+  {{- if and (le (int .root.Values.parallelism.nodes) 1) (eq (include "llm-serving.scheme" .root) "https") }}
+  scheme: HTTPS
+  {{- end }}
 periodSeconds: {{ .periodSeconds }}
 timeoutSeconds: {{ .timeoutSeconds }}
 failureThreshold: {{ .failureThreshold }}
@@ -55,7 +58,7 @@ failureThreshold: {{ .failureThreshold }}
 
 {{- /* Seconds from the install until it must serve. args: the root context */ -}}
 {{- define "llm-serving.deadlineSeconds" -}}
-{{- add (include "llm-serving.startupSeconds" .) .Values.startup.imagePullSeconds -}}
+{{- add (include "llm-serving.startupSeconds" .) .Values.startup.imagePullSeconds (include "llm-serving.downloadSeconds" .) -}}
 {{- end -}}
 
 {{- /* args: the root context */ -}}
@@ -83,9 +86,7 @@ readinessProbe:
 livenessProbe:
   {{- include "llm-serving.probe" (dict "root" . "periodSeconds" 10 "timeoutSeconds" 5 "failureThreshold" 6) | nindent 2 }}
 lifecycle:
-  preStop:
-    exec:
-      command: ["sleep", {{ .Values.drain.preStopSeconds | toJson | quote }}]
+  {{- include "llm-serving.lifecycle" . | nindent 2 }}
 resources:
   {{- include "llm-serving.resources" . | nindent 2 }}
 securityContext:
@@ -97,6 +98,9 @@ volumeMounts:
   - {name: shm, mountPath: /dev/shm}
   {{- if gt (int .Values.parallelism.nodes) 1 }}
   - {name: group, mountPath: /llm/group}
+  {{- end }}
+  {{- with include "llm-serving.operations.mounts" . | trim }}
+  {{- . | nindent 2 }}
   {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}

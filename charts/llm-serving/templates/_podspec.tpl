@@ -7,7 +7,7 @@ args: dict root, affinity (YAML that the workload demands; the user's own comes 
 serviceAccountName: {{ include "llm-serving.serviceAccountName" .root | quote }}
 automountServiceAccountToken: false
 enableServiceLinks: false
-terminationGracePeriodSeconds: {{ add $v.drain.preStopSeconds $v.drain.shutdownTimeoutSeconds 10 }}
+terminationGracePeriodSeconds: {{ include "llm-serving.graceSeconds" .root }}
 securityContext:
   {{- include "llm-serving.enginePodSecurityContext" .root | nindent 2 }}
 {{- with $v.imagePullSecrets }}
@@ -33,18 +33,12 @@ tolerations:
 affinity:
   {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- if and (eq $v.engine.type "tgis") (not $v.model.path) }}
-initContainers:
-  - {{- include "llm-serving.tgis.download" .root | nindent 4 }}
-{{- end }}
+{{- include "llm-serving.adapt.init" .root }}
 containers:
   - {{- include "llm-serving.container" .root | nindent 4 }}
 volumes:
   {{- include "llm-serving.modelVolume" .root | nindent 2 }}
-  - name: home
-    emptyDir: {}
-  - name: tmp
-    emptyDir: {}
+  {{- include "llm-serving.scratchVolumes" .root | nindent 2 }}
   - name: shm
     emptyDir:
       medium: Memory
@@ -53,6 +47,9 @@ volumes:
   - name: group
     configMap:
       name: {{ include "llm-serving.groupServiceName" .root }}
+  {{- end }}
+  {{- with include "llm-serving.operations.volumes" .root | trim }}
+  {{- . | nindent 2 }}
   {{- end }}
   {{- with $v.extraVolumes }}
   {{- toYaml . | nindent 2 }}
@@ -64,9 +61,9 @@ volumes:
 metadata:
   labels:
     {{- merge (include "llm-serving.selectorLabels" .root | fromYaml) .labels .root.Values.podLabels | toYaml | nindent 4 }}
-  {{- with .root.Values.podAnnotations }}
+  {{- with include "llm-serving.podAnnotations" .root }}
   annotations:
-    {{- toYaml . | nindent 4 }}
+    {{- . | nindent 4 }}
   {{- end }}
 spec:
   {{- include "llm-serving.podSpec" . | nindent 2 }}

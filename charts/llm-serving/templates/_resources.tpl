@@ -18,8 +18,8 @@ hugepages-2Mi: {{ . | quote }}
 requests:
   cpu: {{ .Values.cpu.request | quote }}
   memory: {{ .Values.memory.host.request | quote }}
-  {{- if eq .Values.storage.type "emptyDir" }}
-  ephemeral-storage: {{ .Values.storage.size | quote }}
+  {{- with .Values.storage.ephemeral.request | default (ternary .Values.storage.size "" (eq .Values.storage.type "emptyDir")) }}
+  ephemeral-storage: {{ . | quote }}
   {{- end }}
   {{- include "llm-serving.devices" . | nindent 2 }}
 limits:
@@ -27,6 +27,9 @@ limits:
   cpu: {{ . | quote }}
   {{- end }}
   memory: {{ .Values.memory.host.limit | quote }}
+  {{- with .Values.storage.ephemeral.limit }}
+  ephemeral-storage: {{ . | quote }}
+  {{- end }}
   {{- include "llm-serving.devices" . | nindent 2 }}
 {{- if .Values.gpu.dra.deviceClassName }}
 claims:
@@ -51,4 +54,32 @@ claims:
   persistentVolumeClaim:
     claimName: {{ ternary $s.existingClaim (include "llm-serving.claimName" .) (eq $s.type "existingClaim") | quote }}
 {{- end }}
+{{- end -}}
+
+{{- /* Home and temporary files. args: the root context */ -}}
+{{- define "llm-serving.scratchVolumes" -}}
+{{- $limit := .Values.storage.scratch -}}
+{{- range list "home" "tmp" }}
+- name: {{ . }}
+  {{- if $limit }}
+  emptyDir:
+    sizeLimit: {{ $limit | quote }}
+  {{- else }}
+  emptyDir: {}
+  {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- /* Volumes and mounts of features that are off by default. args of both: the root context */ -}}
+{{- define "llm-serving.operations.volumes" -}}
+{{- include "llm-serving.source.volume" . -}}
+{{- include "llm-serving.tls.volume" . -}}
+{{- if include "llm-serving.download.inPods" . }}
+{{- include "llm-serving.download.volume" . }}
+{{- end }}
+{{- end -}}
+
+{{- define "llm-serving.operations.mounts" -}}
+{{- include "llm-serving.source.mount" . -}}
+{{- include "llm-serving.tls.mount" . -}}
 {{- end -}}

@@ -13,21 +13,24 @@
 {{- $ns := include "llm-serving.namespace" . -}}
 {{- $served := include "llm-serving.servedName" . | toJson -}}
 {{- $secret := .Values.auth.apiKey.existingSecret -}}
+{{- $scheme := include "llm-serving.scheme" . -}}
+{{- /* The forwarded port has another name than the certificate. */ -}}
+{{- $tls := ternary "--insecure " "" (eq $scheme "https") -}}
 {{- $key := ternary " -H \"Authorization: Bearer $OPENAI_API_KEY\"" "" (ne $secret "") -}}
 {{- if $secret }}  export OPENAI_API_KEY="$(kubectl get secret {{ $secret }} --namespace {{ $ns }} \
     --output jsonpath='{.data.{{ .Values.auth.apiKey.key | replace "." "\\." }}}' | base64 --decode)"
-{{ end }}  llm-serving query "Hello" --release {{ .Release.Name }} --namespace {{ $ns }}
+{{ end }}{{ if eq $scheme "http" }}  llm-serving query "Hello" --release {{ .Release.Name }} --namespace {{ $ns }}
 
 or with curl:
-
+{{ end }}
   kubectl port-forward service/{{ $name }} 8000:{{ .Values.service.port }} --namespace {{ $ns }} &
-  curl http://127.0.0.1:8000/v1/chat/completions -H 'Content-Type: application/json'{{ $key }} \
+  curl {{ $tls }}{{ $scheme }}://127.0.0.1:8000/v1/chat/completions -H 'Content-Type: application/json'{{ $key }} \
     -d '{"model": {{ $served }}, "messages": [{"role": "user", "content": "Hello"}]}'
 
 or from Python (pip install openai; the key is read from OPENAI_API_KEY{{ if not $secret }}, any text will do{{ end }}):
 
   from openai import OpenAI
-  client = OpenAI(base_url="http://127.0.0.1:8000/v1")
+  client = OpenAI(base_url="{{ $scheme }}://127.0.0.1:8000/v1")
   for chunk in client.chat.completions.create(model={{ $served }}, stream=True,
                                               messages=[{"role": "user", "content": "Hello"}]):
       print(chunk.choices[0].delta.content or "", end="")

@@ -10,18 +10,19 @@ args of all: the root context
 
 {{- define "llm-serving.tgi.args" -}}
 {{- $v := .Values -}}
-{{- $args := list (printf "--model-id=%s" ($v.model.path | default $v.model.id)) "--hostname=0.0.0.0" "--port=8000" -}}
+{{- $args := list (printf "--model-id=%s" (include "llm-serving.model" .)) "--hostname=0.0.0.0" "--port=8000" -}}
 {{- $args = append $args (printf "--num-shard=%s" ($v.parallelism.tensor | toJson)) -}}
 {{- if gt (int $v.parallelism.tensor) 1 -}}
 {{- $args = append $args "--sharded=true" -}}
 {{- end -}}
-{{- if and $v.model.revision (not $v.model.path) -}}
+{{- if and $v.model.revision (not (include "llm-serving.modelPath" .)) -}}
 {{- $args = append $args (printf "--revision=%s" $v.model.revision) -}}
 {{- end -}}
 {{- if $v.model.trustRemoteCode -}}
 {{- $args = append $args "--trust-remote-code" -}}
 {{- end -}}
 {{- $args = append $args (printf "--graceful-termination-timeout=%s" ($v.drain.shutdownTimeoutSeconds | toJson)) -}}
+{{- range $v.expose.cors }}{{ $args = append $args (printf "--cors-allow-origin=%s" .) }}{{ end -}}
 {{- range $name := keys $v.engine.args | sortAlpha -}}
 {{- $args = concat $args (include "llm-serving.tgi.flag" (dict "name" $name "value" (index $v.engine.args $name)) | fromYamlArray) -}}
 {{- end -}}
@@ -39,7 +40,7 @@ args of all: the root context
 
 {{- define "llm-serving.tgi.env" -}}
 HF_HOME: /llm/models/huggingface
-HF_HUB_OFFLINE: {{ ternary "1" "0" (ne .Values.model.path "") | quote }}
+HF_HUB_OFFLINE: {{ include "llm-serving.offline" . | quote }}
 USAGE_STATS: "off"
 TRITON_CACHE_DIR: /llm/home/.triton
 TORCHINDUCTOR_CACHE_DIR: /llm/home/.inductor
@@ -64,4 +65,5 @@ port: service.port
 api-key: auth.apiKey
 huggingface-hub-cache: storage
 weights-cache-override: storage
+cors-allow-origin: expose.cors
 {{- end -}}

@@ -14,8 +14,8 @@ args of all: the root context
 
 {{- define "llm-serving.tgis.env" -}}
 {{- $v := .Values -}}
-MODEL_NAME: {{ $v.model.path | default $v.model.id }}
-{{- if and $v.model.revision (not $v.model.path) }}
+MODEL_NAME: {{ include "llm-serving.model" . }}
+{{- if and $v.model.revision (not (include "llm-serving.modelPath" .)) }}
 REVISION: {{ $v.model.revision | quote }}
 {{- end }}
 NUM_SHARD: {{ $v.parallelism.tensor | toJson | quote }}
@@ -75,4 +75,6 @@ port: service.port
 grpc-port: service.grpcPort
 hf-hub-cache: storage
 trust-remote-code: model.trustRemoteCode
+tls-cert-path: tls.existingSecret
+tls-key-path: tls.existingSecret
 {{- end -}}

@@ -4,7 +4,7 @@ the form "key (value found) rule. Way out."
 */ -}}
 {{- define "llm-serving.validate" -}}
 {{- $problems := list -}}
-{{- range list "removed" "parallelism" "controller" "network" "runtime" "model" "memory" "storage" "engine" "names" "scaling" "operators" "monitoring" "tokens" -}}
+{{- range list "removed" "parallelism" "controller" "network" "runtime" "model" "memory" "storage" "engine" "names" "source" "objectStore" "download" "tls" "expose" "routes" "adapt" "rollout" "scaling" "operators" "monitoring" "tokens" -}}
 {{- $problems = concat $problems (include (printf "llm-serving.validate.%s" .) $ | fromJsonArray) -}}
 {{- end -}}
 {{- if $problems -}}
@@ -19,10 +19,10 @@ the form "key (value found) rule. Way out."
 {{- define "llm-serving.validate.model" -}}
 {{- $m := .Values.model -}}
 {{- $problems := list -}}
-{{- if not (or $m.id $m.path) -}}
+{{- if not (or $m.id (include "llm-serving.modelPath" .)) -}}
 {{- $problems = append $problems "model.id is empty, and model.path too: nothing to serve. Set model.id, or use a generated values file." -}}
 {{- end -}}
-{{- if and $m.gated (not $m.path) (not .Values.auth.hfToken.existingSecret) -}}
+{{- if and $m.gated (not (include "llm-serving.modelPath" .)) (not .Values.auth.hfToken.existingSecret) -}}
 {{- $problems = append $problems (printf "model.gated is true, but auth.hfToken.existingSecret is empty: %s needs a Hugging Face token. Create a Secret with the key %s and name it there." $m.id .Values.auth.hfToken.key) -}}
 {{- end -}}
 {{- if and (hasPrefix "/llm/models/" $m.path) (eq .Values.storage.type "emptyDir") -}}
@@ -46,9 +46,10 @@ the form "key (value found) rule. Way out."
 {{- $problems | toJson -}}
 {{- end -}}
 
-{{- /* A quantity in Mi or Gi as MiB. args: the quantity */ -}}
+{{- /* A quantity in Mi, Gi or Ti as MiB. args: the quantity */ -}}
 {{- define "llm-serving.mebibytes" -}}
-{{- if hasSuffix "Gi" . }}{{ mulf (trimSuffix "Gi" . | float64) 1024 | int64 }}{{ else }}{{ trimSuffix "Mi" . | float64 | int64 }}{{ end -}}
+{{- $factor := ternary 1048576 (ternary 1024 1 (hasSuffix "Gi" .)) (hasSuffix "Ti" .) -}}
+{{- mulf (regexFind "^[0-9.]+" . | float64) $factor | int64 -}}
 {{- end -}}
 
 {{- define "llm-serving.validate.storage" -}}

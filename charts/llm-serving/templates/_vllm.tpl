@@ -6,7 +6,7 @@
 
 {{- define "llm-serving.vllm.args" -}}
 {{- $v := .Values -}}
-{{- $args := list ($v.model.path | default $v.model.id) "--served-model-name" (include "llm-serving.servedName" .) -}}
+{{- $args := list (include "llm-serving.model" .) "--served-model-name" (include "llm-serving.servedName" .) -}}
 {{- $args = concat $args (list "--host" "0.0.0.0" "--port" "8000") -}}
 {{- $args = concat $args (list "--tensor-parallel-size" ($v.parallelism.tensor | toJson)) -}}
 {{- if gt (int $v.parallelism.pipeline) 1 -}}
@@ -15,7 +15,7 @@
 {{- if eq $v.parallelism.executor "ray" -}}
 {{- $args = concat $args (list "--distributed-executor-backend" "ray") -}}
 {{- end -}}
-{{- if and $v.model.revision (not $v.model.path) -}}
+{{- if and $v.model.revision (not (include "llm-serving.modelPath" .)) -}}
 {{- $args = concat $args (list "--revision" $v.model.revision) -}}
 {{- end -}}
 {{- if $v.model.trustRemoteCode -}}
@@ -24,6 +24,7 @@
 {{- if gt (int $v.drain.shutdownTimeoutSeconds) 0 -}}
 {{- $args = concat $args (list "--shutdown-timeout" ($v.drain.shutdownTimeoutSeconds | toJson)) -}}
 {{- end -}}
+{{- $args = concat $args (include "llm-serving.tls.args" . | fromYamlArray) (include "llm-serving.vllm.operations" . | fromYamlArray) -}}
 {{- range $name := keys $v.engine.args | sortAlpha -}}
 {{- $args = concat $args (include "llm-serving.flag" (dict "name" $name "value" (index $v.engine.args $name)) | fromYamlArray) -}}
 {{- end -}}
@@ -33,7 +34,7 @@
 {{- /* Every cache below the two writable folders, whatever the user id. VLLM_PORT is never set: it is an internal port. */ -}}
 {{- define "llm-serving.vllm.env" -}}
 HF_HOME: /llm/models/huggingface
-HF_HUB_OFFLINE: {{ ternary "1" "0" (ne .Values.model.path "") | quote }}
+HF_HUB_OFFLINE: {{ include "llm-serving.offline" . | quote }}
 VLLM_CACHE_ROOT: /llm/models/vllm
 VLLM_CONFIG_ROOT: /llm/home/.config/vllm
 VLLM_NO_USAGE_STATS: "1"
@@ -71,4 +72,8 @@ host: service
 port: service.port
 api-key: auth.apiKey
 hf-token: auth.hfToken
+ssl-certfile: tls.existingSecret
+ssl-keyfile: tls.existingSecret
+allowed-origins: expose.cors
+sse-keep-alive-interval: expose.keepAliveSeconds
 {{- end -}}

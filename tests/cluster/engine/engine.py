@@ -14,6 +14,7 @@ import os
 import pathlib
 import signal
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -23,7 +24,7 @@ FLAGS = {
     "--shutdown-timeout", "--disable-access-log-for-endpoints", "--dtype", "--gpu-memory-utilization",
     "--kv-cache-dtype", "--max-model-len", "--max-num-batched-tokens", "--max-num-seqs", "--quantization",
     "--nnodes", "--node-rank", "--master-addr", "--master-port", "--distributed-executor-backend",
-    "--distributed-timeout-seconds",
+    "--distributed-timeout-seconds", "--ssl-certfile", "--ssl-keyfile",
 }  # fmt: skip
 WRITABLE = ("HOME", "HF_HOME", "VLLM_CACHE_ROOT", "XDG_CACHE_HOME", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
 STATE = {"running": 0, "stopping": False}
@@ -38,6 +39,7 @@ def arguments():
     parser.add_argument("--enforce-eager", action="store_true")
     parser.add_argument("--trust-remote-code", action="store_true")
     parser.add_argument("--headless", action="store_true")
+    parser.add_argument("--enable-ssl-refresh", action="store_true")
     return parser.parse_args()
 
 
@@ -197,6 +199,10 @@ def main(options):
     stop.wait(float(os.environ.get("STANDIN_LOAD_SECONDS", "3")))
     Handler.options = options
     server = http.server.ThreadingHTTPServer((options.host, int(options.port)), Handler)
+    if options.ssl_certfile:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(options.ssl_certfile, options.ssl_keyfile)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print("serving", options.served_model_name, "max_model_len", options.max_model_len, flush=True)
     stop.wait()

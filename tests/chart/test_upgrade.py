@@ -1,0 +1,208 @@
+"""Upgrades never touch what Kubernetes refuses to change, and two releases or subcharts never meet."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from chart.helm import CHART, OPERATORS, RefusedError, documents, in_process, merge
+
+CI_FILES = sorted((CHART / "ci").glob("*-values.yaml"))
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+BASE = {"model": {"id": "org/model"}}
+# Values that name objects, or that a claim takes once and for all (see docs/operations.md, Upgrades).
+IDENTITY = {"nameOverride", "fullnameOverride", "storage.size", "storage.accessMode", "storage.storageClass"}
+CLAIMED = "storage.type"  # fixed too where claims are the controller's own (perReplica)
+# Another value of the same kind, where one can be made up from the key's type.
+OTHER: dict[str, Any] = {
+    "model.id": "org/other", "model.source": {"type": "pvc", "claim": "c", "path": "m"}, "engine.version": "0.31.0",
+    "engine.image.digest": "sha256:" + "a" * 64, "engine.image.pullPolicy": "Always", "engine.command": ["x"],
+    "engine.args": {"x": 1}, "engine.extraArgs": ["--y"], "engine.env": {"A": "b"},
+    "engine.extraEnv": [{"name": "A", "value": "b"}], "cpu.request": "2", "cpu.limit": "8",
+    "memory.sharedMemory": "1Gi", "memory.host": {"request": "13Gi", "limit": "25Gi"}, "storage.type": "emptyDir",
+    "storage.scratch": "1Gi", "storage.ephemeral": {"request": "60Gi", "limit": "99Gi"}, "rollout.mode": "surge",
+    "service.type": "NodePort", "podLabels": {"team": "b"}, "podAnnotations": {"a": "b"}, "nodeSelector": {"a": "b"},
+    "tolerations": [{"operator": "Exists"}], "gpu.resourceName": "amd.com/gpu", "gpu.nodeSelector": {"a": "b"},
+    "affinity": {"nodeAffinity": {}}, "platform": "openshift", "auth.rotation": "2", "tls.existingSecret": "other",
+    "parallelism.tensor": {"tensor": 4, "gpusPerNode": 4}, "model.download": {"mode": "init", "verify": False},
+    "initContainers": [{"name": "a", "image": "i"}], "sidecars": [{"name": "b", "image": "i"}],
+    "lifecycle": {"preStop": {"exec": {"command": ["x"]}}}, "extraVolumes": [{"name": "x", "emptyDir": {}}],
+    "extraVolumeMounts": [{"name": "x", "mountPath": "/x"}], "imagePullSecrets": [{"name": "p"}],
+    "prePull": {"enabled": True, "nodes": 2}, "plan": {"summary": "other"}, "test.enabled": False,
+}  # fmt: skip
+
+
+def leaves(node: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in node.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{path}{key}.")
+        else:
+            yield f"{path}{key}", value
+
+
+def nest(path: str, value: Any) -> dict[str, Any]:
+    for part in reversed(path.split(".")):
+        value = {part: value}
+    return {str(key): inner for key, inner in value.items()}
+
+
+def changes() -> dict[str, dict[str, Any]]:
+    """One change for each key: made up from its type, or the one of OTHER."""
+    found: dict[str, dict[str, Any]] = {}
+    for path, value in leaves(VALUES):
+        if isinstance(value, bool):
+            found[path] = nest(path, not value)
+        elif isinstance(value, int):
+            found[path] = nest(path, value + 1)
+        elif isinstance(value, str):
+            found[path] = nest(path, f"{value}x")
+    for path, value in OTHER.items():
+        whole = path.rpartition(".")[0] if path == "parallelism.tensor" else path
+        found[path] = nest(whole, value)
+    return {path: change for path, change in found.items() if path not in IDENTITY}
+
+
+def immutable(manifest: dict[str, Any]) -> Any:
+    """The part of an object that its API server refuses to change."""
+    spec = manifest.get("spec", {})
+    kind = manifest["kind"]
+    if "helm.sh/hook" in manifest["metadata"].get("annotations", {}):
+        return None  # deleted and made anew
+    if kind == "Deployment":
+        return spec["selector"]
+    if kind == "StatefulSet":
+        free = {"replicas", "template", "updateStrategy", "persistentVolumeClaimRetentionPolicy", "minReadySeconds"}
+        return {key: value for key, value in spec.items() if key not in {*free, "ordinals", "revisionHistoryLimit"}}
+    if kind == "PersistentVolumeClaim":
+        return spec
+    if kind == "LeaderWorkerSet":  # LeaderWorkerSet 0.9.0: its webhook, and the StatefulSets that it makes
+        template = spec["leaderWorkerTemplate"]
+        return [template.get("subGroupPolicy"), template.get("volumeClaimTemplates"), spec.get("networkConfig")]
+    if kind == "Job":
+        return {key: spec.get(key) for key in ("template", "completions", "selector", "podFailurePolicy")}
+    if kind == "Service":
+        return spec.get("clusterIP")
+    return None
+
+
+def objects(manifests: list[dict[str, Any]]) -> dict[tuple[str, str], Any]:
+    return {(entry["kind"], entry["metadata"]["name"]): immutable(entry) for entry in manifests}
+
+
+@cache
+def plain() -> frozenset[str]:
+    """Changes that the defaults take."""
+    return frozenset(key for key, change in changes().items() if list(accepted(BASE, [change])))
+
+
+def accepted(values: dict[str, Any], batch: list[dict[str, Any]]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Render many changes at once, in halves where they are refused: how many, and the objects."""
+    together = values
+    for change in batch:
+        together = merge(together, change)
+    try:
+        yield len(batch), in_process(together)
+    except RefusedError:
+        if len(batch) > 1:
+            yield from accepted(values, batch[::2])
+            yield from accepted(values, batch[1::2])
+
+
+@pytest.mark.parametrize("path", CI_FILES, ids=lambda path: path.stem)
+def test_no_change_of_values_touches_an_immutable_field(path: Path) -> None:
+    values = yaml.safe_load(path.read_text())
+    before = objects(in_process(values))
+    claimed = values.get("storage", {}).get("type") == "perReplica"
+    tried = {key: change for key, change in changes().items() if key in plain() or key.split(".")[0] in values}
+    batch = [change for key, change in tried.items() if not (claimed and key == CLAIMED)]
+    rendered = 0
+    for number, manifests in accepted(values, batch):
+        rendered += number
+        after = objects(manifests)
+        for key in set(before) & set(after):
+            assert after[key] == before[key], key
+    assert rendered >= 50
+
+
+def test_most_keys_are_changed_everywhere() -> None:
+    """A change that is refused would prove nothing; what the defaults refuse alone needs another key beside it."""
+    assert len(plain()) >= len(changes()) * 2 // 3
+
+
+def test_what_the_documents_call_fixed_is_what_a_claim_fixes() -> None:
+    page = (CHART.parent.parent / "docs" / "operations.md").read_text()
+    for path in {*IDENTITY, CLAIMED}:
+        assert f"`{path}`" in page, path
+    before = objects(in_process(BASE))
+    after = objects(in_process(merge(BASE, {"storage": {"storageClass": "other"}})))
+    claim = ("PersistentVolumeClaim", "mistral-llm-serving-models")
+    assert before[claim] != after[claim]
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Path:
+    """A chart with this one in it twice, under two names."""
+    repository = f"file://{CHART}"
+    dependencies = [
+        {
+            "name": "llm-serving",
+            "version": ">=0",
+            "repository": repository,
+            "alias": alias,
+            "condition": f"{alias}.enabled",
+        }
+        for alias in ("chat", "embed")
+    ]
+    chart = {"apiVersion": "v2", "name": "parent", "version": "0.1.0", "dependencies": dependencies}
+    (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(chart))
+    shutil.copytree(CHART, tmp_path / "charts" / "llm-serving")
+    return tmp_path
+
+
+def render_parent(parent: Path, values: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    from helm_python import Chart, _native
+
+    options = {"name": name, "namespace": "llm", "api_versions": list(OPERATORS)}
+    chart = Chart.load(str(parent))  # its handle lives as long as this name
+    raw = _native.call_string("helm_render", chart._raw(), json.dumps(values), json.dumps(options))
+    return [doc for path, text in json.loads(raw).items() if path.endswith(".yaml") for doc in documents(text)]
+
+
+@pytest.mark.parametrize("release", ["apps", "chat-embed"])
+@pytest.mark.parametrize("controller", ["deployment", "statefulset", "leaderworkerset"])
+def test_two_engines_in_one_release_never_meet(parent: Path, release: str, controller: str) -> None:
+    nodes = {"nodes": 2, "pipeline": 2} if controller != "deployment" else {}
+    one = {
+        "model": {"id": "org/a", "download": {"mode": "init"}},
+        "storage": {"type": "pvc", "accessMode": "ReadWriteMany"},
+        "parallelism": {"controller": controller, **nodes},
+        "prePull": {"enabled": True},
+        "expose": {"ingress": {"enabled": True}, "route": {"enabled": True, "termination": "edge"}},
+        "plan": {"summary": "x"},
+    }
+    manifests = render_parent(parent, {"chat": one, "embed": merge(one, {"model": {"id": "org/b"}})}, release)
+    names = [(entry["kind"], entry["metadata"]["name"]) for entry in manifests]
+    assert len(names) == len(set(names))
+    assert all(len(name) <= 63 for _, name in names)
+    selectors = [entry["spec"]["selector"] for entry in manifests if entry["kind"] == "Service"]
+    apart = {selector["app.kubernetes.io/name"] for selector in selectors}
+    assert apart == {"chat", "embed"}
+    for entry in manifests:
+        if entry["kind"] in {"Deployment", "StatefulSet"}:
+            labels = entry["spec"]["template"]["metadata"]["labels"]
+            assert entry["spec"]["selector"]["matchLabels"].items() <= labels.items()
+            matching = {
+                selector["app.kubernetes.io/name"] for selector in selectors if selector.items() <= labels.items()
+            }
+            assert len(matching) <= 1
+
+
+def test_a_parents_condition_leaves_an_engine_out(parent: Path) -> None:
+    values = {"chat": BASE, "embed": {"enabled": False, **BASE}}
+    assert {
+        entry["metadata"]["labels"]["app.kubernetes.io/name"] for entry in render_parent(parent, values, "apps")
+    } == {"chat"}
