@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
+from chart.certificates import certificate
 from chart.helm import CHART, ROOT, in_process, merge
 from cluster.conftest import STANDIN, Release, open_claim
 from cluster.serving import engine_pods, wait_until_serves
-from cluster.tls import certificate
 from pykube import ConfigMap, Job, Pod, Secret, Service
 from pytest_helm_charts.clusters import Cluster
 

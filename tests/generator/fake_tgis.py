@@ -56,7 +56,7 @@ def described() -> FileDescriptorProto:
 class FakeTgis:
     """The server; `target` is HOST:PORT."""
 
-    def __init__(self, file: FileDescriptorProto, port: int = 0) -> None:
+    def __init__(self, file: FileDescriptorProto, port: int = 0, tls: tuple[bytes, bytes] | None = None) -> None:
         pool = DescriptorPool()
         pool.AddSerializedFile(file.SerializeToString())
         self.types = {m.name: GetMessageClass(pool.FindMessageTypeByName(f"fmaas.{m.name}")) for m in file.message_type}
@@ -68,7 +68,10 @@ class FakeTgis:
         self.closing = threading.Event()
         self.server = grpc.server(ThreadPoolExecutor(4))
         self.server.add_generic_rpc_handlers((self._handlers(file),))
-        self.port = self.server.add_insecure_port(f"127.0.0.1:{port}")
+        if tls is None:
+            self.port = self.server.add_insecure_port(f"127.0.0.1:{port}")
+        else:  # key and certificate
+            self.port = self.server.add_secure_port(f"127.0.0.1:{port}", grpc.ssl_server_credentials([tls]))
         self.target = f"127.0.0.1:{self.port}"
         self.server.start()
 
