@@ -16,6 +16,7 @@ from llm_serving.model import Mla, ModelSpec, Weights
 from llm_serving.parameters import count
 from llm_serving.quantization import parse_quantization
 
+_MOST_ROPE_FACTOR = 10_000
 _DTYPES = ("float16", "bfloat16", "float32")
 
 
@@ -182,24 +183,32 @@ def _max_position(text: Config, config: Config) -> int | None:
     for where in (text, config):
         value = optional(where, "max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
         if value is not None:
-            return _with_rope_factor(text, value)
+            return _with_rope_factor(text, str(config.get("model_type")), value)
     return None
 
 
-def _with_rope_factor(text: Config, value: int) -> int:
-    """Context after rope scaling; vLLM multiplies except for kinds whose limit is already in the config."""
-    rope = text.get("rope_scaling") or text.get("rope_parameters")
-    if not isinstance(rope, dict):
+# Rope kinds whose max_position_embeddings is the scaled one already (vLLM 0.33.0 config/model.py:
+# _get_and_verify_max_len, read 2026-11-25; earlier releases multiplied the original length of yarn, never less).
+_SCALED_ALREADY = frozenset({"su", "longrope", "llama3", "yarn", "deepseek_yarn", "deepseek_llama_scaling"})
+
+
+def _with_rope_factor(text: Config, model_type: str, value: int) -> int:
+    """Context after rope scaling, as the engine derives it; kinds of layers may have rope parameters of their own."""
+    rope = text.get("rope_parameters") or text.get("rope_scaling")
+    if rope is None or rope == {} or "gemma3" in model_type:  # Gemma 3's length is scaled already, whatever the kind
         return value
-    kind = str(rope.get("rope_type", rope.get("type", "default")))
-    factor = rope.get("factor")
-    if kind in {"linear", "dynamic"} and isinstance(factor, int | float) and factor > 1:
-        return int(value * factor)
-    if kind == "yarn" and isinstance(factor, int | float):
-        original = rope.get("original_max_position_embeddings")
-        if isinstance(original, int):
-            return max(value, int(original * factor))
-    return value
+    if not isinstance(rope, dict):
+        raise UnsupportedModelError("rope_scaling", rope, hint="a mapping is expected")
+    nested = [entry for entry in rope.values() if isinstance(entry, dict)]
+    factor: float = 1
+    for entry in nested or [rope]:
+        kind, given = entry.get("rope_type", entry.get("type", "default")), entry.get("factor")
+        if str(kind) in _SCALED_ALREADY or given is None:
+            continue
+        if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < _MOST_ROPE_FACTOR:
+            raise UnsupportedModelError("rope_scaling.factor", given, hint="a positive number is expected")
+        factor = given
+    return int(value * factor)
 
 
 def _mla(text: Config, traits: Architecture) -> Mla | None:

@@ -156,6 +156,8 @@ REFUSALS: list[tuple[str, Config, str]] = [
     ("window flags", {**BASE, "architectures": ["MiMoV2FlashForCausalLM"]}, "hybrid_layer_pattern"),
     ("multi query", {**EACH, "architectures": ["FalconForCausalLM"], "multi_query": "yes"}, "multi_query"),
     ("text config", {"architectures": ["Gemma3ForConditionalGeneration"], "text_config": 3}, "text_config"),
+    ("rope as text", {**LLAMA, "rope_scaling": "linear"}, "rope_scaling"),
+    ("rope factor", {**LLAMA, "rope_scaling": {"type": "linear", "factor": "4"}}, "rope_scaling.factor"),
     ("quantisation as text", {**LLAMA, "quantization_config": "fp8"}, "quantization_config"),
     (
         "two schemes",
@@ -177,6 +179,24 @@ REFUSALS: list[tuple[str, Config, str]] = [
 @pytest.mark.parametrize(("config", "field"), [case[1:] for case in REFUSALS], ids=[case[0] for case in REFUSALS])
 def test_a_broken_config_is_refused_by_its_field(config: Config, field: str) -> None:
     assert refused(config).field == field
+
+
+@pytest.mark.parametrize(
+    ("fields", "context"),
+    [
+        ({}, 4096),
+        ({"rope_scaling": {}}, 4096),
+        ({"rope_scaling": {"rope_type": "linear", "factor": 4.0}}, 16384),
+        ({"rope_scaling": {"type": "dynamic", "factor": 2}}, 8192),
+        ({"rope_scaling": {"rope_type": "linear", "factor": None}}, 4096),
+        ({"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}, 4096),
+        ({"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 4096}}, 4096),
+        ({"rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 4.0}}}, 16384),
+        ({"rope_scaling": {"rope_type": "linear", "factor": 8.0}, "model_type": "gemma3_text"}, 4096),
+    ],
+)
+def test_the_context_after_rope_scaling(fields: Config, context: int) -> None:
+    assert read({**LLAMA, **fields}).max_position == context
 
 
 @pytest.mark.parametrize("name", sorted(NOT_MODELLED))
