@@ -28,6 +28,43 @@ NVFP4_BYTES_PER_PARAMETER = 0.62
 FP8_BLOCK_BYTES_PER_PARAMETER = 1.05
 FP8_BYTES_PER_PARAMETER = 1.2
 
+# Checkpoints whose public config copy lacks the quantisation block: what their publishers say of them. Marked as an
+# assumption in every plan. `like` is a checkpoint of the same geometry and format whose size is published.
+OVERRIDES: dict[str, dict[str, Any]] = {
+    "zai-org/GLM-4.7-FP8": {
+        "block": {
+            "quant_method": "compressed-tensors",
+            "config_groups": {
+                "group_0": {
+                    "weights": {"num_bits": 8, "type": "float", "strategy": "channel"},
+                    "input_activations": {"num_bits": 8, "type": "float", "strategy": "token", "dynamic": True},
+                }
+            },
+        },
+        "source": "the hub's total is GLM-4.5's geometry plus scales per channel, to the parameter (2026-11-22)",
+    },
+    "moonshotai/Kimi-K2-Thinking": {
+        "block": {
+            "quant_method": "compressed-tensors",
+            "config_groups": {"group_0": {"weights": {"num_bits": 4, "type": "int", "group_size": 32}}},
+        },
+        "like": "moonshotai/Kimi-K2.5",
+        "source": "block of moonshotai/Kimi-K2.5, same text geometry, released in the same INT4 format (2026-11-22)",
+    },
+    "nvidia/NVIDIA-Nemotron-3.5-Lightning-30B-A3B-NVFP4": {
+        "block": {"quantization": {"quant_algo": "NVFP4", "kv_cache_quant_algo": "FP8"}},
+        "source": "hf_quant_config.json of nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-NVFP4, same geometry (2026-11-22)",
+    },
+    "mistralai/Ministral-3-3B-Instruct-2512": {
+        "block": {"quant_method": "fp8", "activation_scheme": "static"},
+        "source": "published size, 1.2 bytes per parameter; block of Devstral-Small-2-24B-Instruct-2512 (2026-11-22)",
+    },
+    "TheBloke/WizardCoder-15B-1.0-GPTQ": {
+        "block": {"bits": 4, "group_size": 128, "desc_act": True},
+        "source": "file size of the checkpoint, which 4 bits in groups of 128 make to 0.002 % (2026-11-22)",
+    },
+}
+
 
 def whole(row: dict[str, str], key: str) -> int | None:
     """A cell as int, None when empty."""
@@ -39,25 +76,35 @@ def weights_of(row: dict[str, str], quantization: Quantization | None, dtype_byt
     text, total = whole(row, "params_text_formula"), whole(row, "params_best")
     meta, stored = whole(row, "params_transformers_meta"), whole(row, "weights_bytes")
     resident = meta or text or total
+    vision = whole(row, "vision_params") or 0
+    if vision and text:  # the count of transformers leaves parts of some wrappers out; published totals are complete
+        published_total = whole(row, "params_total_published")
+        resident = text + vision
+        if published_total and "MTP" not in row["published_includes"] and quantization is None:
+            resident = published_total
+    encoders = 2 * (resident - text if vision and text and resident else vision)
     if quantization is None:
         if resident is None:
             return None
         file_bytes = stored or (total or resident) * dtype_bytes
-        return Weights(2 * resident, file_bytes, f"catalogue: {resident:,} parameters x 2 bytes")
+        basis = f"catalogue: {resident:,} parameters x 2 bytes"
+        return Weights(2 * resident, file_bytes, basis, encoder_bytes=encoders)
     if stored is not None:
-        share = min(1.0, text / total) if text and total and total > text else 1.0
+        share = min(1.0, (text + vision) / total) if text and total else 1.0
         published = row["weights_bytes_confidence"].startswith(("seen", "computed, verified"))
-        return Weights(int(stored * share), stored, f"catalogue: {stored:,} bytes", assumed=not published)
+        basis = f"catalogue: {stored:,} bytes"
+        return Weights(int(stored * share), stored, basis, assumed=not published, encoder_bytes=encoders)
     if resident is None:
         return None
     per_parameter = NVFP4_BYTES_PER_PARAMETER
     if quantization.bits == 8:
         per_parameter = FP8_BLOCK_BYTES_PER_PARAMETER if quantization.block else FP8_BYTES_PER_PARAMETER
-    estimate = int(resident * per_parameter)
-    return Weights(estimate, estimate, f"catalogue: {resident:,} parameters x {per_parameter} byte", assumed=True)
+    estimate = int((resident - encoders // 2) * per_parameter) + encoders
+    basis = f"catalogue: {resident:,} parameters x {per_parameter} byte"
+    return Weights(estimate, estimate, basis, assumed=True, encoder_bytes=encoders)
 
 
-def entry(row: dict[str, str], configs: Path) -> ModelSpec:
+def entry(row: dict[str, str], configs: Path, sizes: dict[str, str]) -> ModelSpec:
     """The ModelSpec of one row.
 
     Raises:
@@ -73,7 +120,11 @@ def entry(row: dict[str, str], configs: Path) -> ModelSpec:
         config["max_position_embeddings"] = int(row["max_position_embeddings"])
     side = configs / f"{stem}.hf_quant_config.json"
     quant_config = json.loads(side.read_text()) if side.exists() else None
-    config["tie_word_embeddings"] = row["tie_effective"] == "True"
+    override = OVERRIDES.get(row["hf_id"])
+    if override is not None:
+        config["quantization_config"] = override["block"]
+        if "like" in override:
+            row = {**row, "weights_bytes": sizes[override["like"]], "weights_bytes_confidence": "of a sibling"}
     probe = Weights(0, 0, "")
     gated = {"yes": True, "no": False}.get(row["gated"])
     spec = parse(
@@ -91,13 +142,15 @@ def entry(row: dict[str, str], configs: Path) -> ModelSpec:
     notes: tuple[str, ...] = ()
     if row["config_kind"] in {"reconstructed", "fragment", "memory"}:
         notes = (f"config of the catalogue is {row['config_kind']}: {row['config_source'][:80]}",)
-    return replace(spec, weights=weights, notes=notes)
+    if override is not None:
+        notes = (*notes, f"quantisation is not in the public config: {override['source']}")
+    return replace(spec, weights=weights, notes=(*spec.notes, *notes))
 
 
 def check_kv(spec: ModelSpec, row: dict[str, str]) -> str | None:
     """Difference between the parsed cache width and the table's own count, in bytes per token at 16 bits."""
     expected = whole(row, "kv_bytes_per_token_16bit_all_layers")
-    got = sum(g.count * g.kv_heads * (g.k_dim + g.v_dim) * 2 for g in spec.layers)
+    got = sum(g.count * g.kv_heads * (g.k_dim + g.v_dim) * 2 for g in spec.layers if g.kind != "index")
     if expected and expected != got:
         return f"{spec.model_id}: KV {got} bytes per token, table says {expected} ({row['kv_kind']})"
     return None
@@ -111,11 +164,12 @@ def main() -> None:
     options = parser.parse_args()
     with options.models.open(newline="", encoding="utf-8") as handle:
         rows = sorted(csv.DictReader(handle), key=lambda row: row["hf_id"].lower())
+    sizes = {row["hf_id"]: row["weights_bytes"] for row in rows}
     entries: dict[str, Any] = {}
     refused: dict[str, str] = {}
     for row in rows:
         try:
-            spec = entry(row, options.configs)
+            spec = entry(row, options.configs, sizes)
         except UnsupportedModelError as error:
             refused[row["hf_id"]] = f"{error}" + (f" ({error.hint})" if error.hint else "")
             continue

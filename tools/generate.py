@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from accuracy import accuracy_page
+from architectures_page import architectures_page
 from dashboard import dashboards
 from llm_serving import schema
 from llm_serving.catalog import load_catalog
@@ -46,6 +47,7 @@ def main() -> int:
     values = values_files()
     pages = {
         ROOT / "docs" / "accuracy.md": accuracy_page(),
+        ROOT / "docs" / "architectures.md": architectures_page(),
         ROOT / "docs" / "quantization.md": quantization_page(),
         ROOT / "charts" / "llm-serving" / "Chart.yaml": metadata.chart_yaml(ROOT),
     }

@@ -50,6 +50,10 @@ def _other_settings(spec: ModelSpec, profile: GpuProfile, options: Options) -> I
         plan = _try(spec, profile, replace(options, tensor_parallel_size=None))
         if plan:
             yield f"leave --tensor-parallel-size away ({plan.layout.tensor} fits)"
+    if spec.multimodal and not options.language_model_only and options.engine == "vllm":
+        plan = _try(spec, profile, replace(options, language_model_only=True))
+        if plan:
+            yield f"--language-model-only (no images or sound; {plan.settings.max_model_len:,} tokens of context)"
     for name in ("dtype", "kv_cache_dtype", "quantization", "gpu_memory_utilization", "max_num_batched_tokens",
                  "max_num_seqs", "engine_version"):  # fmt: skip
         freed: dict[str, Any] = {name: None}

@@ -18,9 +18,9 @@ BLOCK_TOKENS = 16  # vLLM CacheConfig.DEFAULT_BLOCK_SIZE
 MLA_BLOCK_TOKENS = 64  # page of the MLA attention backends, vLLM 0.25.1
 VOCAB_PADDING = 64  # vllm/model_executor/layers/vocab_parallel_embedding.py
 H200_MULTIPROCESSORS = 132  # largest GPU measured; buffer of the top-k/top-p kernel, an upper bound elsewhere
-LONGEST_ROTARY_TABLE = (
-    1 << 24
-)  # Llama 4 has 10,485,760 positions, and its table lies whole on every rank; more is a typo
+# Llama 4 has 10,485,760 positions, and its table lies whole on every rank; more is a typo
+LONGEST_ROTARY_TABLE = 1 << 24
+_LATENT = ("mla", "index")  # kinds of cache that have no key and value projections of their own
 SMALL_HIDDEN = 1024
 SMALL_HIDDEN_GRAPH_SHARE = 0.6  # 0.018 of 0.030 GiB per layer at hidden size 1024 (Qwen3-0.6B, vLLM 0.25.1)
 
@@ -130,6 +130,7 @@ def stage_spec(spec: ModelSpec, stages: int) -> ModelSpec:
             spec.recurrent,
             count=share(spec.recurrent.count),
             state_bytes=-(-spec.recurrent.state_bytes * share(spec.recurrent.count) // spec.recurrent.count),
+            group_parameters=spec.recurrent.group_parameters * share(spec.recurrent.count) // spec.recurrent.count,
         )
         if spec.recurrent
         else None,
@@ -139,8 +140,9 @@ def stage_spec(spec: ModelSpec, stages: int) -> ModelSpec:
 def weights_bytes(spec: ModelSpec, tensor_parallel: int, *, runtime_fp8: bool = False) -> int:
     """Weights of the fullest rank.
 
-    Sharded tensors are divided by the tensor parallel size; keys and values by at most their heads (vLLM
-    replicates them beyond); norms, routers and MLA's down-projections are whole on every rank.
+    Sharded tensors are divided by the tensor parallel size; keys and values by at most their heads, what mamba's
+    groups share by at most their number (vLLM replicates them beyond); norms, routers, learned positions, indexers
+    and MLA's down-projections are whole on every rank.
     """
     embedding_rows = spec.vocab_size * (1 if spec.tied else 2)
     embedding = embedding_rows * spec.hidden_size * 2
@@ -150,10 +152,13 @@ def weights_bytes(spec: ModelSpec, tensor_parallel: int, *, runtime_fp8: bool = 
     per_parameter = _linear_bytes(spec, runtime_fp8)
     key_value = int(_key_value_parameters(spec) * per_parameter)
     whole = int(_replicated_parameters(spec) * 2)
-    sharded = max(loaded - key_value - whole, 0)
+    groups = spec.recurrent.groups if spec.recurrent else 0
+    grouped = int(spec.recurrent.group_parameters * per_parameter) if spec.recurrent else 0
+    sharded = max(loaded - key_value - whole - grouped, 0)
     padding = (padded_vocab(spec.vocab_size) - spec.vocab_size) * spec.hidden_size * (2 if spec.tied else 4)
-    kv_heads = max((group.kv_heads for group in spec.layers if group.kind != "mla"), default=1)
+    kv_heads = max((group.kv_heads for group in spec.layers if group.kind not in _LATENT), default=1)
     rank = (sharded + padding) / tensor_parallel + key_value / min(tensor_parallel, kv_heads) + whole
+    rank += grouped / min(tensor_parallel, groups or 1)
     rotary = 2 * min(spec.max_position or 0, LONGEST_ROTARY_TABLE) * spec.head_dim
     rounding = engines.facts()["terms"]["weights_rounding"]["value"]
     return int(rank * rounding) + rotary
@@ -169,7 +174,7 @@ def _key_value_parameters(spec: ModelSpec) -> int:
     return sum(
         group.count * spec.hidden_size * group.kv_heads * (group.k_dim + group.v_dim)
         for group in spec.layers
-        if group.kind != "mla"
+        if group.kind not in _LATENT
     )
 
 
@@ -180,7 +185,8 @@ def _replicated_parameters(spec: ModelSpec) -> int:
     if spec.mla is not None:
         width = spec.mla.kv_lora_rank + spec.mla.qk_rope + spec.mla.q_lora_rank
         latent = spec.num_layers * spec.hidden_size * width
-    return norms + router + latent
+        latent += sum(group.count for group in spec.layers if group.kind == "index") * spec.mla.indexer
+    return norms + router + latent + spec.learned_positions * spec.hidden_size
 
 
 def activation_bytes(spec: ModelSpec, settings: Settings, regime: Regime) -> int:
@@ -234,6 +240,8 @@ def _mla(spec: ModelSpec, settings: Settings) -> int:
 
 def page_bytes(group: LayerGroup, settings: Settings) -> tuple[int, int]:
     """(bytes of one block over the group's layers on one rank, tokens of a block)."""
+    if group.kind == "index":  # FP8 keys and their scales, whatever the cache's dtype
+        return group.count * MLA_BLOCK_TOKENS * group.k_dim, MLA_BLOCK_TOKENS
     if group.kind == "mla":  # one latent for all heads, whole on every rank
         per_token = group.k_dim * settings.kv_element_bytes
         return group.count * MLA_BLOCK_TOKENS * per_token, MLA_BLOCK_TOKENS

@@ -4,10 +4,10 @@
 Bytes are integers; counts are per model, not per GPU.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-LayerKind = Literal["full", "sliding", "chunked", "mla"]
+LayerKind = Literal["full", "sliding", "chunked", "mla", "index"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +15,8 @@ class LayerGroup:
     """Attention layers that cache alike.
 
     `kv_heads` heads of `k_dim` + `v_dim` elements per token and layer; for kind `mla` one latent of `k_dim`
-    elements (kv_lora_rank + qk_rope_head_dim) and `v_dim` 0. `window` is in tokens, None = unbounded.
+    elements (kv_lora_rank + qk_rope_head_dim) and `v_dim` 0; for kind `index` the keys of a sparse attention's
+    indexer, `k_dim` bytes whatever the cache's dtype. `window` is in tokens, None = unbounded.
     """
 
     kind: LayerKind
@@ -28,10 +29,15 @@ class LayerGroup:
 
 @dataclass(frozen=True, slots=True)
 class Recurrent:
-    """State of `count` mamba or linear-attention layers, in bytes per sequence for all layers together."""
+    """State of `count` mamba or linear-attention layers, in bytes per sequence for all layers together.
+
+    `group_parameters` of all layers belong to `groups` groups of heads: a rank keeps at least one group whole.
+    """
 
     count: int
     state_bytes: int
+    groups: int = 0
+    group_parameters: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +53,17 @@ class Moe:
 
 @dataclass(frozen=True, slots=True)
 class Mla:
-    """Multi-head latent attention; `q_lora_rank` 0 means that queries are not compressed."""
+    """Multi-head latent attention; `q_lora_rank` 0 means that queries are not compressed.
+
+    `indexer` is the number of parameters of one indexer of sparse attention, 0 without.
+    """
 
     kv_lora_rank: int
     q_lora_rank: int
     qk_rope: int
     qk_nope: int
     v_dim: int
+    indexer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +91,32 @@ class Weights:
         file_bytes: what is downloaded and kept on disk.
         basis: how the two are known ("safetensors headers", "index", "catalogue: ...").
         assumed: a rule of thumb stands in for a published figure.
+        encoder_bytes: the part of `loaded_bytes` that belongs to encoders of images or sound.
     """
 
     loaded_bytes: int
     file_bytes: int
     basis: str
     assumed: bool = False
+    encoder_bytes: int = 0
+
+
+# Fields that are left out of plain data where they are 0.
+_ZERO_IS_NONE = (
+    ("weights", "encoder_bytes"),
+    ("mla", "indexer"),
+    ("recurrent", "groups"),
+    ("recurrent", "group_parameters"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
-    """All that sizing needs to know of one model."""
+    """All that sizing needs to know of one model.
+
+    `learned_positions` is the number of rows of a position embedding, 0 where positions are rotated; `parameters`
+    is what the dimensions of the text model make, a check of the weights and never their source.
+    """
 
     model_id: str
     revision: str | None
@@ -116,6 +141,8 @@ class ModelSpec:
     quantization: Quantization | None = None
     multimodal: bool = False
     remote_code: bool = False
+    learned_positions: int = 0
+    parameters: int = 0
     notes: tuple[str, ...] = ()
 
     @property
@@ -126,18 +153,30 @@ class ModelSpec:
     @property
     def attention_layers(self) -> int:
         """Number of layers that keep a KV cache."""
-        return sum(group.count for group in self.layers)
+        return sum(group.count for group in self.layers if group.kind != "index")
 
     @property
     def hybrid(self) -> bool:
         """More than one kind of cache: windows, recurrent state."""
-        return len(self.layers) > 1 or self.recurrent is not None
+        return len([group for group in self.layers if group.kind != "index"]) > 1 or self.recurrent is not None
+
+    def text_only(self) -> "ModelSpec":
+        """The model without its encoders, as `--language-model-only` serves it."""
+        weights = replace(
+            self.weights, loaded_bytes=self.weights.loaded_bytes - self.weights.encoder_bytes, encoder_bytes=0
+        )
+        return replace(self, multimodal=False, weights=weights)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for the catalogue and for JSON output."""
         data = {key: value for key, value in asdict(self).items() if value is not None and value != ()}
         if data.get("quantization", {}).get("scheme", "") is None:
             del data["quantization"]["scheme"]
+        for part, key in _ZERO_IS_NONE:
+            if data.get(part, {}).get(key) == 0:
+                del data[part][key]
+        if not self.learned_positions:
+            del data["learned_positions"]
         return data
 
 

@@ -29,6 +29,7 @@ class Options:
     max_num_seqs: int | None = None
     max_num_batched_tokens: int | None = None
     enforce_eager: bool = False
+    language_model_only: bool = False
     engine_version: str | None = None
     image: str | None = None
     image_has_ray: bool = False

@@ -1,22 +1,23 @@
 """config.json -> ModelSpec: pure reading, with every unknown refused by the name of its field.
 
 Field names and class defaults follow the model classes of transformers 5.23.0 and vLLM 0.33.0
-(read 2026-11-22). Nothing is guessed: a field that sizing needs and that is neither given nor implied by the
-model class ends in UnsupportedModelError.
+(read 2026-11-25). Nothing is guessed: a field that sizing needs and that is neither given nor implied by the
+model class ends in UnsupportedModelError. Layers are read in `layers`, experts in `experts`.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
 
 from llm_serving.architectures import ARCHITECTURES, NOT_MODELLED, Architecture
 from llm_serving.errors import UnsupportedModelError
-from llm_serving.model import LayerGroup, Mla, ModelSpec, Moe, Recurrent, Weights
+from llm_serving.experts import moe
+from llm_serving.fields import Config, defaulted, optional, positive, text_config
+from llm_serving.layers import blocks_of, layer_groups, num_layers, recurrent
+from llm_serving.model import Mla, ModelSpec, Weights
+from llm_serving.parameters import count
 from llm_serving.quantization import parse_quantization
 
-Config = Mapping[str, Any]
-
-_TEXT_CONFIGS = ("text_config", "llm_config", "language_config")
-_MAX_REASONABLE = 100_000_000
+_MOST_ROPE_FACTOR = 10_000
+_DTYPES = ("float16", "bfloat16", "float32")
 
 
 def parse(
@@ -44,14 +45,14 @@ def parse(
         UnsupportedModelError: a field is missing, contradictory or not understood.
     """
     architecture, traits = _architecture(config)
-    text = _text_config(config)
-    hidden = _positive(text, "hidden_size", "n_embd", "d_model", "n_embed")
-    heads = _positive(text, "num_attention_heads", "n_head", "num_heads")
-    layers = _num_layers(text)
-    mla = _mla(text, architecture)
-    head_dim = _optional(text, "head_dim", "attention_head_dim", "kv_channels") or hidden // heads
-    kv_heads = _kv_heads(text, heads, architecture)
-    return ModelSpec(
+    text = text_config(config)
+    hidden = positive(text, "hidden_size", "n_embd", "d_model", "n_embed")
+    heads = positive(text, "num_attention_heads", "n_head", "num_heads")
+    layers = num_layers(text)
+    mla = _mla(text, traits)
+    head_dim = _head_dim(text, hidden, heads, traits)
+    kv_heads = _kv_heads(text, heads, architecture, traits)
+    spec = ModelSpec(
         model_id=model_id,
         revision=revision,
         gated=gated,
@@ -64,18 +65,21 @@ def parse(
         num_kv_heads=kv_heads,
         head_dim=head_dim,
         intermediate_size=_intermediate(text, hidden, architecture),
-        vocab_size=_positive(text, "padded_vocab_size", "vocab_size"),
+        vocab_size=optional(text, "padded_vocab_size") or positive(text, "vocab_size"),
         max_position=_max_position(text, config),
-        tied=bool(text.get("tie_word_embeddings", config.get("tie_word_embeddings", traits.tied))),
-        layers=_layer_groups(text, layers, kv_heads, head_dim, mla, traits, architecture),
+        tied=_tied(text, traits),
+        layers=layer_groups(text, layers, kv_heads, head_dim, mla, traits),
         weights=weights,
-        recurrent=None if mla else _recurrent(text, layers, architecture),
-        moe=_moe(text, layers),
+        recurrent=None if mla or traits.layers == "latent-as-heads" else recurrent(text, layers, traits),
+        moe=moe(text, layers, traits),
         mla=mla,
         quantization=parse_quantization(config, text, quant_config),
         multimodal=traits.multimodal,
-        remote_code="auto_map" in config and config.get("model_type") in _REMOTE_CODE_TYPES,
+        remote_code="auto_map" in config and str(config.get("model_type")) in _REMOTE_CODE_TYPES,
+        learned_positions=(_max_position(text, config) or 0) if traits.learned_positions else 0,
+        notes=_notes(config),
     )
+    return replace(spec, parameters=count(text, spec, traits))
 
 
 # Classes whose tokenizer or config has no copy in transformers: the engine needs --trust-remote-code.
@@ -96,93 +100,79 @@ def _architecture(config: Config) -> tuple[str, Architecture]:
     return name, ARCHITECTURES[name]
 
 
-def _text_config(config: Config) -> Config:
-    for key in _TEXT_CONFIGS:
-        nested = config.get(key)
-        if isinstance(nested, dict):
-            return {**{k: v for k, v in config.items() if not isinstance(v, dict)}, **nested}
-    return config
-
-
-_ZERO_MEANS_NONE = frozenset(
-    {"shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "num_kv_shared_layers"}
-)
-
-
-def _optional(config: Config, *names: str) -> int | None:
-    for name in names:
-        value = config.get(name)
-        if value is None or (value == 0 and name in _ZERO_MEANS_NONE):
-            continue
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < _MAX_REASONABLE:
-            raise UnsupportedModelError(name, value, hint="a positive whole number is expected")
-        return value
-    return None
-
-
-def _positive(config: Config, *names: str) -> int:
-    value = _optional(config, *names)
-    if value is None:
-        raise UnsupportedModelError(names[0], None, hint="the field is missing, and sizing needs it")
-    return value
-
-
-def _num_layers(text: Config) -> int:
-    if "num_hidden_layers" not in text and isinstance(text.get("hybrid_override_pattern"), str):
-        return len(text["hybrid_override_pattern"])
-    if "num_hidden_layers" not in text and isinstance(text.get("layers_block_type"), list):
-        return len(text["layers_block_type"])
-    return _positive(text, "num_hidden_layers", "n_layer", "num_layers")
+def _notes(config: Config) -> tuple[str, ...]:
+    names = defaulted(config)
+    if not names:
+        return ()
+    return (f"config.json leaves out {', '.join(names)}: the defaults of its text model's class stand in",)
 
 
 def _dtype(config: Config, text: Config) -> str | None:
     for where in (text, config):
         for key in ("torch_dtype", "dtype"):
             value = where.get(key)
-            if isinstance(value, str):
-                name = value.removeprefix("torch.")
-                if name not in {"float16", "bfloat16", "float32"}:
-                    raise UnsupportedModelError(key, value, hint="float16, bfloat16 or float32 is expected")
-                return name
+            if value is None or value == "auto":
+                continue
+            name = value.removeprefix("torch.") if isinstance(value, str) else value
+            if name not in _DTYPES:
+                raise UnsupportedModelError(key, value, hint="float16, bfloat16 or float32 is expected")
+            return str(name)
     return None
 
 
-def _kv_heads(text: Config, heads: int, architecture: str) -> int:
-    if architecture == "FalconForCausalLM":
-        if text.get("new_decoder_architecture"):
-            return _optional(text, "num_kv_heads", "n_head_kv") or heads
-        return 1 if text.get("multi_query", True) else heads
-    if architecture == "GPTBigCodeForCausalLM":
-        return 1 if text.get("multi_query", True) else heads
+def _tied(text: Config, traits: Architecture) -> bool:
+    value = text.get("tie_word_embeddings")
+    if value is None:
+        return traits.tied
+    if not isinstance(value, bool):
+        raise UnsupportedModelError("tie_word_embeddings", value, hint="true or false is expected")
+    return value
+
+
+def _head_dim(text: Config, hidden: int, heads: int, traits: Architecture) -> int:
+    given = optional(text, "head_dim", "attention_head_dim", "kv_channels") or traits.head_dim
+    if given is not None:
+        return given
+    if hidden % heads and optional(text, "kv_lora_rank") is None:
+        raise UnsupportedModelError("head_dim", None, hint=f"{heads} heads do not divide a hidden size of {hidden}")
+    return hidden // heads
+
+
+def _kv_heads(text: Config, heads: int, architecture: str, traits: Architecture) -> int:
+    if architecture == "FalconForCausalLM" and text.get("new_decoder_architecture"):
+        return optional(text, "num_kv_heads", "n_head_kv") or heads
+    if traits.multi_query:  # falcon.py, transformers GPTBigCodeConfig: one head unless switched off
+        switch = text.get("multi_query", True)
+        if not isinstance(switch, bool):
+            raise UnsupportedModelError("multi_query", switch, hint="true or false is expected")
+        return 1 if switch else heads
     if text.get("multi_query_attention"):
-        return _positive(text, "multi_query_group_num")
-    if architecture == "DeciLMForCausalLM":
-        groups = {heads // count for count in _deci_heads_in_group(text)}
+        return positive(text, "multi_query_group_num")
+    if traits.layers == "blocks":
+        counts = [n for block in blocks_of(text) if (n := optional(block["attention"], "n_heads_in_group"))]
+        groups = {heads // count for count in counts}
         if len(groups) != 1:
-            raise UnsupportedModelError("block_configs", "several n_heads_in_group")
+            raise UnsupportedModelError("block_configs", "n_heads_in_group", hint="one number for all blocks is known")
         return groups.pop()
-    return _optional(text, "num_key_value_heads", "num_kv_heads", "n_head_kv") or heads
-
-
-def _deci_heads_in_group(text: Config) -> list[int]:
-    blocks = text.get("block_configs")
-    if not isinstance(blocks, list):
-        raise UnsupportedModelError("block_configs", blocks, hint="a list of blocks is expected")
-    return [n for block in blocks if (n := block.get("attention", {}).get("n_heads_in_group"))]
+    given = optional(text, "num_key_value_heads", "num_kv_heads", "n_head_kv")
+    if given is None and not traits.one_head_each:
+        if optional(text, "kv_lora_rank") is not None:
+            return heads
+        raise UnsupportedModelError(
+            "num_key_value_heads", None, hint="the field is missing, and the class implies no number"
+        )
+    return given or heads
 
 
 def _intermediate(text: Config, hidden: int, architecture: str) -> int:
-    if architecture == "DeciLMForCausalLM":
-        widest = max(float(block.get("ffn", {}).get("ffn_mult") or 0) for block in text["block_configs"])
+    if ARCHITECTURES[architecture].layers == "blocks":
+        widest = max(float(block["ffn"].get("ffn_mult") or 0) for block in blocks_of(text))
         return -(-int(2 * widest * hidden / 3) // 256) * 256
     if architecture == "QWenLMHeadModel":  # the config gives gate and up together
-        return _positive(text, "intermediate_size") // 2
-    given = _optional(text, "ffn_hidden_size", "intermediate_size_mlp", "ff_intermediate_size")
-    given = given or _optional(text, "intermediate_size", "n_inner", "ffn_dim", "moe_intermediate_size")
-    if given is None and architecture in {
-        "FalconForCausalLM", "BloomForCausalLM", "GPT2LMHeadModel", "GPTBigCodeForCausalLM", "GPTJForCausalLM",
-        "PhiForCausalLM",
-    }:  # fmt: skip
+        return positive(text, "intermediate_size") // 2
+    given = optional(text, "ffn_hidden_size", "intermediate_size_mlp", "ff_intermediate_size")
+    given = given or optional(text, "intermediate_size", "n_inner", "ffn_dim", "moe_intermediate_size")
+    if given is None and ARCHITECTURES[architecture].four_hidden:
         return 4 * hidden
     if given is None:
         raise UnsupportedModelError("intermediate_size", None, hint="the field is missing")
@@ -191,159 +181,51 @@ def _intermediate(text: Config, hidden: int, architecture: str) -> int:
 
 def _max_position(text: Config, config: Config) -> int | None:
     for where in (text, config):
-        value = _optional(where, "max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
+        value = optional(where, "max_position_embeddings", "n_positions", "max_seq_len", "seq_length")
         if value is not None:
-            return _with_rope_factor(text, value)
+            return _with_rope_factor(text, str(config.get("model_type")), value)
     return None
 
 
-def _with_rope_factor(text: Config, value: int) -> int:
-    """Context after rope scaling; vLLM multiplies except for kinds whose limit is already in the config."""
-    rope = text.get("rope_scaling") or text.get("rope_parameters")
-    if not isinstance(rope, dict):
+# Rope kinds whose max_position_embeddings is the scaled one already (vLLM 0.33.0 config/model.py:
+# _get_and_verify_max_len, read 2026-11-25; earlier releases multiplied the original length of yarn, never less).
+_SCALED_ALREADY = frozenset({"su", "longrope", "llama3", "yarn", "deepseek_yarn", "deepseek_llama_scaling"})
+
+
+def _with_rope_factor(text: Config, model_type: str, value: int) -> int:
+    """Context after rope scaling, as the engine derives it; kinds of layers may have rope parameters of their own."""
+    rope = text.get("rope_parameters") or text.get("rope_scaling")
+    if rope is None or rope == {} or "gemma3" in model_type:  # Gemma 3's length is scaled already, whatever the kind
         return value
-    kind = rope.get("rope_type", rope.get("type", "default"))
-    factor = rope.get("factor")
-    if kind in {"linear", "dynamic"} and isinstance(factor, int | float) and factor > 1:
-        return int(value * factor)
-    if kind == "yarn" and isinstance(factor, int | float):
-        original = rope.get("original_max_position_embeddings")
-        if isinstance(original, int):
-            return max(value, int(original * factor))
-    return value
+    if not isinstance(rope, dict):
+        raise UnsupportedModelError("rope_scaling", rope, hint="a mapping is expected")
+    nested = [entry for entry in rope.values() if isinstance(entry, dict)]
+    factor: float = 1
+    for entry in nested or [rope]:
+        kind, given = entry.get("rope_type", entry.get("type", "default")), entry.get("factor")
+        if str(kind) in _SCALED_ALREADY or given is None:
+            continue
+        if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < _MOST_ROPE_FACTOR:
+            raise UnsupportedModelError("rope_scaling.factor", given, hint="a positive number is expected")
+        factor = given
+    return int(value * factor)
 
 
-def _mla(text: Config, architecture: str) -> Mla | None:
-    rank = _optional(text, "kv_lora_rank")
-    if rank is None or architecture == "MiniCPM3ForCausalLM":
+def _mla(text: Config, traits: Architecture) -> Mla | None:
+    rank = optional(text, "kv_lora_rank")
+    if rank is None or traits.layers == "latent-as-heads":
         return None
     return Mla(
         kv_lora_rank=rank,
-        q_lora_rank=_optional(text, "q_lora_rank") or 0,
-        qk_rope=_positive(text, "qk_rope_head_dim"),
-        qk_nope=_positive(text, "qk_nope_head_dim"),
-        v_dim=_positive(text, "v_head_dim"),
+        q_lora_rank=optional(text, "q_lora_rank") or 0,
+        qk_rope=positive(text, "qk_rope_head_dim"),
+        qk_nope=positive(text, "qk_nope_head_dim"),
+        v_dim=positive(text, "v_head_dim"),
+        indexer=_indexer(text) if traits.indexer else 0,
     )
 
 
-def _layer_types(text: Config, layers: int, traits: Architecture, architecture: str) -> list[str]:
-    """One of full, sliding, chunked, linear, mamba, none per layer."""
-    pattern = text.get("hybrid_override_pattern")
-    if isinstance(pattern, str):
-        return [{"M": "mamba", "*": "full"}.get(letter, "none") for letter in pattern]
-    listed = text.get("layer_types") or text.get("layers_block_type")
-    if isinstance(listed, list):
-        names = {
-            "full_attention": "full", "attention": "full", "sliding_attention": "sliding",
-            "chunked_attention": "chunked", "linear_attention": "linear", "mamba": "mamba", "mamba2": "mamba",
-            "mlp": "none", "moe": "none",
-        }  # fmt: skip
-        unknown = [kind for kind in listed if kind not in names]
-        if unknown:
-            raise UnsupportedModelError("layer_types", unknown[0])
-        return [names[kind] for kind in listed]
-    if architecture == "DeciLMForCausalLM":
-        return [
-            "full" if block.get("attention", {}).get("n_heads_in_group") else "none" for block in text["block_configs"]
-        ]
-    if architecture == "MllamaForConditionalGeneration":
-        cross = set(text.get("cross_attention_layers", ()))
-        return ["none" if index in cross else "full" for index in range(layers)]
-    interval = _optional(text, "full_attention_interval")
-    if interval is not None:
-        return ["full" if (index + 1) % interval == 0 else "linear" for index in range(layers)]
-    return _windowed(text, layers, traits)
-
-
-def _windowed(text: Config, layers: int, traits: Architecture) -> list[str]:
-    if traits.window == "chunked-one-in-four":
-        chunked = isinstance(text.get("attention_chunk_size"), int)
-        return ["chunked" if chunked and (index + 1) % 4 else "full" for index in range(layers)]
-    window = text.get("sliding_window")
-    if not isinstance(window, int) or window <= 0 or text.get("use_sliding_window") is False:
-        return ["full"] * layers
-    every = {"alternate": 2, "one-in-six": 6, "one-in-four": 4}.get(traits.window)
-    pattern = text.get("sliding_window_pattern")
-    if isinstance(pattern, int) and every:
-        every = pattern
-    if every is None:
-        return ["sliding"] * layers
-    return ["full" if (index + 1) % every == 0 else "sliding" for index in range(layers)]
-
-
-def _layer_groups(
-    text: Config, layers: int, kv_heads: int, head_dim: int, mla: Mla | None, traits: Architecture, name: str
-) -> tuple[LayerGroup, ...]:
-    if mla is not None:
-        return (LayerGroup("mla", layers, 1, mla.kv_lora_rank + mla.qk_rope, 0),)
-    if name == "MiniCPM3ForCausalLM":  # latent attention without a latent cache in the engine
-        width = _positive(text, "qk_nope_head_dim") + _positive(text, "qk_rope_head_dim")
-        return (LayerGroup("full", layers, kv_heads, width, width),)
-    kinds = _layer_types(text, layers, traits, name)
-    if len(kinds) < layers:
-        raise UnsupportedModelError("layer_types", f"{len(kinds)} entries for {layers} layers")
-    shared = _optional(text, "num_kv_shared_layers") or 0
-    kinds = kinds[: layers - shared]
-    groups = []
-    for kind, window_key in (
-        ("full", None),
-        ("sliding", "sliding_window"),
-        ("chunked", "attention_chunk_size"),
-    ):
-        count = kinds.count(kind)
-        if not count:
-            continue
-        heads, dim = kv_heads, head_dim
-        if kind == "full":
-            heads = _optional(text, "num_global_key_value_heads") or kv_heads
-            dim = _optional(text, "global_head_dim") or head_dim
-        window = _positive(text, window_key) if window_key else None
-        groups.append(LayerGroup(kind, count, heads, dim, dim, window))  # type: ignore[arg-type]
-    return tuple(groups)
-
-
-def _recurrent(text: Config, layers: int, architecture: str) -> Recurrent | None:
-    kinds = _layer_types(text, layers, ARCHITECTURES[architecture], architecture)
-    mamba, linear = kinds.count("mamba"), kinds.count("linear")
-    if not mamba and not linear:
-        return None
-    if mamba:
-        heads = _positive(text, "mamba_num_heads", "mamba_n_heads")
-        dim = _positive(text, "mamba_head_dim", "mamba_d_head")
-        state = _positive(text, "ssm_state_size", "mamba_d_state")
-        groups = _optional(text, "n_groups", "mamba_n_groups") or 1
-        kernel = _positive(text, "conv_kernel", "mamba_d_conv")
-        per_layer, channels, count = heads * dim * state, heads * dim + 2 * groups * state, mamba
-    else:
-        key = _positive(text, "linear_num_key_heads") * _positive(text, "linear_key_head_dim")
-        values = _positive(text, "linear_num_value_heads")
-        value_dim, key_dim = _positive(text, "linear_value_head_dim"), _positive(text, "linear_key_head_dim")
-        kernel = _positive(text, "linear_conv_kernel_dim")
-        per_layer, channels, count = values * value_dim * key_dim, 2 * key + values * value_dim, linear
-    width = 4 if "float32" in {text.get("mamba_ssm_cache_dtype"), text.get("mamba_ssm_dtype")} else 2
-    return Recurrent(count, count * (per_layer * width + channels * (kernel - 1) * 2))
-
-
-def _moe(text: Config, layers: int) -> Moe | None:
-    experts = _optional(text, "n_routed_experts", "num_experts", "num_local_experts") if _has_experts(text) else None
-    if experts is None:
-        return None
-    intermediate = _positive(text, "moe_intermediate_size", "expert_ffn_hidden_size", "intermediate_size")
-    shared = _optional(text, "shared_expert_intermediate_size", "moe_shared_expert_intermediate_size") or 0
-    if not shared and text.get("n_shared_experts"):
-        shared = _positive(text, "n_shared_experts") * intermediate
-    moe_layers = layers - len(text.get("mlp_only_layers") or ())
-    dense = text.get("first_k_dense_replace")
-    if isinstance(dense, int):
-        moe_layers = layers - dense
-    pattern = text.get("hybrid_override_pattern")
-    if isinstance(pattern, str):
-        moe_layers = pattern.count("E")
-    step = _optional(text, "interleave_moe_layer_step") or 1
-    top_k = _positive(text, "num_experts_per_tok", "top_k_experts", "experts_per_token", "moe_top_k")
-    return Moe(max(moe_layers // step, 0), experts, top_k, intermediate, shared)
-
-
-def _has_experts(text: Config) -> bool:
-    return any(isinstance(text.get(key), int) and text[key] > 1 for key in
-               ("n_routed_experts", "num_experts", "num_local_experts"))  # fmt: skip
+def _indexer(text: Config) -> int:
+    """Parameters of one indexer (deepseek_v2.py:Indexer): queries from their latent, keys and head weights."""
+    heads, dim = positive(text, "index_n_heads"), positive(text, "index_head_dim")
+    return positive(text, "q_lora_rank") * heads * dim + positive(text, "hidden_size") * (dim + heads) + 2 * dim

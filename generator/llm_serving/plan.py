@@ -135,7 +135,9 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
     check_options(options)
     version = engine_types.check_version(options.engine, options.engine_version)
     compute = rules.capability(profile.gpu.compute_capability or "0")
+    full, spec = spec, spec.text_only() if options.language_model_only else spec
     choice, reasons = _choice(spec, profile, options, version, compute)
+    reasons += _text_only_reasons(full, options, version)
     layout = choose_layout(spec, profile, options)
     reasons += layout.reasons
     deployment = choose_deployment(layout, options, version)
@@ -179,7 +181,7 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
         engine_version=version,
         dtype=choice.dtype,
         quantization=choice.quantization,
-        flags=choice.flags,
+        flags=choice.flags + (("language-model-only",) if options.language_model_only else ()),
         kv_cache_dtype=choice.kv_cache_dtype,
         layout=layout,
         deployment=deployment,
@@ -190,7 +192,7 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
         context_limit=limit,
         attention=kernels.backend,
         attention_reason=kernels.reason,
-        assumptions=_assumptions(spec, profile, options, regime, version),
+        assumptions=_assumptions(full, profile, options, regime, version),
         warnings=choice.notes + _warnings(estimate, settings, options, version, profile, layout),
         rejected=(*layout.rejected, *search_rejected),
     )
@@ -277,6 +279,18 @@ def _context_reasons(spec: ModelSpec, options: Options) -> list[str]:
     return []
 
 
+def _text_only_reasons(spec: ModelSpec, options: Options, version: str) -> list[str]:
+    """Why the encoders cannot be left out."""
+    if not options.language_model_only:
+        return []
+    if options.engine != "vllm":
+        return [f"--language-model-only is vLLM's: {engine_types.label(options.engine)} loads a checkpoint whole"]
+    if not spec.multimodal:
+        return [f"--language-model-only: {spec.short_name} has no encoder to leave out"]
+    problem = engines.flag_problem("language-model-only", version)
+    return [f"vLLM {version}: {problem}"] if problem else []
+
+
 def _node_reasons(profile: GpuProfile, resources: Resources) -> list[str]:
     reasons = []
     if profile.node_memory_mib is not None and resources.memory_request > profile.node_memory_mib * 1024**2:
@@ -303,6 +317,8 @@ def _assumptions(
         found.append(f"no start-up of {name} {version} was measured: terms are upper bounds")
     if spec.weights.assumed:
         found.append(f"size of the weights is an estimate ({spec.weights.basis})")
+    if options.language_model_only and not spec.weights.encoder_bytes:
+        found.append("the size of the encoders is not known: their weights count although they are left out")
     if spec.max_position is None:
         found.append(f"config.json names no longest context: {FALLBACK_CONTEXT} as in vLLM")
     if spec.gated is None:

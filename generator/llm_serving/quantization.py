@@ -23,11 +23,13 @@ def parse_quantization(config: Config, text: Config, side_file: Config | None) -
     Raises:
         UnsupportedModelError: the method or its width is unknown.
     """
-    block = config.get("quantization_config") or text.get("quantization_config")
-    if not isinstance(block, dict):
-        block = side_file
-    if not isinstance(block, dict) or not block:
+    block = config.get("quantization_config")
+    block = text.get("quantization_config") if block is None else block
+    block = side_file if block is None else block
+    if block is None:
         return None
+    if not isinstance(block, dict) or not block:
+        raise UnsupportedModelError("quantization_config", block, hint="a mapping that names a method is expected")
     if isinstance(block.get("quantization"), dict):  # hf_quant_config.json of NVIDIA ModelOpt
         return _modelopt(block["quantization"])
     method = block.get("quant_method") or ("gptq" if "bits" in block and "group_size" in block else None)
@@ -35,7 +37,7 @@ def parse_quantization(config: Config, text: Config, side_file: Config | None) -
         return _modelopt(block)
     method = _ALIASES.get(str(method), method)
     bits_by_method = _methods()
-    if method not in bits_by_method:
+    if not isinstance(method, str) or method not in bits_by_method:
         raise UnsupportedModelError("quantization_config.quant_method", method)
     special = _SPECIAL.get(method)
     if special is not None:
@@ -58,6 +60,9 @@ def _plain(method: str, block: Config, bits: Any) -> Quantization:
         bits = math.ceil(given)  # exl2 writes averages such as 4.65
     if not isinstance(bits, int) or not 1 < bits <= 16:
         raise UnsupportedModelError("quantization_config.bits", bits)
+    activations = block.get("activation_scheme")
+    if activations is not None and activations not in _ACTIVATION_SCHEMES:
+        raise UnsupportedModelError("quantization_config.activation_scheme", activations)
     group = block.get("group_size")
     shape = block.get("weight_block_size")
     return Quantization(
@@ -68,22 +73,26 @@ def _plain(method: str, block: Config, bits: Any) -> Quantization:
     )
 
 
-# quant_algo of NVIDIA ModelOpt by prefix, to (method, bits)
-_MODELOPT = (
-    ("FP8", "modelopt", 8),
-    ("NVFP4", "modelopt_fp4", 4),
-    ("W4A16_NVFP4", "modelopt_fp4", 4),
-    ("MIXED_PRECISION", "modelopt_mixed", 4),
-)
+# vLLM 0.33.0 fp8.py:ACTIVATION_SCHEMES, read 2026-11-25
+_ACTIVATION_SCHEMES = ("static", "dynamic")
+# quant_algo of NVIDIA ModelOpt to (method, bits): vLLM 0.33.0 modelopt.py:LINEAR_ALGOS, read 2026-11-25
+_MODELOPT = {
+    "FP8": ("modelopt", 8),
+    "FP8_PER_CHANNEL_PER_TOKEN": ("modelopt", 8),
+    "FP8_PB_WO": ("modelopt", 8),
+    "NVFP4": ("modelopt_fp4", 4),
+    "W4A16_NVFP4": ("modelopt_fp4", 4),
+    "MIXED_PRECISION": ("modelopt_mixed", 4),
+}
 
 
 def _modelopt(block: Config) -> Quantization:
     algorithm = str(block.get("quant_algo"))
     kv = block.get("kv_cache_quant_algo") == "FP8" or isinstance(block.get("kv_cache_scheme"), dict)
-    for prefix, name, bits in _MODELOPT:
-        if algorithm.startswith(prefix):
-            return Quantization(name, bits, group_size=16 if bits == 4 else None, kv_fp8=kv)
-    raise UnsupportedModelError("quantization_config.quant_algo", algorithm)
+    if algorithm.upper() not in _MODELOPT:
+        raise UnsupportedModelError("quantization_config.quant_algo", algorithm)
+    name, bits = _MODELOPT[algorithm.upper()]
+    return Quantization(name, bits, group_size=16 if bits == 4 else None, kv_fp8=kv)
 
 
 # Weights that share a scale: vLLM 0.33.0 compressed_tensors.py:_is_mxfp4, _is_nvfp4_format, read 2026-11-22.
@@ -91,9 +100,25 @@ _MXFP4_GROUP, _NVFP4_GROUP = 32, 16
 
 
 def _compressed_tensors(block: Config) -> Quantization:
+    """The one scheme of a checkpoint; groups without weights (of the KV cache) count for nothing.
+
+    Raises:
+        UnsupportedModelError: no group has weights, or two have different schemes.
+    """
     groups = block.get("config_groups")
-    first = next(iter(groups.values())) if isinstance(groups, dict) and groups else {}
-    weights = first.get("weights") if isinstance(first, dict) else None
+    listed = list(groups.values()) if isinstance(groups, dict) else []
+    found = {_group(block, entry) for entry in listed if isinstance(entry, dict) and entry.get("weights") is not None}
+    if not found:
+        raise UnsupportedModelError("quantization_config.config_groups", groups or None)
+    if len(found) > 1:
+        names = " and ".join(sorted(f"{one.bits}-bit {one.scheme}" for one in found))
+        raise UnsupportedModelError("quantization_config.config_groups", names, hint="one scheme for all is sized")
+    return found.pop()
+
+
+def _group(block: Config, first: Config) -> Quantization:
+    groups = block.get("config_groups")
+    weights = first.get("weights")
     bits = weights.get("num_bits") if isinstance(weights, dict) else None
     if not isinstance(weights, dict) or not isinstance(bits, int):
         raise UnsupportedModelError("quantization_config.config_groups", groups or None)
@@ -145,7 +170,10 @@ def _scheme(weights: Config, activations: Config | None, form: str) -> str:
 
 
 def _bitsandbytes(block: Config) -> Quantization:
-    return Quantization("bitsandbytes", 4 if block.get("load_in_4bit") or block.get("_load_in_4bit") else 8)
+    for bits in (4, 8):
+        if block.get(f"load_in_{bits}bit") is True or block.get(f"_load_in_{bits}bit") is True:
+            return Quantization("bitsandbytes", bits)
+    raise UnsupportedModelError("quantization_config.load_in_4bit", block.get("load_in_4bit"))
 
 
 def _hqq(block: Config) -> Quantization:

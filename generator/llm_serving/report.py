@@ -109,6 +109,7 @@ def _explain_args(plan: Plan) -> dict[str, str]:
         "quantization": quantize,
         "quantize": quantize,
         "allow-deprecated-quantization": "this version refuses the checkpoint without it",
+        "language-model-only": "as asked for: images and sound are not taken",
         "enforce-eager": "as asked for"
         if given.enforce_eager
         else "no CUDA graphs: they would not leave room for the cache",

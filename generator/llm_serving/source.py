@@ -15,6 +15,15 @@ from llm_serving.parse import parse
 _STAND_IN = "facts come from the embedded catalogue"
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
 _SKIPPED = ("rotary_emb.inv_freq", ".masked_bias", ".attn.bias")
+# Modules that vLLM 0.33.0 marks as towers, by their names in checkpoints (hf_to_vllm_mapper and _mark_tower_model or
+# _mark_composite_model of the model files, read 2026-11-25).
+_ENCODERS = frozenset(
+    {
+        "vision_tower", "vision_model", "visual", "vision_encoder", "vision_embed_tokens", "multi_modal_projector",
+        "mm_projector", "audio_tower", "embed_vision", "embed_audio", "patch_merger", "img_processor", "vision_adapter",
+        "vision_projection",
+    }
+)  # fmt: skip
 _WIDE = frozenset({"F32", "F64"})
 # A checkpoint that holds less than half or more than four times what the dimensions of its config make is lying.
 _PLAUSIBLE = (0.4, 4.0)
@@ -116,7 +125,9 @@ def _weights(checkpoint: Checkpoint, spec: ModelSpec) -> Weights:
     if checkpoint.tensors:
         loaded = sum(_loaded_bytes(name, tensor, spec) for name, tensor in checkpoint.tensors.items())
         stored = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
-        return Weights(loaded, checkpoint.files_bytes or stored, "safetensors headers")
+        encoders = sum(_loaded_bytes(n, t, spec) for n, t in checkpoint.tensors.items() if _of_encoder(n))
+        encoders = encoders if spec.multimodal else 0
+        return Weights(loaded, checkpoint.files_bytes or stored, "safetensors headers", encoder_bytes=encoders)
     if checkpoint.weights_bytes:
         loaded = checkpoint.weights_bytes
         if spec.dtype == "float32" and spec.quantization is None:
@@ -130,8 +141,7 @@ def _weights(checkpoint: Checkpoint, spec: ModelSpec) -> Weights:
 def _loaded_bytes(name: str, tensor: TensorInfo, spec: ModelSpec) -> int:
     """Bytes that the engine keeps of one tensor: prediction layers and second heads are not loaded."""
     layer = _LAYER.search(name)
-    is_text_layer = layer is not None and "vision" not in name and "visual" not in name
-    if is_text_layer and layer is not None and int(layer.group(1)) >= spec.num_layers:
+    if layer is not None and not _of_encoder(name) and int(layer.group(1)) >= spec.num_layers:
         return 0
     if name.startswith("mtp.") or name.endswith(_SKIPPED):
         return 0
@@ -142,9 +152,14 @@ def _loaded_bytes(name: str, tensor: TensorInfo, spec: ModelSpec) -> int:
     return tensor.nbytes
 
 
+def _of_encoder(name: str) -> bool:
+    """Whether a tensor belongs to an encoder of images or sound, or to what joins it to the text model."""
+    return any(part in _ENCODERS for part in name.split("."))
+
+
 def _check_plausible(spec: ModelSpec) -> None:
     """Compare the bytes with what the dimensions make (text model only, so wide bounds)."""
-    expected = 2 * dimensions_to_parameters(spec)
+    expected = 2 * spec.parameters
     share = spec.weights.loaded_bytes / expected
     if not _PLAUSIBLE[0] < share < _PLAUSIBLE[1]:
         raise UnsupportedModelError(
@@ -153,16 +168,3 @@ def _check_plausible(spec: ModelSpec) -> None:
             hint=f"they make {expected / 2e9:.2f} B parameters, the weight files hold "
             f"{spec.weights.loaded_bytes / 2e9:.2f} B: config.json does not belong to these weights",
         )
-
-
-def dimensions_to_parameters(spec: ModelSpec) -> int:
-    """Parameters of the text model by its dimensions alone: a check, never a source of sizes."""
-    hidden = spec.hidden_size
-    attention = spec.attention_layers * hidden * spec.head_dim * 2 * (spec.num_attention_heads + spec.num_kv_heads)
-    embedding = spec.vocab_size * hidden * (1 if spec.tied else 2)
-    dense_layers = spec.num_layers - (spec.moe.layers if spec.moe else 0)
-    mlp = dense_layers * 3 * hidden * spec.intermediate_size
-    if spec.moe is not None:
-        width = spec.moe.experts * spec.moe.intermediate + spec.moe.shared_intermediate
-        mlp += spec.moe.layers * 3 * hidden * width
-    return attention + embedding + mlp

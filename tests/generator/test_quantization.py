@@ -76,7 +76,7 @@ BLOCKS: list[tuple[dict[str, Any], Quantization, str]] = [
     ({"quantization": {"quant_algo": "NVFP4"}}, Quantization("modelopt_fp4", 4, 16), "modelopt_fp4"),
     ({"quant_algo": "MIXED_PRECISION"}, Quantization("modelopt_mixed", 4, 16), "modelopt_mixed"),
     ({"quant_method": "bitsandbytes", "load_in_4bit": True}, Quantization("bitsandbytes", 4), "bitsandbytes"),
-    ({"quant_method": "bitsandbytes"}, Quantization("bitsandbytes", 8), "bitsandbytes"),
+    ({"quant_method": "bitsandbytes", "load_in_8bit": True}, Quantization("bitsandbytes", 8), "bitsandbytes"),
     ({"quant_method": "experts_int8"}, Quantization("experts_int8", 8), "experts_int8"),
     ({"quant_method": "torchao", "quant_type": "Int4WeightOnlyConfig"}, Quantization("torchao", 4), "torchao"),
     ({"quant_method": "auto-round", "bits": 4, "group_size": 128}, Quantization("auto-round", 4, 128), "auto-round"),
@@ -121,6 +121,10 @@ def test_what_is_read_is_in_the_data_and_the_other_way_round() -> None:
         (groups({"num_bits": 4, "type": "float", "group_size": 64}), "quantization_config.config_groups"),
         ({"quant_method": "compressed-tensors"}, "quantization_config.config_groups"),
         ({"quant_algo": "INT3"}, "quantization_config.quant_algo"),
+        ({"quant_algo": "FP8_SOMEHOW"}, "quantization_config.quant_algo"),
+        ({"quant_method": "bitsandbytes"}, "quantization_config.load_in_4bit"),
+        ({"quant_method": "fp8", "activation_scheme": "sometimes"}, "quantization_config.activation_scheme"),
+        ({}, "quantization_config"),
     ],
 )
 def test_an_unknown_block_is_refused_by_its_field(block: dict[str, Any], field: str) -> None:

@@ -62,6 +62,7 @@ def add_pins(command: argparse.ArgumentParser) -> None:
     pins.add_argument("--max-num-seqs", type=int, metavar="N", help="requests that run at once")
     pins.add_argument("--max-num-batched-tokens", type=int, metavar="N", help="tokens per step")
     pins.add_argument("--enforce-eager", action="store_true", help="no CUDA graphs: starts faster, decodes slower")
+    pins.add_argument("--language-model-only", action="store_true", help="leave encoders of images and sound out")
     pins.add_argument("--engine-version", metavar="V", help="version of the engine")
     pins.add_argument("--image", metavar="NAME:TAG", help="image of yours in place of the stock one")
     pins.add_argument("--image-has-ray", action="store_true", help="that image holds Ray")
