@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from accuracy import accuracy_page
+from advice_page import advice_page
 from llm_serving import schema
 from llm_serving.catalog import load_catalog
 from llm_serving.plan import make_plan
@@ -44,6 +45,7 @@ def main() -> int:
     values = values_files()
     pages = {
         ROOT / "docs" / "accuracy.md": accuracy_page(),
+        ROOT / "docs" / "advice.md": advice_page(),
         ROOT / "docs" / "quantization.md": quantization_page(),
     }
     expected = {**schema.generated_files(ROOT), **values, **pages}

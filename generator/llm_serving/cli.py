@@ -10,11 +10,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from llm_serving import __version__
-from llm_serving.commands import listing, nodes, planning, talking, validating
+from llm_serving.commands import advising, listing, nodes, planning, talking, validating
 from llm_serving.commands.console import Exit, say
 from llm_serving.errors import DoesNotFitError, LlmServingError
 
-_COMMANDS = (planning, listing, validating, nodes, talking)
+_COMMANDS = (planning, advising, listing, validating, nodes, talking)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         "  llm-serving values meta-llama/Llama-3.1-8B-Instruct --profile g5.12xlarge "
         "--hf-token-secret hf-token -o values/\n"
         "  llm-serving plan ./my-model --profile 4xl40s --max-model-len 16384 --format json\n"
+        "  llm-serving advise Qwen/Qwen3-8B --max-model-len 16384 --concurrency 16 --cloud aws\n"
         "  llm-serving validate values/*.yaml",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
