@@ -1,4 +1,4 @@
-"""`make bench`: time of one offline plan as a ratio to a bare Python, and of every model on every profile.
+"""`make bench`: times of an offline plan and an offline ranking as ratios to a bare Python, and of the whole grid.
 
 Ratios are taken in one run, minimum and median of several, because machines are noisy.
 """
@@ -17,6 +17,7 @@ from llm_serving.profiles import profile_grid
 
 ROOT = Path(__file__).parent.parent
 ROUNDS = 15
+ADVISE = ["-m", "llm_serving", "advise", "mistralai/Mistral-7B-Instruct-v0.2", "--offline"]
 PLAN = ["-m", "llm_serving", "plan", "mistralai/Mistral-7B-Instruct-v0.2", "--profile", "2xt4", "--offline"]
 
 
@@ -42,14 +43,18 @@ def wheel_and_import() -> None:
 
 def main() -> None:
     """Print all figures."""
-    bare, plan = [], []
+    bare, plan, advise = [], [], []
     for _ in range(ROUNDS):
         bare.append(timed(["-c", "pass"]))
         plan.append(timed(PLAN))
+        advise.append(timed(ADVISE))
     print(f"python -c pass      min {min(bare) * 1000:6.1f} ms  median {statistics.median(bare) * 1000:6.1f} ms")
     print(f"plan, offline       min {min(plan) * 1000:6.1f} ms  median {statistics.median(plan) * 1000:6.1f} ms")
-    print(f"ratio               min {min(plan) / min(bare):6.2f}     median "
+    print(f"advise, offline     min {min(advise) * 1000:6.1f} ms  median {statistics.median(advise) * 1000:6.1f} ms")
+    print(f"ratio of plan       min {min(plan) / min(bare):6.2f}     median "
           f"{statistics.median(plan) / statistics.median(bare):6.2f}")  # fmt: skip
+    print(f"ratio of advise     min {min(advise) / min(bare):6.2f}     median "
+          f"{statistics.median(advise) / statistics.median(bare):6.2f}")  # fmt: skip
     wheel_and_import()
     specs = [spec for name in catalogue.model_ids() if (spec := catalogue.find(name)) is not None]
     profiles = profile_grid()

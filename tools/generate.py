@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from accuracy import accuracy_page
+from advice_page import advice_page
 from architectures_page import architectures_page
 from dashboard import dashboards
 from llm_serving import schema
@@ -47,6 +48,7 @@ def main() -> int:
     values = values_files()
     pages = {
         ROOT / "docs" / "accuracy.md": accuracy_page(),
+        ROOT / "docs" / "advice.md": advice_page(),
         ROOT / "docs" / "architectures.md": architectures_page(),
         ROOT / "docs" / "quantization.md": quantization_page(),
         ROOT / "charts" / "llm-serving" / "Chart.yaml": metadata.chart_yaml(ROOT),

@@ -10,11 +10,21 @@ import sys
 from collections.abc import Callable, Sequence
 
 from llm_serving import __version__
-from llm_serving.commands import checking, completion, listing, nodes, planning, preflight, talking, validating
+from llm_serving.commands import (
+    advising,
+    checking,
+    completion,
+    listing,
+    nodes,
+    planning,
+    preflight,
+    talking,
+    validating,
+)
 from llm_serving.commands.console import Exit, say
 from llm_serving.errors import DoesNotFitError, LlmServingError
 
-_COMMANDS = (planning, listing, validating, checking, nodes, preflight, talking, completion)
+_COMMANDS = (planning, advising, listing, validating, checking, nodes, preflight, talking, completion)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
         "  llm-serving values meta-llama/Llama-3.1-8B-Instruct --profile g5.12xlarge "
         "--hf-token-secret hf-token -o values/\n"
         "  llm-serving plan ./my-model --profile 4xl40s --max-model-len 16384 --format json\n"
+        "  llm-serving advise Qwen/Qwen3-8B --max-model-len 16384 --concurrency 16 --cloud aws\n"
         "  llm-serving validate values/*.yaml\n"
         "  kubectl logs deploy/mistral-llm-serving | llm-serving check - --values values/mistral-2xt4.yaml",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -55,11 +55,15 @@ class GpuType:
     gfd_product_labels: tuple[str, ...]
     source: str
     date: str
+    fp8_tflops: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A cloud machine type; `gpu_fraction` below 1 is a slice of a GPU, `status` is listed or delisted."""
+    """A cloud machine type; `gpu_fraction` below 1 is a slice of a GPU, network rates are in Gbit/s.
+
+    `status` is listed, no-on-demand, delisted or unverified.
+    """
 
     type: str
     cloud: str
@@ -70,6 +74,7 @@ class Instance:
     allocatable_cpu_m: int | None
     allocatable_memory_mib: int | None
     interconnect: str
+    network_gbps: float | None
     usd_per_hour: float | None
     usd_region: str | None
     usd_date: str | None

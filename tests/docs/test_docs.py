@@ -121,7 +121,8 @@ def test_the_command_needs_no_development_package() -> None:
         "import sys\n"
         "from llm_serving import cli\n"
         "code = cli.main(['values', 'gpt2', '--profile', '1xl4', '--offline', '--storage', 'emptyDir'])\n"
-        "bad = {'grpc', 'pytest', 'helm_python', 'hypothesis', 'kubernetes_validate', 'pyhelm3'} & set(sys.modules)\n"
+        "bad = {'grpc', 'pytest', 'helm_python', 'hypothesis', 'kubernetes_validate', 'matplotlib', 'pyhelm3'}\n"
+        "bad &= set(sys.modules)\n"
         "sys.exit(f'imported {bad}' if bad else code)\n"
     )
     name = code.replace("'gpt2'", "'openai-community/gpt2'")
@@ -133,10 +134,33 @@ def test_an_offline_plan_imports_nothing_heavy() -> None:
     code = (
         "import sys\nfrom llm_serving import cli\n"
         "cli.main(['plan', 'openai-community/gpt2', '--profile', '1xl4', '--offline'])\n"
-        "sys.exit(str({'huggingface_hub', 'jinja2', 'jsonschema', 'yaml'} & set(sys.modules) or ''))\n"
+        "cli.main(['advise', 'openai-community/gpt2', '--offline'])\n"
+        "sys.exit(str({'huggingface_hub', 'jinja2', 'jsonschema', 'matplotlib', 'yaml'} & set(sys.modules) or ''))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.stderr.strip() in {"", "note: offline: facts come from the embedded catalogue"}
+    assert {*done.stderr.splitlines()} - {""} == {"note: offline: facts come from the embedded catalogue"}
+
+
+def test_the_page_on_advice_names_every_option_and_its_example_runs() -> None:
+    page = (ROOT / "docs" / "advice.md").read_text()
+    known = set(re.findall(r"--[a-z-]+", run("advise", "--help").stdout))
+    assert known - {"--help", "--debug", "--quantized"} <= set(re.findall(r"--[a-z-]+", page))
+    (example,) = re.findall(r"\$ llm-serving (advise .*)", page)
+    done = run(*example.split())
+    assert done.returncode == 0
+    assert "g5.xlarge" in done.stdout
+
+
+def test_the_advice_page_hides_no_row() -> None:
+    page = (ROOT / "docs" / "advice.md").read_text()
+    measured = (ROOT / "docs" / "data" / "throughput.csv").read_text().splitlines()[1:]
+    shown = re.findall(r"^\| \[?(S\d+)", page, re.MULTILINE)
+    assert shown == [line.split(",", 1)[0] for line in measured]
+    outside = re.findall(r"^\| \[?(S\d+).*\| outside \|$", page, re.MULTILINE)
+    assert outside
+    assert f"Outside the band: {', '.join(outside)}." in page
+    told = page.split("What this says:")[1]
+    assert all(row in told for row in outside), "each row outside is spoken of"
 
 
 def test_the_page_on_quantisation_has_every_kind() -> None:
