@@ -111,3 +111,18 @@ def flags_of(config: Config, field: str, layers: int) -> list[bool] | None:
     if len(listed) < layers:
         raise UnsupportedModelError(field, f"{len(listed)} entries for {layers} layers")
     return [bool(entry) for entry in listed[:layers]]
+
+
+def counts_of(config: Config, field: str, layers: int) -> list[int] | None:
+    """One count above zero for each layer; None where the config has no such field.
+
+    Raises:
+        UnsupportedModelError: the field is there and is something else.
+    """
+    value = config.get(field)
+    if value is None:
+        return None
+    whole = isinstance(value, list) and all(type(item) is int and item > 0 for item in value)
+    if not whole or len(value) != layers:
+        raise UnsupportedModelError(field, value)
+    return list(value)

@@ -185,7 +185,9 @@ def _latent(text: Config, layers: int, mla: Mla, traits: Architecture) -> tuple[
         return (latent,)
     width = positive(text, "index_head_dim")
     pattern = text.get("index_topk_pattern")
-    if pattern is not None and (not isinstance(pattern, str | list) or not set(pattern) <= {"F", "S"}):
+    if pattern is not None and (
+        not isinstance(pattern, str | list) or not all(letter in ("F", "S") for letter in pattern)
+    ):
         raise UnsupportedModelError("index_topk_pattern", pattern, hint="F and S are known")
     every = optional(text, "index_topk_freq") or 1
     offset = optional(text, "index_skip_topk_offset") or 2

@@ -5,7 +5,7 @@ from vLLM 0.33.0 `vllm/model_executor/models/` (read 2026-11-25); tests hold the
 """
 
 from llm_serving.architectures import Architecture
-from llm_serving.fields import Config, optional, positive
+from llm_serving.fields import Config, counts_of, optional, positive
 from llm_serving.layers import blocks_of, layer_kinds
 from llm_serving.model import ModelSpec
 
@@ -34,8 +34,8 @@ def attention(text: Config, spec: ModelSpec, traits: Architecture) -> int:
     for kind in layer_kinds(text, spec.num_layers, traits)[-shared:] if shared else ():  # queries and output only
         dim = (optional(text, "global_head_dim") if kind == "full" else None) or spec.head_dim
         total += 2 * hidden * spec.num_attention_heads * dim
-    heads = text.get("num_attention_heads_per_layer")  # laguna.py
-    if isinstance(heads, list):
+    heads = counts_of(text, "num_attention_heads_per_layer", spec.num_layers)  # laguna.py
+    if heads is not None:
         total += 2 * hidden * spec.head_dim * (sum(heads) - spec.num_attention_heads * len(heads))
     cross = text.get("cross_attention_layers")
     if isinstance(cross, list):

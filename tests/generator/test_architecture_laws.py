@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from generator.configs import BASE, LINEAR, LLAMA, Config, case, read, refused
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from llm_serving.architectures import ARCHITECTURES
 from llm_serving.errors import UnsupportedModelError
@@ -83,6 +83,8 @@ READ_FIELDS = sorted(
 
 
 @given(st.sampled_from(sorted(ARCHITECTURES)), st.sampled_from(READ_FIELDS), JSON)
+@example(name="ApertusForCausalLM", field="num_attention_heads_per_layer", value=[None])
+@example(name="DeepseekV32ForCausalLM", field="index_topk_pattern", value=[[]])
 def test_a_config_is_answered_or_refused_and_nothing_else(name: str, field: str, value: Any) -> None:
     config = case(name)[0]
     inner = "text_config" in config and field != "text_config"
