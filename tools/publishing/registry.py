@@ -9,6 +9,7 @@ import os
 import re
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -17,6 +18,7 @@ from urllib.parse import urlsplit
 from llm_serving.errors import InputError, LlmServingError
 
 T = TypeVar("T")
+_LOOK_SECONDS = 0.2
 _REFERENCE = re.compile(r"oci://[A-Za-z0-9.\-\[\]:]+(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$")
 
 # Pieces of Helm's, Go's and the registry's messages (Helm 4.2.3, distribution 2.8.2; read from real failures), the
@@ -151,7 +153,9 @@ class Registry:
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
-        thread.join(self._timeout)
+        deadline = time.monotonic() + self._timeout
+        while thread.is_alive() and time.monotonic() < deadline:
+            thread.join(_LOOK_SECONDS)  # in slices: a Ctrl-C just before a long wait would be seen only after it
         if thread.is_alive():
             raise RegistryError(
                 f"{self.host} did not finish within {self._timeout:g} s", hint="run again, or raise TIMEOUT=seconds"
