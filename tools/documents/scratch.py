@@ -11,6 +11,7 @@ from pathlib import Path
 _KEPT = ("PATH", "LANG", "LC_ALL", "TMPDIR")
 _FIXED = {"HF_HUB_OFFLINE": "1", "NO_COLOR": "1", "COLUMNS": "120", "PYTHONDONTWRITEBYTECODE": "1", "CI": "1",
           "PYTHONUNBUFFERED": "1"}  # fmt: skip
+_MADE = (".venv", "__pycache__", "build", "dist", ".*_cache", "*.egg-info")
 _SECONDS = 120
 
 
@@ -25,12 +26,13 @@ class Done:
 def copy_tree(root: Path, folder: Path) -> Path:
     """The tracked and the new files of the tree, modification times kept, with the environment beside them.
 
-    Raises:
-        subprocess.CalledProcessError: `root` is no checkout.
+    Where `root` is no checkout: everything but what is made in it.
     """
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout
-    for name in filter(None, listed.split("\0")):
+    listed = subprocess.run(command, cwd=root, check=False, capture_output=True, text=True)
+    if listed.returncode:
+        shutil.copytree(root, folder, ignore=shutil.ignore_patterns(*_MADE))
+    for name in filter(None, listed.stdout.split("\0")):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if (root / name).exists():
