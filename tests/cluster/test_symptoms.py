@@ -37,7 +37,7 @@ def pod(namespace: str, **changes: Any) -> dict[str, Any]:
     return {"metadata": {"name": "symptom", "namespace": namespace}, "spec": spec}
 
 
-CASES = {
+CASES: dict[str, dict[str, Any]] = {
     "Insufficient nvidia.com/gpu": {"container": {"resources": {"limits": {"nvidia.com/gpu": "99"}}}},
     "Insufficient memory": {"container": {"resources": {"limits": {"memory": "900Ti"}}}},
     "node(s) didn't match Pod's node affinity/selector": {"nodeSelector": {"nvidia.com/gpu.product": "none"}},

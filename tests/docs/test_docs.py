@@ -141,3 +141,14 @@ def test_the_page_on_quantisation_has_every_kind() -> None:
     page = (ROOT / "docs" / "quantization.md").read_text()
     for kind in quantization_support.kinds().values():
         assert f"| {kind['name']} |" in page
+
+
+def test_paths_that_contributing_names_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    folders = ("tests", "docs", "tools", "schema", "generator", "charts", "values", "data", "logs", "commands")
+    named = set(re.findall(rf"`((?:{'|'.join(folders)})/[\w/.*-]*)`", text)) | set(re.findall(r"`(\w+\*?\.py)`", text))
+    assert len(named) > 40
+    for name in named:
+        places = (ROOT, ROOT / "generator" / "llm_serving", ROOT / "charts" / "llm-serving")
+        found = [path for place in places for path in place.glob(name)] or list((ROOT / "generator").rglob(name))
+        assert found or list((ROOT / "tests").rglob(name)), name
