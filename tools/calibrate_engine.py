@@ -29,19 +29,27 @@ _END_SECONDS = 10
 
 
 class Gpus:
-    """The GPUs of the machine; jobs wait until as many are free as they need."""
+    """The GPUs of the machine; jobs wait, in the order they came, until as many are free as they need.
+
+    The order matters: a job of all GPUs would else wait until every job of a single one is through.
+    """
 
     def __init__(self, count: int) -> None:
         self._free = list(range(count))
         self.count = count
         self._changed = threading.Condition()
+        self._waiting: list[object] = []
 
     @contextmanager
     def take(self, wanted: int) -> Iterator[list[int]]:
         """That many GPUs, for as long as the block lasts."""
+        ticket = object()
         with self._changed:
-            self._changed.wait_for(lambda: len(self._free) >= wanted)
+            self._waiting.append(ticket)
+            self._changed.wait_for(lambda: self._waiting[0] is ticket and len(self._free) >= wanted)
+            self._waiting.pop(0)
             taken = [self._free.pop(0) for _ in range(wanted)]
+            self._changed.notify_all()
         try:
             yield taken
         finally:
