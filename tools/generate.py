@@ -12,6 +12,9 @@ from accuracy import accuracy_page
 from advice_page import advice_page
 from architectures_page import architectures_page
 from dashboard import dashboards
+from documents.architecture_page import architecture_page
+from documents.cli_page import cli_page
+from documents.inject import injected_pages
 from llm_serving import schema
 from llm_serving.catalog import load_catalog
 from llm_serving.plan import make_plan
@@ -50,10 +53,13 @@ def main() -> int:
         ROOT / "docs" / "accuracy.md": accuracy_page(),
         ROOT / "docs" / "advice.md": advice_page(),
         ROOT / "docs" / "architectures.md": architectures_page(),
+        ROOT / "docs" / "architecture.md": architecture_page(ROOT),
+        ROOT / "docs" / "cli.md": cli_page(),
         ROOT / "docs" / "quantization.md": quantization_page(),
         ROOT / "charts" / "llm-serving" / "Chart.yaml": metadata.chart_yaml(ROOT),
     }
     expected = {**schema.generated_files(ROOT), **values, **pages, **dashboards()}
+    expected |= injected_pages(ROOT, expected)
     stale = [path for path, text in expected.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if check:
         for path in stale:

@@ -1,6 +1,8 @@
 """`make release` on a checkout of its own: every step, or the tree as it was."""
 
+import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +13,7 @@ from chart.helm import ROOT
 from llm_serving import home
 from llm_serving.errors import InputError
 from publishing import changelog, release
+from publishing.__main__ import stop_as_by_ctrl_c
 
 PARTS = ("charts", "values", "generator/llm_serving/__init__.py", "CHANGELOG.md")
 VERSION = "7.0.0"
@@ -59,6 +62,8 @@ class Runner:
         self.commands.append(" ".join(command))
         if self._fail == "interrupt":
             raise KeyboardInterrupt
+        if self._fail.startswith("SIG"):
+            os.kill(os.getpid(), getattr(signal, self._fail))
         return int(self._fail in self.commands[-1])
 
 
@@ -144,6 +149,18 @@ def test_ctrl_c_leaves_the_tree_as_it_was(checkout: Path) -> None:
     before = state(checkout)
     with pytest.raises(KeyboardInterrupt):
         make(checkout, run=Runner("interrupt"))
+    assert state(checkout) == before
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_so_does_a_runner_that_cancels(checkout: Path, name: str) -> None:
+    before, old = state(checkout), signal.getsignal(getattr(signal, name))
+    try:
+        stop_as_by_ctrl_c()
+        with pytest.raises(KeyboardInterrupt):
+            make(checkout, run=Runner(name))
+    finally:
+        signal.signal(getattr(signal, name), old)
     assert state(checkout) == before
 
 

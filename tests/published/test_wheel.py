@@ -16,7 +16,7 @@ from llm_serving import __version__, home
 from llm_serving.schema import load_values
 from packaging.requirements import Requirement
 
-LARGEST_MIB = 2.0
+LARGEST_MIB = 0.5  # docs/verify.md says so
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 

@@ -5,6 +5,7 @@ Exit codes are those of `llm-serving`. stdout carries the product (a path, a dig
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,8 +19,15 @@ from publishing import archive, index, publish, registry, release
 DIST = archive.ROOT / "dist"
 
 
+def stop_as_by_ctrl_c() -> None:
+    """A runner that cancels sends SIGTERM, a lost terminal SIGHUP: what was begun is taken back then too."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code of one step."""
+    stop_as_by_ctrl_c()
     arguments = _parser().parse_args(argv)
     run: Callable[[argparse.Namespace], None] = arguments.run
     try:
