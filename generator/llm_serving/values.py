@@ -7,6 +7,7 @@ from llm_serving.engine_args import engine_args, engine_env
 from llm_serving.engines import GIB
 from llm_serving.errors import InputError
 from llm_serving.plan import Plan
+from llm_serving.use.values import using_keys
 
 _PRE_STOP_SECONDS = 15  # endpoints leave the Service before the engine drains; KServe uses 15 (read 2026-11-22)
 _DRAIN_SECONDS = 60
@@ -92,7 +93,7 @@ def _engine(plan: Plan) -> dict[str, Any]:
     env = engine_env(plan)
     if env:
         engine["env"] = env
-    return engine
+    return engine | using_keys(plan.use)
 
 
 def _image(plan: Plan) -> dict[str, str]:
@@ -127,6 +128,8 @@ def _model(plan: Plan) -> dict[str, Any]:
         model["revision"] = spec.revision or plan.options.revision
     if plan.options.engine == "vllm":
         model["servedName"] = plan.served_name
+        model |= {"aliases": list(plan.options.alias)} if plan.options.alias else {}
+        model |= {"task": plan.use.task} if plan.use.pooling else {}
     model["gated"] = bool(spec.gated)
     model["trustRemoteCode"] = spec.remote_code
     return model
@@ -186,6 +189,8 @@ def plan_block(plan: Plan) -> dict[str, Any]:
             "kvCachePerRequest": gib(estimate.kv_per_request),
             "outside": gib(estimate.outside),
             "margin": gib(estimate.margin),
+            **({"lora": gib(estimate.lora)} if estimate.lora else {}),
+            **({"draft": gib(estimate.draft)} if estimate.draft else {}),
         },
         "cacheTokens": plan.cache_tokens,
         "concurrency": round(estimate.concurrency, 2),
@@ -198,7 +203,10 @@ def plan_block(plan: Plan) -> dict[str, Any]:
         "assumptions": list(plan.assumptions),
         "warnings": list(plan.warnings),
         "rejected": list(plan.rejected),
-        "pinned": {key: str(value) for key, value in plan.options.pinned().items()},
+        "pinned": {
+            key: ", ".join(value) if isinstance(value, tuple) else str(value)
+            for key, value in plan.options.pinned().items()
+        },
     }
 
 
