@@ -169,7 +169,7 @@ def text_report(plan: Plan) -> str:
         ("CUDA graphs", estimate.cuda_graphs),
         *((("LoRA", estimate.lora),) if estimate.lora else ()),
         *((("draft", estimate.draft),) if estimate.draft else ()),
-        ("KV cache", estimate.kv_cache),
+        ("KV cache" if estimate.kv_per_request else "free", estimate.kv_cache),
         ("reserve", estimate.total - estimate.requested),
     )
     per_gpu = "  ".join(f"{name} {size / GIB:.2f}" for name, size in terms)
@@ -243,8 +243,8 @@ def _bar(terms: tuple[tuple[str, int], ...]) -> str:
     total = sum(size for _, size in terms)
     marks = dict(
         zip(
-            ("weights", "activations", "non-torch", "CUDA graphs", "LoRA", "draft", "KV cache", "reserve"),
-            "█▓▒▒▚▞░ ",
+            ("weights", "activations", "non-torch", "CUDA graphs", "LoRA", "draft", "KV cache", "free", "reserve"),
+            "█▓▒▒▚▞░· ",
             strict=True,
         )
     )

@@ -26,6 +26,12 @@ def build_values(plan: Plan) -> dict[str, Any]:
             f"{spec.model_id} is gated: the pod needs a Hugging Face token",
             hint="name the Secret that holds it (key token): --hf-token-secret NAME",
         )
+    draft = plan.use.draft
+    if draft is not None and draft.gated and not options.hf_token_secret:
+        raise InputError(
+            f"{draft.id}, which drafts, is gated: the pod needs a Hugging Face token",
+            hint="name the Secret that holds it (key token): --hf-token-secret NAME",
+        )
     if _is_folder(plan) and plan.deployment.storage not in {"existingClaim", "hostPath"}:
         raise InputError(
             f"{spec.model_id} is a folder: storage {plan.deployment.storage} would not hold it in the cluster",
