@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from llm_serving.use.lora import Adapter
     from llm_serving.use.speculative import Draft
 
 STORAGE_TYPES = ("pvc", "perReplica", "emptyDir", "existingClaim", "hostPath")
@@ -17,8 +18,8 @@ KV_CACHE_DTYPES = ("auto", "fp8")
 class Options:
     """Overrides of a plan: each is obeyed or refused with the reason, none is ignored.
 
-    `about` is a remark of the catalog, carried into the plan; `draft` and `template_text` are what `use.resolving` read
-    for `speculative` and `chat_template`.
+    `about` is a remark of the catalog, carried into the plan; `adapters`, `draft` and `template_text` are what
+    `use.resolving` read for `lora`, `speculative` and `chat_template`.
     Sizes are in tokens, requests, GiB and Gbit/s as their names say.
     """
 
@@ -67,6 +68,7 @@ class Options:
     prefix_caching: str | None = None
     structured_output: str | None = None
     limit_mm: tuple[str, ...] = ()
+    adapters: "tuple[Adapter, ...]" = ()
     draft: "Draft | None" = None
     template_text: str | None = None
 
@@ -75,5 +77,6 @@ class Options:
         return {
             field.name: getattr(self, field.name)
             for field in fields(self)
-            if field.name not in {"about", "draft", "template_text"} and getattr(self, field.name) != field.default
+            if field.name not in {"about", "adapters", "draft", "template_text"}
+            and getattr(self, field.name) != field.default
         }

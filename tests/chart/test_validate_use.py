@@ -131,6 +131,11 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         "engine.args.runner is set by the chart. Use model.task.",
         {"model": {"task": "pooling"}},
     ),
+    "vectors of an old version": (
+        {"model": {"task": "embed"}, "engine": {"version": "0.9.2"}, "drain": {"shutdownTimeoutSeconds": 0}},
+        "model.task is set, but vLLM 0.9.2 has no --runner. Set a newer engine.version, or clear the key.",
+        {"model": {"task": "embed"}, "engine": {"version": "0.10.2"}, "drain": {"shutdownTimeoutSeconds": 0}},
+    ),
     "adapters by hand": (
         {"engine": {"args": {"lora-modules": ["a=b"]}}},
         "engine.args.lora-modules is set by the chart. Use engine.lora.adapters.",

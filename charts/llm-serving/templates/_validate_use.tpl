@@ -65,6 +65,12 @@
 {{- if and $e.kvOffload.sizeGiB (le $shared (mulf $e.kvOffload.sizeGiB 1024 | int64)) -}}
 {{- $problems = append $problems (printf "engine.kvOffload.sizeGiB (%s) does not fit memory.sharedMemory (%s), where the cache's copy lies. Raise memory.sharedMemory, memory.host.request and memory.host.limit by it." ($e.kvOffload.sizeGiB | toJson) .Values.memory.sharedMemory) -}}
 {{- end -}}
+{{- $wanted := dict "runner" (ternary "model.task" "" (ne .Values.model.task "generate")) "kv-offloading-size" (ternary "engine.kvOffload.sizeGiB" "" (ne ($e.kvOffload.sizeGiB | toJson) "0")) -}}
+{{- range $flag := keys $wanted | sortAlpha -}}
+{{- if and (index $wanted $flag) (eq $e.type "vllm") (not (include "llm-serving.has" (dict "root" $ "flag" $flag))) -}}
+{{- $problems = append $problems (printf "%s is set, but vLLM %s has no --%s. Set a newer engine.version, or clear the key." (index $wanted $flag) $e.version $flag) -}}
+{{- end -}}
+{{- end -}}
 {{- $auto := index $e.args "enable-auto-tool-choice" | default false -}}
 {{- $parser := index $e.args "tool-call-parser" | default "" -}}
 {{- if and $auto (not $parser) -}}

@@ -27,12 +27,13 @@ _SOURCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*(@[A
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """One adapter: a hub id (with revision) or an absolute path inside the container."""
+    """One adapter: a hub id (with revision) or an absolute path inside the container; `rank` is 0 where unknown."""
 
     name: str
     id: str = ""
     revision: str = ""
     path: str = ""
+    rank: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,12 @@ def parse_all(words: tuple[str, ...], taken: tuple[str, ...] = ()) -> tuple[Adap
     return found
 
 
-def slots(count: int, version: str, rank: int | None, loras: int | None, cpu: int | None, spec: ModelSpec) -> Slots:
-    """Slots for `count` adapters: all of them in one batch unless `loras` says otherwise.
+def slots(
+    adapters: tuple[Adapter, ...], version: str, rank: int | None, loras: int | None, cpu: int | None, spec: ModelSpec
+) -> Slots:
+    """Slots for the adapters: all of them in one batch unless `loras` says otherwise.
+
+    The rank is the smallest that takes every adapter whose own is known, vLLM's default at least where one is not.
 
     Raises:
         InputError: a rank that vLLM does not take, or fewer adapters in host memory than in a batch.
@@ -88,12 +93,18 @@ def slots(count: int, version: str, rank: int | None, loras: int | None, cpu: in
             f"--max-lora-rank is {rank}: vLLM {version} takes {', '.join(map(str, allowed))}",
             hint="give the smallest of them that is not below the r of every adapter_config.json",
         )
-    batch = loras or count
-    held = cpu or max(batch, count)
+    widest = max(adapter.rank for adapter in adapters)
+    if widest > (rank or allowed[-1]):
+        names = ", ".join(adapter.name for adapter in adapters if adapter.rank > (rank or allowed[-1]))
+        raise InputError(f"--lora {names}: rank {widest} is above the largest of the slots, {rank or allowed[-1]}")
+    least = widest if all(adapter.rank for adapter in adapters) else max(widest, DEFAULT_RANK)
+    rank = rank or next(size for size in allowed if size >= least)
+    batch = loras or len(adapters)
+    held = cpu or max(batch, len(adapters))
     if held < batch:
         raise InputError(f"--max-cpu-loras ({held}) is below --max-loras ({batch}); adapters pass through host memory")
     embeddings = support.serves(version, "lora_embeddings", spec.architecture)
-    return Slots(batch, rank or DEFAULT_RANK, held, embeddings)
+    return Slots(batch, rank, held, embeddings)
 
 
 def reasons(spec: ModelSpec, version: str, held: Slots) -> list[str]:

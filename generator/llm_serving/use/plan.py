@@ -180,18 +180,17 @@ def plan_use(spec: ModelSpec, options: Options, version: str, tensor: int, pipel
         args |= {"enable-auto-tool-choice": True, "tool-call-parser": tool}
     if reasoning:
         args["reasoning-parser"] = reasoning
-    adapters = lora.parse_all(options.lora)
+    adapters = options.adapters or lora.parse_all(options.lora)
     slots = None
     if adapters:
-        slots = lora.slots(
-            len(adapters), version, options.max_lora_rank, options.max_loras, options.max_cpu_loras, spec
-        )
+        slots = lora.slots(adapters, version, options.max_lora_rank, options.max_loras, options.max_cpu_loras, spec)
         reasons += lora.reasons(spec, version, slots)
         assumptions.append(
             f"slots of {slots.loras} LoRA adapter(s) of rank {slots.rank} are an upper bound, unmeasured"
         )
-        if options.max_lora_rank is None:
-            assumptions.append(f"no adapter has a rank above {slots.rank}: --max-lora-rank says otherwise")
+        unknown = [adapter.name for adapter in adapters if not adapter.rank]
+        if unknown:
+            assumptions.append(f"rank of {', '.join(unknown)} is not known: at most {slots.rank} (--max-lora-rank)")
     draft = _draft(spec, options)
     if draft is not None:
         reasons += speculative.reasons(draft, spec, version, tensor, pipeline)

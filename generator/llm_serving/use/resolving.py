@@ -5,11 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from llm_serving.checkpoint import Checkpoint
-from llm_serving.errors import InputError, UnsupportedModelError
+from llm_serving.errors import HubUnreachableError, InputError, UnsupportedModelError
 from llm_serving.fields import optional, positive, text_config
 from llm_serving.model import LayerGroup
 from llm_serving.options import Options
-from llm_serving.use import speculative
+from llm_serving.use import lora, speculative
+from llm_serving.use.lora import Adapter
 from llm_serving.use.speculative import Draft
 
 _LARGEST_TEMPLATE = 900_000  # bytes; a ConfigMap holds 1 MiB (Kubernetes API, read 2026-11-25)
@@ -18,18 +19,46 @@ _LARGEST_TEMPLATE = 900_000  # bytes; a ConfigMap holds 1 MiB (Kubernetes API, r
 def resolved(
     options: Options, *, offline: bool, progress: Callable[[str], None], tell: Callable[[str], None]
 ) -> Options:
-    """The options with the draft model's facts and the template's text.
+    """The options with ranks of adapters, the draft model's facts and the template's text.
 
     Raises:
         InputError: no such template, or a draft in a container's folder that cannot be looked at.
         HubError, UnsupportedModelError: of the draft model.
     """
     found = options
+    if options.lora and options.engine == "vllm":
+        found = replace(found, adapters=_adapters(options, offline=offline, progress=progress, tell=tell))
     if options.speculative is not None:
         found = replace(found, draft=_draft(options, offline=offline, progress=progress, tell=tell))
     if options.chat_template is not None and _is_file(options.chat_template):
         found = replace(found, template_text=_template(Path(options.chat_template)))
     return found
+
+
+def _adapters(
+    options: Options, *, offline: bool, progress: Callable[[str], None], tell: Callable[[str], None]
+) -> tuple[Adapter, ...]:
+    """Adapters of the hub pinned to their commit, with their rank; as asked for where it cannot be reached."""
+    from llm_serving import hub
+
+    found = []
+    for adapter in lora.parse_all(options.lora):
+        if offline or not adapter.id:
+            found.append(adapter)
+            continue
+        try:
+            sha, config = hub.read_file(
+                adapter.id, "adapter_config.json", revision=adapter.revision or None, progress=progress
+            )
+        except HubUnreachableError as error:
+            tell(f"{error}: rank and commit of {adapter.id} are not known")
+            found.append(adapter)
+            continue
+        rank = config.get("r")
+        if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
+            raise InputError(f"--lora {adapter.name}: adapter_config.json of {adapter.id} has r {rank!r}, no rank")
+        found.append(replace(adapter, revision=sha, rank=rank))
+    return tuple(found)
 
 
 def _is_file(word: str) -> bool:
@@ -71,7 +100,11 @@ def _draft(options: Options, *, offline: bool, progress: Callable[[str], None], 
         )
     from llm_serving import hub
 
-    return head(draft, hub.fetch(draft.id, revision=draft.revision or None, offline=offline, progress=progress))
+    checkpoint = hub.fetch(draft.id, revision=draft.revision or None, offline=offline, progress=progress)
+    try:
+        return head(draft, checkpoint)
+    except UnsupportedModelError as error:
+        raise InputError(f"--speculative {options.speculative}: {error}", hint=error.hint) from error
 
 
 def head(draft: Draft, checkpoint: Checkpoint) -> Draft:
