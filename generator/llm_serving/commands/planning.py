@@ -41,7 +41,7 @@ def add_planning(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--offline", action="store_true", help="do not ask the hub: HF cache and embedded catalogue")
     add_format(command)
-    command.set_defaults(about=None, adapters=(), draft=None, template_text=None)
+    command.set_defaults(about=None)
     add_pins(command)
 
 

@@ -5,6 +5,7 @@ import argparse
 
 def add_use(command: argparse.ArgumentParser) -> None:
     """Add the group; all of it is vLLM's, and off unless asked for."""
+    command.set_defaults(adapters=(), draft=None, template_text=None)
     use = command.add_argument_group("use", "adapters, tools, drafts, embeddings (vllm; docs/using.md)")
 
     def each(flag: str, metavar: str, text: str) -> None:
