@@ -21,17 +21,7 @@ def build_values(plan: Plan) -> dict[str, Any]:
         InputError: the deployment needs something that only the user can name (a token's secret, a model's volume).
     """
     spec, options = plan.spec, plan.options
-    if spec.gated and not options.hf_token_secret and not _is_folder(plan):
-        raise InputError(
-            f"{spec.model_id} is gated: the pod needs a Hugging Face token",
-            hint="name the Secret that holds it (key token): --hf-token-secret NAME",
-        )
-    draft = plan.use.draft
-    if draft is not None and draft.gated and not options.hf_token_secret:
-        raise InputError(
-            f"{draft.id}, which drafts, is gated: the pod needs a Hugging Face token",
-            hint="name the Secret that holds it (key token): --hf-token-secret NAME",
-        )
+    _check_token(plan)
     if _is_folder(plan) and plan.deployment.storage not in {"existingClaim", "hostPath"}:
         raise InputError(
             f"{spec.model_id} is a folder: storage {plan.deployment.storage} would not hold it in the cluster",
@@ -83,6 +73,21 @@ def build_values(plan: Plan) -> dict[str, Any]:
         "auth": {"hfToken": {"existingSecret": options.hf_token_secret or "", "key": "token"}},
         "plan": plan_block(plan),
     }
+
+
+def _check_token(plan: Plan) -> None:
+    spec, options = plan.spec, plan.options
+    if spec.gated and not options.hf_token_secret and not _is_folder(plan):
+        raise InputError(
+            f"{spec.model_id} is gated: the pod needs a Hugging Face token",
+            hint="name the Secret that holds it (key token): --hf-token-secret NAME",
+        )
+    draft = plan.use.draft
+    if draft is not None and draft.gated and not options.hf_token_secret:
+        raise InputError(
+            f"{draft.id}, which drafts, is gated: the pod needs a Hugging Face token",
+            hint="name the Secret that holds it (key token): --hf-token-secret NAME",
+        )
 
 
 def _engine(plan: Plan) -> dict[str, Any]:

@@ -167,36 +167,13 @@ def plan_use(spec: ModelSpec, options: Options, version: str, tensor: int, pipel
         why = [f"{engine_types.label(options.engine)} gives text only, {spec.architecture} gives none"]
         return Use(reasons=tuple(why if task != "generate" else ()))
     reasons = _task_reasons(spec, options, task)
-    args, notes, assumptions = _plain_args(spec, options), [], []
-    tool, reasoning, template, told = parsers.choose(
-        spec,
-        version,
-        tools=options.tool_calling,
-        tool=options.tool_call_parser,
-        reasoning=options.reasoning_parser,
-    )
-    notes += told
-    if tool:
-        args |= {"enable-auto-tool-choice": True, "tool-call-parser": tool}
-    if reasoning:
-        args["reasoning-parser"] = reasoning
+    args, template, notes = _tools(spec, options, version)
     adapters = options.adapters or lora.parse_all(options.lora)
-    slots = None
-    if adapters:
-        slots = lora.slots(adapters, version, options.max_lora_rank, options.max_loras, options.max_cpu_loras, spec)
+    slots, draft = _slots(spec, options, version, adapters), _draft(spec, options)
+    if slots is not None:
         reasons += lora.reasons(spec, version, slots)
-        assumptions.append(
-            f"slots of {slots.loras} LoRA adapter(s) of rank {slots.rank} are an upper bound, unmeasured"
-        )
-        unknown = [adapter.name for adapter in adapters if not adapter.rank]
-        if unknown:
-            assumptions.append(f"rank of {', '.join(unknown)} is not known: at most {slots.rank} (--max-lora-rank)")
-    draft = _draft(spec, options)
     if draft is not None:
         reasons += speculative.reasons(draft, spec, version, tensor, pipeline)
-        assumptions.append(
-            f"{draft.method} drafts {draft.tokens} token(s) a step; its memory is an upper bound, unmeasured"
-        )
     return Use(
         task=task,
         adapters=adapters,
@@ -211,8 +188,43 @@ def plan_use(spec: ModelSpec, options: Options, version: str, tensor: int, pipel
         files=(lora.file_bytes(spec, slots, adapters) if slots else 0) + (draft.file_bytes if draft else 0),
         reasons=tuple(reasons),
         notes=tuple(notes),
-        assumptions=tuple(assumptions),
+        assumptions=_assumptions(adapters, slots, draft),
     )
+
+
+def _tools(spec: ModelSpec, options: Options, version: str) -> tuple[dict[str, Any], str, list[str]]:
+    """(flags, chat template in the container, notes)."""
+    args = _plain_args(spec, options)
+    tool, reasoning, template, notes = parsers.choose(
+        spec,
+        version,
+        tools=options.tool_calling,
+        tool=options.tool_call_parser,
+        reasoning=options.reasoning_parser,
+    )
+    if tool:
+        args |= {"enable-auto-tool-choice": True, "tool-call-parser": tool}
+    if reasoning:
+        args["reasoning-parser"] = reasoning
+    return args, template, notes
+
+
+def _slots(spec: ModelSpec, options: Options, version: str, adapters: tuple[Adapter, ...]) -> Slots | None:
+    if not adapters:
+        return None
+    return lora.slots(adapters, version, options.max_lora_rank, options.max_loras, options.max_cpu_loras, spec)
+
+
+def _assumptions(adapters: tuple[Adapter, ...], slots: Slots | None, draft: Draft | None) -> tuple[str, ...]:
+    found = []
+    if slots is not None:
+        found.append(f"slots of {slots.loras} LoRA adapter(s) of rank {slots.rank} are an upper bound, unmeasured")
+        unknown = [adapter.name for adapter in adapters if not adapter.rank]
+        if unknown:
+            found.append(f"rank of {', '.join(unknown)} is not known: at most {slots.rank} (--max-lora-rank)")
+    if draft is not None:
+        found.append(f"{draft.method} drafts {draft.tokens} token(s) a step; its memory is an upper bound, unmeasured")
+    return tuple(found)
 
 
 def _template(options: Options) -> str:

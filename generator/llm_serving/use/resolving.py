@@ -57,7 +57,14 @@ def _adapters(
         rank = config.get("r")
         if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
             raise InputError(f"--lora {adapter.name}: adapter_config.json of {adapter.id} has r {rank!r}, no rank")
-        found.append(replace(adapter, revision=sha, rank=rank))
+        ranks = config.get("rank_pattern") or {}
+        widest = max([rank, *(value for value in ranks.values() if type(value) is int)])
+        # vLLM 0.32.0 vllm/lora/peft_helper.py:_validate_features, read 2026-11-25
+        if unserved := [name for name in ("use_dora", "lora_bias", "layer_replication") if config.get(name)]:
+            raise InputError(
+                f"--lora {adapter.name}: {adapter.id} was made with {unserved[0]}, which vLLM does not serve"
+            )
+        found.append(replace(adapter, revision=sha, rank=widest))
     return tuple(found)
 
 
