@@ -482,3 +482,22 @@ def test_safetensors_of_a_bert_in_float32_are_counted_at_16_bits(tmp_path: Path)
     found = json.loads(done.stdout)
     assert found["model"]["weights"]["loaded_bytes"] == 2 * count
     assert (found["dtype"], found["use"]["task"]) == ("float16", "embed")
+
+
+def test_ways_out_give_up_what_serves_beside_the_model() -> None:
+    from llm_serving.alternatives import ways_out
+
+    adapters = tuple(f"a{n}=o/a{n}" for n in range(8))
+    options = Options(lora=adapters, max_lora_rank=512, max_model_len=8192)
+    profile = parse_profile("1xa10g")
+    with pytest.raises(DoesNotFitError):
+        make_plan(spec("Qwen/Qwen2.5-3B-Instruct"), profile, options)
+    ways = ways_out(spec("Qwen/Qwen2.5-3B-Instruct"), profile, options)
+    assert "--max-loras 1 (one adapter in a batch at a time)" in ways
+    drafted = Options(speculative="eagle3:o/h", draft=replace(HEAD, head_bytes=8 * GIB), max_model_len=4096)
+    assert "leave --speculative eagle3:o/h away" in ways_out(spec(LLAMA_8B), profile, drafted)
+
+
+def test_a_pod_on_cpus_holds_its_adapters() -> None:
+    one, none = plan("Qwen/Qwen3-0.6B", "cpu", lora=("a=o/a",), max_lora_rank=512), plan("Qwen/Qwen3-0.6B", "cpu")
+    assert one.resources.memory_request >= none.resources.memory_request + GIB

@@ -148,3 +148,13 @@ def test_adapters_that_are_none(tmp_path: Path, hub: FakeHub, repository: FakeMo
     done = run("plan", "org/tiny", "--profile", "1xt4", "--lora", "a=org/a", cwd=tmp_path, HF_ENDPOINT=hub.url)
     assert done.returncode == 1
     assert text in done.stderr
+
+
+def test_no_speed_is_told_of_a_model_without_text(tmp_path: Path) -> None:
+    bert = {key: value for key, value in CONFIG.items() if key != "num_key_value_heads"}
+    (tmp_path / "bert").mkdir()
+    (tmp_path / "bert" / "config.json").write_text(json.dumps({**bert, "architectures": ["BertModel"]}))
+    (tmp_path / "bert" / "model.safetensors").write_bytes(safetensors({"w": ("F32", [1612, 128])}))
+    done = run("advise", "./bert", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "error: bert writes no text (BertModel): its speed is not modelled" in done.stderr
