@@ -108,8 +108,8 @@ def check(options: Options) -> None:
     served = (options.served_name,) if options.served_name else ()
     names = [*served, *options.alias]
     for name in names:
-        if not name or names.count(name) > 1:
-            raise InputError(f"--alias {name!r}: every name of the model is told once, and none is empty")
+        if not name or name.startswith("-") or names.count(name) > 1:
+            raise InputError(f"--alias {name!r}: a name, told once, that does not begin with - is expected")
     lora.parse_all(options.lora, tuple(names))
     limits(options)
     if options.speculative is not None:
