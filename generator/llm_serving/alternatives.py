@@ -54,6 +54,7 @@ def _other_settings(spec: ModelSpec, profile: GpuProfile, options: Options) -> I
         plan = _try(spec, profile, replace(options, language_model_only=True))
         if plan:
             yield f"--language-model-only (no images or sound; {plan.settings.max_model_len:,} tokens of context)"
+    yield from _less_beside(spec, profile, options)
     for name in ("dtype", "kv_cache_dtype", "quantization", "gpu_memory_utilization", "max_num_batched_tokens",
                  "max_num_seqs", "engine_version"):  # fmt: skip
         freed: dict[str, Any] = {name: None}
@@ -63,6 +64,18 @@ def _other_settings(spec: ModelSpec, profile: GpuProfile, options: Options) -> I
         yield from _older_engine(spec, profile, options)
     if options.kv_cache_dtype is None and _try(spec, profile, replace(options, kv_cache_dtype="fp8")):
         yield "--kv-cache-dtype fp8 (half the cache, slightly less exact)"
+
+
+def _less_beside(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
+    """Fewer slots for adapters, no drafts: what serves beside the model is given up before the model is."""
+    if len(options.lora) > 1 and (options.max_loras or 2) > 1:
+        plan = _try(spec, profile, replace(options, max_loras=1))
+        if plan:
+            yield "--max-loras 1 (one adapter in a batch at a time)"
+    if options.speculative is not None:
+        plan = _try(spec, profile, replace(options, speculative=None, speculative_tokens=None, draft=None))
+        if plan:
+            yield f"leave --speculative {options.speculative} away"
 
 
 def _older_engine(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from llm_serving import engines
 from llm_serving.engines import GIB, Regime
 from llm_serving.model import LayerGroup, ModelSpec
+from llm_serving.use.lora import Slots
+from llm_serving.use.speculative import Draft
 
 BLOCK_TOKENS = 16  # vLLM CacheConfig.DEFAULT_BLOCK_SIZE
 MLA_BLOCK_TOKENS = 64  # page of the MLA attention backends, vLLM 0.25.1
@@ -36,7 +38,10 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Engine settings that decide memory."""
+    """Engine settings that decide memory.
+
+    `pooling` engines give vectors or scores and sample nothing; without `encoders` no image or sound is taken.
+    """
 
     tensor_parallel: int
     max_model_len: int
@@ -47,11 +52,20 @@ class Settings:
     enforce_eager: bool = False
     runtime_fp8: bool = False
     pipeline_parallel: int = 1
+    pooling: bool = False
+    encoders: bool = True
+    lora: Slots | None = None
+    draft: Draft | None = None
 
     @property
     def ranks(self) -> int:
         """GPUs of the engine."""
         return self.tensor_parallel * self.pipeline_parallel
+
+    @property
+    def positions(self) -> int:
+        """Tokens of one sequence in a step of decoding: drafts are verified with the last one."""
+        return 1 + (self.draft.tokens if self.draft else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +80,7 @@ class Estimate:
         kv_per_request: one request of max_model_len tokens.
         outside: what lies outside `requested` (CUDA context, graphs that are not charged, NCCL).
         margin: band of the estimate; "fits" keeps it free.
+        lora, draft: slots of adapters, and what drafts (a term before the cache each, 0 without).
     """
 
     total: int
@@ -78,11 +93,18 @@ class Estimate:
     kv_per_request: int
     outside: int
     margin: int
+    lora: int = 0
+    draft: int = 0
 
     @property
     def concurrency(self) -> float:
-        """Requests of max_model_len tokens that the cache holds at once."""
-        return max(self.kv_cache, 0) / self.kv_per_request if self.kv_per_request else math.inf
+        """Requests of max_model_len tokens that the cache holds at once; 0 for a model that caches nothing."""
+        return max(self.kv_cache, 0) / self.kv_per_request if self.kv_per_request else 0.0
+
+    @property
+    def used(self) -> int:
+        """All terms before the cache."""
+        return self.weights + self.activations + self.non_torch + self.cuda_graphs + self.lora + self.draft
 
 
 def padded_vocab(vocab_size: int) -> int:
@@ -192,8 +214,8 @@ def _replicated_parameters(spec: ModelSpec) -> int:
 def activation_bytes(spec: ModelSpec, settings: Settings, regime: Regime) -> int:
     """Peak of the profiling run: the sampler's logits or the fattest moment of the MLP, whichever is larger."""
     tokens, hidden, ranks = settings.max_num_batched_tokens, spec.hidden_size, settings.tensor_parallel
-    sequences = min(settings.max_num_seqs, tokens)
-    vocab = padded_vocab(spec.vocab_size)
+    sequences = min(settings.max_num_seqs * settings.positions, tokens)
+    vocab = padded_vocab(spec.vocab_size) if not settings.pooling else 0
     sampler = regime.sampler_bytes * sequences * vocab + 2 * tokens * hidden + 4 * sequences * hidden
     sampler += regime.sampler_constant_bytes
     if regime.measured and regime.sampler_bytes > 6:
@@ -206,7 +228,7 @@ def activation_bytes(spec: ModelSpec, settings: Settings, regime: Regime) -> int
     workspace = engines.term_bytes("cublas_workspace")
     if not settings.enforce_eager:
         workspace += regime.compile_buffer_bytes
-    if spec.multimodal:
+    if spec.multimodal and settings.encoders:
         workspace += engines.term_bytes("multimodal")
     return workspace + _moe_workspace(spec, settings, regime) + max(sampler, forward, _mla(spec, settings))
 
@@ -256,7 +278,7 @@ def kv_request_bytes(spec: ModelSpec, settings: Settings, tokens: int) -> int:
     A window keeps its own tokens and those in flight (vllm/v1/kv_cache_interface.py:SlidingWindowSpec).
     """
     need = 0
-    for group in spec.layers:
+    for group in (*spec.layers, *(settings.draft.layers if settings.draft else ())):
         page, block = page_bytes(group, settings)
         if group.window is None:
             blocks = -(-tokens // block)
@@ -318,11 +340,14 @@ def margin_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) 
 
 def estimate(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> Estimate:
     """All terms of one GPU (the fullest rank); `spec` is the fullest stage where there are several (`stage_spec`)."""
+    from llm_serving.use import footprint
+
     requested = math.ceil(gpu.total_bytes * settings.utilization)
     weights = weights_bytes(spec, settings.tensor_parallel, runtime_fp8=settings.runtime_fp8)
     activations = activation_bytes(spec, settings, regime)
     non_torch = non_torch_bytes(gpu, settings)
     graphs = graph_bytes(spec, enforce_eager=settings.enforce_eager) if regime.graphs_charged else 0
+    adapters, draft = footprint.lora_bytes(spec, settings), footprint.draft_bytes(spec, settings)
     free = requested - weights - engines.term_bytes("context")
     requested -= int(regime.hold_back * max(free, 0))
     return Estimate(
@@ -332,10 +357,12 @@ def estimate(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> E
         activations=activations,
         non_torch=non_torch,
         cuda_graphs=graphs,
-        kv_cache=requested - weights - activations - non_torch - graphs,
+        kv_cache=requested - weights - activations - non_torch - graphs - adapters - draft,
         kv_per_request=kv_request_bytes(spec, settings, settings.max_model_len),
         outside=outside_bytes(spec, gpu, settings, regime),
         margin=margin_bytes(spec, gpu, settings, regime),
+        lora=adapters,
+        draft=draft,
     )
 
 

@@ -77,9 +77,17 @@ def parse(
         multimodal=traits.multimodal,
         remote_code="auto_map" in config and str(config.get("model_type")) in _REMOTE_CODE_TYPES,
         learned_positions=(_max_position(text, config) or 0) if traits.learned_positions else 0,
+        labels=_labels(config) if traits.pooling == "classify" else 0,
         notes=_notes(config),
     )
-    return replace(spec, parameters=count(text, spec, traits))
+    return replace(spec, parameters=count(text, spec, traits), max_position=_usable_positions(text, spec))
+
+
+def _usable_positions(text: Config, spec: ModelSpec) -> int | None:
+    """Positions for tokens: those of RoBERTa begin after the padding's (roberta.py:RobertaEmbedding)."""
+    if "Roberta" not in spec.architecture or spec.max_position is None:
+        return spec.max_position
+    return spec.max_position - (optional(text, "pad_token_id") or 1) - 1
 
 
 # Classes whose tokenizer or config has no copy in transformers: the engine needs --trust-remote-code.
@@ -98,6 +106,13 @@ def _architecture(config: Config) -> tuple[str, Architecture]:
             "architectures", name, hint="`llm-serving models` lists what is known; nothing is guessed"
         )
     return name, ARCHITECTURES[name]
+
+
+def _labels(config: Config) -> int:
+    """Scores of a classifying head: `num_labels` or the names of the labels; two as transformers' PretrainedConfig."""
+    given = optional(config, "num_labels")
+    names = config.get("id2label")
+    return given or (len(names) if isinstance(names, dict) and names else 2)
 
 
 def _notes(config: Config) -> tuple[str, ...]:
@@ -122,7 +137,7 @@ def _dtype(config: Config, text: Config) -> str | None:
 
 def _tied(text: Config, traits: Architecture) -> bool:
     value = text.get("tie_word_embeddings")
-    if value is None:
+    if value is None or traits.pooling:  # no head over the vocabulary
         return traits.tied
     if not isinstance(value, bool):
         raise UnsupportedModelError("tie_word_embeddings", value, hint="true or false is expected")

@@ -20,6 +20,9 @@ from llm_serving.options import CONTROLLERS, DTYPES, EXECUTORS, KV_CACHE_DTYPES,
 from llm_serving.profiles import GpuProfile
 from llm_serving.resources import DEFAULT_DOWNLOAD_GBPS, Resources, plan_resources
 from llm_serving.search import FALLBACK_CONTEXT, Search, Verdict, context_of
+from llm_serving.use import plan as using
+from llm_serving.use import speculative
+from llm_serving.use.plan import NO_USE, Use
 
 _LONGEST_NAME = 40  # of a release, so that the profile and suffixes still fit 63 characters
 
@@ -58,6 +61,7 @@ class Plan:
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
     rejected: tuple[str, ...]
+    use: Use = NO_USE
 
     @property
     def served_name(self) -> str:
@@ -81,9 +85,10 @@ class Plan:
         return int(self.estimate.concurrency * self.settings.max_model_len)
 
     def requests_of(self, tokens: int) -> float:
-        """How many requests of `tokens` tokens fit into the cache at once."""
+        """How many requests of `tokens` tokens fit into the cache at once; max-num-seqs where nothing is cached."""
         stage = memory.stage_spec(self.spec, self.layout.pipeline)
-        return max(self.estimate.kv_cache, 0) / memory.kv_request_bytes(stage, self.settings, tokens)
+        one = memory.kv_request_bytes(stage, self.settings, tokens)
+        return max(self.estimate.kv_cache, 0) / one if one else float(self.settings.max_num_seqs)
 
     @property
     def engine_name(self) -> str:
@@ -112,7 +117,8 @@ class Plan:
                 "controller": self.deployment.controller,
                 "executor": self.deployment.executor,
             },
-            "settings": asdict(self.settings),
+            "settings": {name: value for name, value in asdict(self.settings).items() if name not in {"lora", "draft"}},
+            "use": using.to_dict(self.use),
             "estimate": asdict(self.estimate),
             "cache_tokens": self.cache_tokens,
             "concurrency": round(self.estimate.concurrency, 2),
@@ -140,6 +146,9 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
     reasons += _text_only_reasons(full, options, version)
     layout = choose_layout(spec, profile, options)
     reasons += layout.reasons
+    use = using.plan_use(spec, options, version, layout.tensor, layout.pipeline)
+    reasons += [*use.reasons, *using.flag_reasons(use, version)]
+    spec = replace(spec, max_position=speculative.context(use.draft, spec) or spec.max_position)
     deployment = choose_deployment(layout, options, version)
     reasons += deployment.reasons
     reasons += _context_reasons(spec, options)
@@ -149,8 +158,9 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
         regime = replace(regime, graphs=False)
     stage = memory.stage_spec(spec, min(layout.pipeline, spec.num_layers))
     settings, verdict, memory_reasons, search_rejected = Search(
-        stage, gpu, regime, options, layout, choice.kv_cache_dtype, choice.quantization
+        stage, gpu, regime, options, layout, choice.kv_cache_dtype, choice.quantization, use
     ).run()
+    reasons += using.batch_reasons(use, settings)
     reasons += memory_reasons
     resources = plan_resources(
         spec,
@@ -158,6 +168,9 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
         enforce_eager=settings.enforce_eager,
         download_gbps=options.download_gbps,
         nodes=layout.nodes,
+        offload=use.kv_offload,
+        host=use.host,
+        files=use.files,
     )
     if cpu.is_cpu(profile):
         resources = cpu.pod(resources, memory.estimate(stage, gpu, settings, regime), layout.gpus_per_node)
@@ -192,9 +205,10 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
         context_limit=limit,
         attention=kernels.backend,
         attention_reason=kernels.reason,
-        assumptions=_assumptions(full, profile, options, regime, version),
-        warnings=choice.notes + _warnings(estimate, settings, options, version, profile, layout),
+        assumptions=_assumptions(full, profile, options, regime, version) + use.assumptions,
+        warnings=choice.notes + use.notes + _warnings(estimate, settings, options, version, profile, layout),
         rejected=(*layout.rejected, *search_rejected),
+        use=use,
     )
 
 
@@ -253,6 +267,7 @@ def check_options(options: Options) -> None:
     if options.storage in {"existingClaim", "hostPath"} and not options.storage_name:
         what = "the claim's name" if options.storage == "existingClaim" else "an absolute path"
         raise InputError(f"--storage {options.storage} needs --storage-name: {what}")
+    using.check(options)
     _check_engine_options(options)
     if options.dtype == "float32":
         raise InputError("--dtype float32 doubles every term and is not sized; float16 or bfloat16 are")

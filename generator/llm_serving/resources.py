@@ -1,7 +1,7 @@
 """What the node must give besides GPU memory: shared and host memory, CPU, disk, time to start."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llm_serving.engines import GIB
 from llm_serving.model import ModelSpec
@@ -46,14 +46,26 @@ class Resources:
 
 
 def plan_resources(
-    spec: ModelSpec, gpus: int, *, enforce_eager: bool, download_gbps: float | None, nodes: int = 1
+    spec: ModelSpec,
+    gpus: int,
+    *,
+    enforce_eager: bool,
+    download_gbps: float | None,
+    nodes: int = 1,
+    offload: int = 0,
+    host: int = 0,
+    files: int = 0,
 ) -> Resources:
     """Host side of one pod with `gpus` GPUs, of an engine over `nodes` such pods.
 
-    Rules: shared memory by GPU count, host memory per process, disk and time by the checkpoint's bytes.
+    Rules: shared memory by GPU count, host memory per process, disk and time by the checkpoint's bytes. `offload`
+    bytes of KV cache lie in /dev/shm (vLLM 0.33.0 vllm/v1/kv_offload/cpu/shared_offload_region.py, read 2026-11-25),
+    `host` bytes of adapters beside it; `files` bytes are downloaded besides the model.
     """
-    shared = next(size for limit, size in _SHARED_MEMORY_GIB if gpus <= limit) * GIB
-    request = (_HOST_BASE_GIB + _HOST_PER_GPU_GIB * gpus) * GIB
+    shared = next(size for limit, size in _SHARED_MEMORY_GIB if gpus <= limit) * GIB + offload
+    request = (_HOST_BASE_GIB + _HOST_PER_GPU_GIB * gpus) * GIB + host
+    if files:
+        spec = replace(spec, weights=replace(spec.weights, file_bytes=spec.weights.file_bytes + files))
     loading = min(_LOADING_GIB * GIB, math.ceil(spec.weights.file_bytes / GIB) * GIB)
     return Resources(
         shared_memory=shared,

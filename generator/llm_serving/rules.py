@@ -90,7 +90,9 @@ def _dtype(
     wanted = options.dtype if options.dtype not in {None, "auto"} else None
     dtype = wanted or (spec.dtype if spec.dtype in {"float16", "bfloat16"} else None)
     if dtype is None:
-        dtype = "bfloat16" if bfloat16 else "float16"
+        # vectors keep more digits in float16, which vLLM takes for pooling models too (config/model.py, 2026-11-25)
+        half = float16 and ARCHITECTURES[spec.architecture].pooling
+        dtype = "bfloat16" if bfloat16 and not half else "float16"
         notes.append(f"config.json says {spec.dtype or 'no dtype'}: {dtype} is used")
     if wanted is None and dtype == "bfloat16" and not bfloat16:
         dtype = "float16"

@@ -7,6 +7,7 @@ from llm_serving.engine_args import engine_args, engine_env
 from llm_serving.engines import GIB
 from llm_serving.errors import InputError
 from llm_serving.plan import Plan
+from llm_serving.use.values import using_keys
 
 _PRE_STOP_SECONDS = 15  # endpoints leave the Service before the engine drains; KServe uses 15 (read 2026-11-22)
 _DRAIN_SECONDS = 60
@@ -20,11 +21,7 @@ def build_values(plan: Plan) -> dict[str, Any]:
         InputError: the deployment needs something that only the user can name (a token's secret, a model's volume).
     """
     spec, options = plan.spec, plan.options
-    if spec.gated and not options.hf_token_secret and not _is_folder(plan):
-        raise InputError(
-            f"{spec.model_id} is gated: the pod needs a Hugging Face token",
-            hint="name the Secret that holds it (key token): --hf-token-secret NAME",
-        )
+    _check_token(plan)
     if _is_folder(plan) and plan.deployment.storage not in {"existingClaim", "hostPath"}:
         raise InputError(
             f"{spec.model_id} is a folder: storage {plan.deployment.storage} would not hold it in the cluster",
@@ -78,6 +75,21 @@ def build_values(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _check_token(plan: Plan) -> None:
+    spec, options = plan.spec, plan.options
+    if spec.gated and not options.hf_token_secret and not _is_folder(plan):
+        raise InputError(
+            f"{spec.model_id} is gated: the pod needs a Hugging Face token",
+            hint="name the Secret that holds it (key token): --hf-token-secret NAME",
+        )
+    draft = plan.use.draft
+    if draft is not None and draft.gated and not options.hf_token_secret:
+        raise InputError(
+            f"{draft.id}, which drafts, is gated: the pod needs a Hugging Face token",
+            hint="name the Secret that holds it (key token): --hf-token-secret NAME",
+        )
+
+
 def _engine(plan: Plan) -> dict[str, Any]:
     engine: dict[str, Any] = {
         "type": plan.options.engine,
@@ -92,7 +104,7 @@ def _engine(plan: Plan) -> dict[str, Any]:
     env = engine_env(plan)
     if env:
         engine["env"] = env
-    return engine
+    return engine | using_keys(plan.use)
 
 
 def _image(plan: Plan) -> dict[str, str]:
@@ -127,6 +139,8 @@ def _model(plan: Plan) -> dict[str, Any]:
         model["revision"] = spec.revision or plan.options.revision
     if plan.options.engine == "vllm":
         model["servedName"] = plan.served_name
+        model |= {"aliases": list(plan.options.alias)} if plan.options.alias else {}
+        model |= {"task": plan.use.task} if plan.use.pooling else {}
     model["gated"] = bool(spec.gated)
     model["trustRemoteCode"] = spec.remote_code
     return model
@@ -186,6 +200,8 @@ def plan_block(plan: Plan) -> dict[str, Any]:
             "kvCachePerRequest": gib(estimate.kv_per_request),
             "outside": gib(estimate.outside),
             "margin": gib(estimate.margin),
+            **({"lora": gib(estimate.lora)} if estimate.lora else {}),
+            **({"draft": gib(estimate.draft)} if estimate.draft else {}),
         },
         "cacheTokens": plan.cache_tokens,
         "concurrency": round(estimate.concurrency, 2),
@@ -198,7 +214,10 @@ def plan_block(plan: Plan) -> dict[str, Any]:
         "assumptions": list(plan.assumptions),
         "warnings": list(plan.warnings),
         "rejected": list(plan.rejected),
-        "pinned": {key: str(value) for key, value in plan.options.pinned().items()},
+        "pinned": {
+            key: ", ".join(value) if isinstance(value, tuple) else str(value)
+            for key, value in plan.options.pinned().items()
+        },
     }
 
 

@@ -57,7 +57,7 @@ def test_a_plan_as_json_has_stable_keys(tmp_path: Path) -> None:
     assert set(plan) == {
         "model", "profile", "gpu", "engine", "verdict", "dtype", "quantization", "kv_cache_dtype", "attention",
         "attention_reason", "context_limit", "layout", "settings", "estimate", "cache_tokens", "concurrency",
-        "resources", "pinned", "assumptions", "warnings", "rejected",
+        "resources", "pinned", "use", "assumptions", "warnings", "rejected",
     }  # fmt: skip
     assert plan["settings"]["tensor_parallel"] == 2
 

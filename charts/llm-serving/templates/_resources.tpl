@@ -74,6 +74,7 @@ claims:
 {{- define "llm-serving.operations.volumes" -}}
 {{- include "llm-serving.source.volume" . -}}
 {{- include "llm-serving.tls.volume" . -}}
+{{- include "llm-serving.use.volume" . -}}
 {{- if include "llm-serving.download.inPods" . }}
 {{- include "llm-serving.download.volume" . }}
 {{- end }}
@@ -82,4 +83,5 @@ claims:
 {{- define "llm-serving.operations.mounts" -}}
 {{- include "llm-serving.source.mount" . -}}
 {{- include "llm-serving.tls.mount" . -}}
+{{- include "llm-serving.use.mount" . -}}
 {{- end -}}

@@ -67,6 +67,8 @@ TLS_KEY_PATH: /llm/tls/tls.key
 enable-ssl-refresh: 0.8.5
 sse-keep-alive-interval: 0.30.0
 shutdown-timeout: 0.18.0
+runner: 0.10.2
+kv-offloading-size: 0.11.1
 {{- end -}}
 
 {{- /* "true" where the engine is a vLLM that knows the flag. args: dict root, flag */ -}}

@@ -7,6 +7,7 @@
 {{- define "llm-serving.vllm.args" -}}
 {{- $v := .Values -}}
 {{- $args := list (include "llm-serving.model" .) "--served-model-name" (include "llm-serving.servedName" .) -}}
+{{- $args = concat $args $v.model.aliases (include "llm-serving.vllm.use" . | fromYamlArray) -}}
 {{- $args = concat $args (list "--host" "0.0.0.0" "--port" "8000") -}}
 {{- $args = concat $args (list "--tensor-parallel-size" ($v.parallelism.tensor | toJson)) -}}
 {{- if gt (int $v.parallelism.pipeline) 1 -}}
@@ -76,4 +77,16 @@ ssl-certfile: tls.existingSecret
 ssl-keyfile: tls.existingSecret
 allowed-origins: expose.cors
 sse-keep-alive-interval: expose.keepAliveSeconds
+runner: model.task
+enable-lora: engine.lora.adapters
+lora-modules: engine.lora.adapters
+max-loras: engine.lora.maxLoras
+max-lora-rank: engine.lora.maxRank
+max-cpu-loras: engine.lora.maxCpuLoras
+speculative-config: engine.speculative
+spec-method: engine.speculative.method
+spec-model: engine.speculative.id
+spec-tokens: engine.speculative.tokens
+chat-template: engine.chatTemplate
+kv-offloading-size: engine.kvOffload.sizeGiB
 {{- end -}}

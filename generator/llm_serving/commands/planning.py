@@ -5,9 +5,10 @@ import json
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llm_serving.commands.console import Add, Exit, add_format, say, tell, waiting
+from llm_serving.commands.using import add_use
 from llm_serving.errors import DoesNotFitError, InputError
 
 if TYPE_CHECKING:
@@ -75,13 +76,16 @@ def add_pins(command: argparse.ArgumentParser) -> None:
     pins.add_argument("--storage-class", metavar="NAME", help="storage class of the claim")
     pins.add_argument("--hf-token-secret", metavar="NAME", help="Secret with the Hugging Face token (key token)")
     pins.add_argument("--download-gbps", type=float, metavar="G", help="rate of the download, for the start-up budget")
+    add_use(command)
 
 
 def planning_options(arguments: argparse.Namespace) -> "Options":
     """The pins that were given."""
     from llm_serving.options import Options
 
-    return Options(**{field.name: getattr(arguments, field.name) for field in fields(Options)})
+    found: dict[str, Any] = {field.name: getattr(arguments, field.name) for field in fields(Options)}
+    repeated = {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
+    return Options(**(found | repeated))
 
 
 def make(model: str, profile: str, options: "Options", *, offline: bool) -> "Plan":
@@ -89,11 +93,13 @@ def make(model: str, profile: str, options: "Options", *, offline: bool) -> "Pla
     from llm_serving.plan import check_options, make_plan
     from llm_serving.profiles import parse_profile
     from llm_serving.source import resolve
+    from llm_serving.use.resolving import resolved
 
     check_options(options)
     target = parse_profile(profile)
     with waiting(f"reading what the hub knows of {model}") as progress:
         spec = resolve(model, revision=options.revision, offline=offline, progress=progress, tell=tell)
+        options = resolved(options, offline=offline, progress=progress, tell=tell)
     try:
         return make_plan(spec, target, options)
     except DoesNotFitError as error:

@@ -4,7 +4,8 @@ What it keeps of the real engine: an unknown flag ends it with code 2; the port 
 is "loaded" (STANDIN_LOAD_SECONDS); the folders that the environment names must be writable; /dev/shm must be larger
 than the container default; SIGTERM lets running answers end within --shutdown-timeout. Over several nodes the leader
 waits for its workers before it loads, and ends when one is gone (unless STANDIN_BLIND: an idle engine notices nothing);
-a headless node has no API. With Ray the workers are actors in a placement group over the nodes.
+a headless node has no API. With Ray the workers are actors in a placement group over the nodes. What is used beside
+plain generation (adapters, drafts, templates, pooling) is in use.py.
 """
 
 import argparse
@@ -19,8 +20,10 @@ import sys
 import threading
 import time
 
+import use
+
 FLAGS = {
-    "--served-model-name", "--host", "--port", "--tensor-parallel-size", "--pipeline-parallel-size", "--revision",
+    "--host", "--port", "--tensor-parallel-size", "--pipeline-parallel-size", "--revision",
     "--shutdown-timeout", "--disable-access-log-for-endpoints", "--dtype", "--gpu-memory-utilization",
     "--kv-cache-dtype", "--max-model-len", "--max-num-batched-tokens", "--max-num-seqs", "--quantization",
     "--nnodes", "--node-rank", "--master-addr", "--master-port", "--distributed-executor-backend",
@@ -36,6 +39,8 @@ def arguments():
     parser.add_argument("model")
     for flag in sorted(FLAGS):
         parser.add_argument(flag)
+    parser.add_argument("--served-model-name", nargs="+")
+    use.add_arguments(parser)
     parser.add_argument("--enforce-eager", action="store_true")
     parser.add_argument("--trust-remote-code", action="store_true")
     parser.add_argument("--headless", action="store_true")
@@ -63,12 +68,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         """Health, models, and the settings that tests look at."""
-        name = self.options.served_model_name
         if self.path == "/health":
             self.reply(200, {})
         elif self.path == "/v1/models":
-            length = int(self.options.max_model_len)
-            self.reply(200, {"object": "list", "data": [{"id": name, "object": "model", "max_model_len": length}]})
+            length = int(self.options.max_model_len or 512)
+            entries = [{"id": name, "object": "model", "max_model_len": length} for name in self.options.names]
+            entries += [{"id": name, "object": "model", "root": path} for name, path in self.options.adapters.items()]
+            self.reply(200, {"object": "list", "data": entries})
         else:
             self.reply(404, {"error": self.path})
 
@@ -79,7 +85,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.reply(401, {"error": "unauthorized"})
             return
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if body.get("model") != self.options.served_model_name:
+        if body.get("model") not in (*self.options.names, *self.options.adapters):
             self.reply(404, {"error": f"no model {body.get('model')}"})
             return
         STATE["running"] += 1
@@ -89,7 +95,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             STATE["running"] -= 1
 
     def answer(self, body):
-        """A fixed text of max_tokens words."""
+        """A fixed text of max_tokens words; vectors or scores where the engine pools."""
+        if self.options.pools:
+            self.reply(*use.pooled(self.path, body))
+            return
         words = ["word"] * int(body.get("max_tokens", 4))
         if not body.get("stream"):
             text = " ".join(words)
@@ -187,6 +196,7 @@ def workers_by_ray(options, stop):
 def main(options):
     """Gather, load, serve, drain."""
     check_environment()
+    use.prepare(options)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     if options.headless:
@@ -204,7 +214,7 @@ def main(options):
         context.load_cert_chain(options.ssl_certfile, options.ssl_keyfile)
         server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    print("serving", options.served_model_name, "max_model_len", options.max_model_len, flush=True)
+    print("serving", *options.names, *options.adapters, "max_model_len", options.max_model_len, flush=True)
     stop.wait()
     deadline = time.monotonic() + float(options.shutdown_timeout or 0)
     server.shutdown()
