@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from chart.helm import merge
 from cluster.conftest import Release
-from cluster.serving import engine_pods, engine_processes, fault_log, kill, last_words, logs, serves, wait_until_serves
+from cluster.report import fault_log
+from cluster.serving import engine_pods, engine_processes, kill, last_words, logs, serves, wait_until_serves
 from pykube import Pod, ResourceQuota
 from pytest_helm_charts.clusters import Cluster
 

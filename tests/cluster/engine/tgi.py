@@ -29,6 +29,7 @@ def arguments():
     if int(given.max_input_tokens) >= int(given.max_total_tokens):
         sys.exit("`max_input_tokens` must be < `max_total_tokens`")
     given.served_model_name, given.max_model_len, given.host = given.model_id, given.max_total_tokens, given.hostname
+    given.model = given.model_id
     given.shutdown_timeout = given.graceful_termination_timeout
     given.headless = given.distributed_executor_backend = given.nnodes = None
     given.ssl_certfile = given.ssl_keyfile = None  # TGI speaks no TLS

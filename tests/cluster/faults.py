@@ -1,0 +1,171 @@
+"""How to break a release and watch what its callers see.
+
+The callers run in a pod of their own (traffic_client.py) and reach the release through its Service, so that they also
+see what happens while the API server is away.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from chart.helm import merge
+from cluster.conftest import STANDIN
+from cluster.needs import kubectl
+from cluster.report import Outcome, fault_log
+from cluster.serving import engine_pods
+from pykube import ConfigMap, Pod
+from pytest_helm_charts.clusters import Cluster
+
+CLIENT = Path(__file__).parent / "traffic_client.py"
+IMAGE = "{registry}/{repository}:{tag}".format(**STANDIN["test"]["image"])
+# One engine that asks for no GPU, starts fast and ends fast.
+ONE: dict[str, Any] = {
+    "gpu": {"resourceName": ""},
+    "parallelism": {"tensor": 1, "gpusPerNode": 1},
+    "storage": {"type": "emptyDir"},
+    "startup": {"budgetSeconds": 60, "imagePullSeconds": 60},
+    "drain": {"preStopSeconds": 2, "shutdownTimeoutSeconds": 10},
+    "cpu": {"request": "50m"},
+    "engine": {"env": {"STANDIN_LOAD_SECONDS": "2"}},
+}
+STEADY = 6  # right answers in a row after which callers are served again
+
+
+def secured(spec: dict[str, Any]) -> dict[str, Any]:
+    """A pod's spec that Pod Security restricted admits."""
+    bounds = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    containers = [{**container, "securityContext": bounds} for container in spec["containers"]]
+    user = {"runAsNonRoot": True, "runAsUser": 2000, "seccompProfile": {"type": "RuntimeDefault"}}
+    return {**spec, "containers": containers, "securityContext": user}
+
+
+def until(what: str, holds: Callable[[], Any], seconds: float = 60) -> Any:
+    """Poll until it holds, and give what it found."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := holds():
+            return found
+        time.sleep(0.3)
+    raise AssertionError(f"{what}: not within {seconds:.0f} s")
+
+
+def script_pod(cluster: Cluster, namespace: str, name: str, script: Path, *words: str) -> Pod:
+    """A pod that runs one Python file of this folder with the stand-in image."""
+    client = cluster.kube_client
+    metadata = {"name": name, "namespace": namespace, "labels": {"app": name}}
+    ConfigMap(client, {"metadata": metadata, "data": {"main.py": script.read_text()}}).create()
+    container = {
+        "name": "main",
+        "image": IMAGE,
+        "imagePullPolicy": "Never",
+        "command": ["python3", "/script/main.py", *words],
+        "volumeMounts": [{"name": "script", "mountPath": "/script"}],
+    }
+    spec = {"containers": [container], "volumes": [{"name": "script", "configMap": {"name": name}}]}
+    pod = Pod(client, {"metadata": metadata, "spec": {**secured(spec), "terminationGracePeriodSeconds": 0}})
+    pod.create()
+    return pod
+
+
+class Traffic:
+    """Callers of a release, and what they have seen so far."""
+
+    def __init__(self, pod: Pod) -> None:
+        self.pod = pod
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Every request that is over, in the order of their ends."""
+        told = kubectl("logs", self.pod.name, "-n", self.pod.namespace).stdout.splitlines()
+        found = [json.loads(line) for line in told if line.startswith("{") and line.endswith("}")]
+        return sorted(found, key=lambda line: float(line["end"]))
+
+    def until_served(self, seconds: float = 90, *, after_error: bool = False) -> None:
+        """Wait for a few right answers in a row, after an error where one must come first."""
+
+        def steady() -> bool:
+            verdicts = [line["verdict"] for line in self.lines()]
+            broken = not after_error or set(verdicts) - {"right"}
+            return bool(broken) and verdicts[-STEADY:] == ["right"] * STEADY
+
+        until(f"callers are served{' again' if after_error else ''}", steady, seconds)
+
+    def until_broken(self, seconds: float = 60) -> None:
+        """Wait for the first request that is not answered."""
+        until("a caller sees the fault", lambda: {line["verdict"] for line in self.lines()} - {"right"}, seconds)
+
+    def outcome(self) -> Outcome:
+        """Count; the silence is between two right answers that follow each other."""
+        lines = self.lines()
+        verdicts = [line["verdict"] for line in lines]
+        ends = [float(line["end"]) for line in lines if line["verdict"] == "right"]
+        silence = max((after - before for before, after in zip(ends, ends[1:], strict=False)), default=0.0)
+        counts = [verdicts.count(verdict) for verdict in ("right", "error", "wrong")]
+        return Outcome(*counts, silence=round(silence, 1))
+
+    def checked(self, layout: str, fault: str, *, seconds: float | None = None, heals: str = "itself") -> Outcome:
+        """Nobody got a wrong answer; report it. Without an error nobody waited."""
+        outcome = self.outcome()
+        wrong = [line["why"] for line in self.lines() if line["verdict"] == "wrong"]
+        assert not wrong, wrong[:5]
+        assert outcome.right, "nobody was ever answered"
+        waited = outcome.silence if outcome.errors else 0.0
+        fault_log(layout, fault, waited if seconds is None else seconds, outcome, heals)
+        return outcome
+
+
+@contextmanager
+def traffic(
+    cluster: Cluster, namespace: str, release: str, model: str = "mistral-7b-instruct-v0.2", words: int = 20
+) -> Iterator[Traffic]:
+    """Callers of a release, from now on."""
+    address = f"http://{release}-llm-serving.{namespace}:8000"
+    pod = script_pod(cluster, namespace, f"callers-{release}"[:60], CLIENT, address, model, "3", str(words))
+    try:
+        yield Traffic(pod)
+    finally:
+        kubectl("delete", "pod", pod.name, "-n", namespace, "--wait=false", "--grace-period=0")
+        kubectl("delete", "configmap", pod.name, "-n", namespace)
+
+
+def bring(pod: Pod, fault: str) -> None:
+    """Tell the stand-in to break; it does not answer that."""
+    script = (
+        "import http.client, json, time; c = http.client.HTTPConnection('127.0.0.1', 8000); "
+        f"c.request('POST', '/standin', json.dumps({{'do': {fault!r}}})); time.sleep(0.3)"
+    )
+    words = ("exec", pod.name, "-n", pod.namespace, "-c", "engine", "--", "python3", "-c", script)
+    kubectl(*words)  # its code tells nothing: the container may end before the script does
+
+
+def only_pod(cluster: Cluster, namespace: str, release: str = "mistral") -> Pod:
+    """The one engine."""
+    (pod,) = engine_pods(cluster, namespace, release)
+    return pod
+
+
+def waiting(cluster: Cluster, namespace: str, release: str = "mistral") -> str:
+    """Reason and message of the first container that cannot start, init containers included; empty where none waits."""
+    for pod in engine_pods(cluster, namespace, release):
+        status = pod.obj["status"]
+        for entry in status.get("initContainerStatuses", []) + status.get("containerStatuses", []):
+            state = entry["state"].get("waiting", {})
+            if state.get("reason") not in {None, "PodInitializing", "ContainerCreating"}:
+                return f"{state['reason']}: {state.get('message', '')}"
+    return ""
+
+
+def unschedulable(cluster: Cluster, namespace: str, release: str = "mistral") -> str:
+    """What the scheduler says of a pod that finds no place; empty where all have one."""
+    for pod in engine_pods(cluster, namespace, release):
+        for condition in pod.obj["status"].get("conditions", []):
+            if condition["type"] == "PodScheduled" and condition["status"] == "False":
+                return str(condition.get("message", ""))
+    return ""
+
+
+def one(changes: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Values of one small engine, with changes."""
+    return merge(merge(STANDIN, ONE), changes or {})
