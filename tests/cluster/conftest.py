@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from chart.helm import CHART, ROOT
-from cluster import failure, needs, report
+from cluster import failure, needs, own_node, report
 from pykube import HTTPClient, Namespace, PersistentVolume, PersistentVolumeClaim, Pod
 from pytest_helm_charts.clusters import Cluster
 
@@ -62,6 +62,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Also after Ctrl-C: nothing that this run made stays, whatever its workers still could do."""
     if hasattr(session.config, "workerinput") or RUN not in os.environ:
         return
+    own_node.forget(os.environ[RUN])
     mine = f"{MARK}={os.environ.pop(RUN)}"
     needs.kubectl("delete", "nodes", "-l", mine, "--ignore-not-found")
     gone = needs.kubectl("delete", "namespaces", "-l", mine, "--ignore-not-found", "--timeout=180s", seconds=200)
@@ -83,11 +84,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A failure shows what the cluster looked like, while it still does."""
     made = yield
     if made.failed and made.when != "teardown":
-        failure.describe(item, made)
+        failure.describe(made)
     return made
 
 
@@ -185,9 +186,11 @@ def made_namespace(client: HTTPClient, level: str) -> Iterator[str]:
     name = f"llm-serving-{time.time_ns() % 10**9}"
     labels = {"pod-security.kubernetes.io/enforce": level, MARK: os.environ.get(RUN, "alone")}
     Namespace(client, {"metadata": {"name": name, "labels": labels}}).create()
+    failure.NAMESPACES.append(name)
     try:
         yield name
     finally:
+        failure.NAMESPACES.remove(name)
         Namespace(client, {"metadata": {"name": name}}).delete()  # the end of the run waits until all are gone
 
 

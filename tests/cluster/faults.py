@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chart.helm import merge
+from chart.helm import ROOT, merge
 from cluster.conftest import STANDIN
 from cluster.needs import kubectl
 from cluster.report import Outcome, fault_log
-from cluster.serving import engine_pods
-from pykube import ConfigMap, Pod
+from cluster.serving import engine_pods, fullname
+from pykube import ConfigMap, Pod, Service
 from pytest_helm_charts.clusters import Cluster
 
 CLIENT = Path(__file__).parent / "traffic_client.py"
@@ -52,11 +52,11 @@ def until(what: str, holds: Callable[[], Any], seconds: float = 60) -> Any:
     raise AssertionError(f"{what}: not within {seconds:.0f} s")
 
 
-def script_pod(cluster: Cluster, namespace: str, name: str, script: Path, *words: str) -> Pod:
-    """A pod that runs one Python file of this folder with the stand-in image."""
+def script_pod(cluster: Cluster, namespace: str, name: str, files: dict[str, str], *words: str) -> Pod:
+    """A pod that runs main.py of some Python files with the stand-in image."""
     client = cluster.kube_client
     metadata = {"name": name, "namespace": namespace, "labels": {"app": name}}
-    ConfigMap(client, {"metadata": metadata, "data": {"main.py": script.read_text()}}).create()
+    ConfigMap(client, {"metadata": metadata, "data": files}).create()
     container = {
         "name": "main",
         "image": IMAGE,
@@ -67,6 +67,40 @@ def script_pod(cluster: Cluster, namespace: str, name: str, script: Path, *words
     spec = {"containers": [container], "volumes": [{"name": "script", "configMap": {"name": name}}]}
     pod = Pod(client, {"metadata": metadata, "spec": {**secured(spec), "terminationGracePeriodSeconds": 0}})
     pod.create()
+    return pod
+
+
+HUB = """
+import sys, threading, time
+import fake_hub
+
+class Slow(fake_hub._Handler):
+    def _send(self, status, body, headers):
+        if len(body) < 2**20 or self.command == "HEAD":
+            super()._send(status, body, headers)
+            return
+        self.send_response(status)
+        for key, value in {**headers, "Content-Length": str(len(body))}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        for first in range(0, len(body), 2**16):
+            self.wfile.write(body[first:first + 2**16])
+            time.sleep(float(sys.argv[1]) * 2**16 / 2**23)
+
+fake_hub._Handler = Slow
+hub = fake_hub.FakeHub("0.0.0.0", 8080, f"http://{sys.argv[2]}:8080")  # as on the real hub, files lie on another host
+hub.models["org/tiny"] = fake_hub.FakeModel({"config.json": b"{}", "model.safetensors": bytes(2**23)})
+threading.Event().wait()
+"""
+
+
+def hub_pod(cluster: Cluster, namespace: str, seconds: float) -> Pod:
+    """A hub with the model org/tiny, whose 8 MiB take so many seconds."""
+    fake = (ROOT / "tests" / "generator" / "fake_hub.py").read_text()
+    pod = script_pod(cluster, namespace, "hub", {"fake_hub.py": fake, "main.py": HUB}, str(seconds), f"hub.{namespace}")
+    labels = {"metadata": {"name": "hub", "namespace": namespace}}
+    ports = [{"port": 8080}]
+    Service(cluster.kube_client, {**labels, "spec": {"selector": {"app": "hub"}, "ports": ports}}).create()
     return pod
 
 
@@ -121,13 +155,23 @@ def traffic(
     cluster: Cluster, namespace: str, release: str, model: str = "mistral-7b-instruct-v0.2", words: int = 20
 ) -> Iterator[Traffic]:
     """Callers of a release, from now on."""
-    address = f"http://{release}-llm-serving.{namespace}:8000"
-    pod = script_pod(cluster, namespace, f"callers-{release}"[:60], CLIENT, address, model, "3", str(words))
+    address = f"http://{fullname(release)}.{namespace}:8000"
+    files = {"main.py": CLIENT.read_text()}
+    pod = script_pod(cluster, namespace, f"callers-{release}"[:60], files, address, model, "3", str(words))
     try:
         yield Traffic(pod)
     finally:
         kubectl("delete", "pod", pod.name, "-n", namespace, "--wait=false", "--grace-period=0")
         kubectl("delete", "configmap", pod.name, "-n", namespace)
+
+
+def evict(pod: Pod) -> tuple[bool, str]:
+    """Whether the API server lets the pod go, as `kubectl drain` asks it; and what it says."""
+    metadata = {"name": pod.name, "namespace": pod.namespace}
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata}
+    path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/eviction"
+    done = kubectl("create", "--raw", path, "-f", "-", "-v=6", given=json.dumps(body))
+    return done.returncode == 0, done.stdout + done.stderr
 
 
 def bring(pod: Pod, fault: str) -> None:
@@ -144,6 +188,11 @@ def only_pod(cluster: Cluster, namespace: str, release: str = "mistral") -> Pod:
     """The one engine."""
     (pod,) = engine_pods(cluster, namespace, release)
     return pod
+
+
+def ready(cluster: Cluster, namespace: str, release: str = "mistral") -> int:
+    """Engines, or members of engines, that are ready."""
+    return sum(bool(pod.ready) for pod in engine_pods(cluster, namespace, release))
 
 
 def waiting(cluster: Cluster, namespace: str, release: str = "mistral") -> str:

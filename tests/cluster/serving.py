@@ -23,9 +23,14 @@ def _leads(pod: Pod) -> bool:
     return bool(rank == "0")
 
 
+def fullname(release: str) -> str:
+    """Name of the release's Service, as the chart makes it."""
+    return (release if "llm-serving" in release else f"{release}-llm-serving")[:53].rstrip("-")
+
+
 def ask(cluster: Cluster, namespace: str, release: str, path: str, scheme: str = "") -> Any:
     """GET through the API server's proxy to the http port (scheme "https:" for TLS); None where nothing answers."""
-    service = f"services/{scheme}{release}-llm-serving:http/proxy/{path}"
+    service = f"services/{scheme}{fullname(release)}:http/proxy/{path}"
     answer = cluster.kube_client.get(version="v1", namespace=namespace, url=service)
     return answer.json() if answer.status_code == 200 else None
 

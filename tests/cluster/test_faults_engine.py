@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cluster.conftest import Release
-from cluster.faults import bring, one, only_pod, traffic, until
+from cluster.faults import bring, one, only_pod, ready, traffic, until
 from cluster.serving import engine_pods
 from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
@@ -100,9 +100,6 @@ def test_a_deleted_pod_is_replaced(
         assert (outcome.errors == 0) == (replicas == 2)
         assert not [line for line in callers.lines() if "cut" in line.get("why", "")]
 
-
-def ready(cluster: Cluster, namespace: str) -> int:
-    return sum(bool(pod.ready) for pod in engine_pods(cluster, namespace, "mistral"))
 
 
 def test_a_running_stream_ends_whole_when_its_engine_stops(
