@@ -241,6 +241,7 @@ def _chmod(client: HTTPClient, path: str) -> None:
         "image": f"{image['registry']}/{image['repository']}:{image['tag']}",
         "imagePullPolicy": image["pullPolicy"],
         "command": ["chmod", "0777", "/volume"],
+        "securityContext": {"runAsUser": 0},
         "volumeMounts": [{"name": "volume", "mountPath": "/volume"}],
     }
     volumes = [{"name": "volume", "hostPath": {"path": path}}]

@@ -5,49 +5,27 @@ wants it, and a label that only this release's pods demand is taken away as a co
 Both names carry the run's, so that the end of the run finds what an interrupted test left.
 """
 
-import json
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from cluster.needs import kubectl
+from node_resources import nodes, patch_status, real_nodes
 
 DOMAIN = "llm-serving.test"
 
 
-def nodes() -> list[dict[str, Any]]:
-    """All nodes."""
-    found: list[dict[str, Any]] = json.loads(kubectl("get", "nodes", "-o", "json").stdout)["items"]
-    return found
-
-
 def real_node() -> str:
-    """A node that runs pods for real: it is ready, and neither simulated nor cordoned."""
-    for node in nodes():
-        ready = {entry["type"]: entry["status"] for entry in node["status"]["conditions"]}.get("Ready") == "True"
-        simulated = "kwok.x-k8s.io/node" in node["metadata"].get("annotations", {})
-        if ready and not simulated and not node["spec"].get("unschedulable"):
-            return str(node["metadata"]["name"])
-    raise AssertionError("no node is ready")
+    """The first node that runs pods for real."""
+    found = real_nodes()
+    assert found, "no node is ready"
+    return found[0]
 
 
 def own_name() -> str:
     """A name for a label or a resource of this run, qualified as Kubernetes wants it."""
     return f"{os.environ.get('LLM_SERVING_TEST_RUN', 'alone')}.{DOMAIN}/gpu-{time.time_ns() % 10**9}"
-
-
-def patch_status(node: str, operation: str, name: str, count: int) -> None:
-    """Add or remove a resource. `allocatable` too, so that nobody waits for the kubelet to copy it."""
-    key = name.replace("/", "~1")
-    patch = [
-        {"op": operation, "path": f"/status/{part}/{key}", **({"value": str(count)} if operation == "add" else {})}
-        for part in ("capacity", "allocatable")
-    ]
-    words = ("patch", "node", node, "--subresource=status", "--type=json", "-p", json.dumps(patch))
-    done = kubectl(*words)
-    assert done.returncode == 0, done.stderr
 
 
 @contextmanager
@@ -58,7 +36,7 @@ def own_gpus(count: int) -> Iterator[str]:
     try:
         yield name
     finally:
-        patch_status(node, "remove", name, count)
+        patch_status(node, "remove", name)
 
 
 class OwnLabel:
@@ -86,4 +64,4 @@ def forget(run: str) -> None:
                 kubectl("label", "node", name, f"{label}-")
         for resource in node["status"].get("capacity", {}):
             if resource.startswith(start):
-                patch_status(name, "remove", resource, 0)
+                patch_status(name, "remove", resource)

@@ -28,7 +28,8 @@ FLAGS = {
     "--shutdown-timeout", "--disable-access-log-for-endpoints", "--dtype", "--gpu-memory-utilization",
     "--kv-cache-dtype", "--max-model-len", "--max-num-batched-tokens", "--max-num-seqs", "--quantization",
     "--nnodes", "--node-rank", "--master-addr", "--master-port", "--distributed-executor-backend",
-    "--distributed-timeout-seconds", "--ssl-certfile", "--ssl-keyfile",
+    "--distributed-timeout-seconds", "--ssl-certfile", "--ssl-keyfile", "--load-format", "--sse-keep-alive-interval",
+    "--allowed-origins", "--model-loader-extra-config",
 }  # fmt: skip
 WRITABLE = ("HOME", "HF_HOME", "VLLM_CACHE_ROOT", "XDG_CACHE_HOME", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
 STATE = {"running": 0, "hung": False}
