@@ -84,7 +84,7 @@ def changed(name: str, values: dict[str, Any], overlay: dict[str, Any], gpu: str
     parts = dict(zip(("registry", "repository", "tag"), found.groups(), strict=True))
     for part in (small["engine"], small["test"]):
         part["image"] = {**part["image"], **parts}
-    done: dict[str, Any] = _fill(small, {"GPU": gpu, "IMAGE": named})
+    done: dict[str, Any] = _fill(small, {"GPU": gpu, "RDMA": f"{gpu}-rdma", "IMAGE": named})
     return done
 
 
@@ -149,7 +149,8 @@ def install(jobs: int, image: str, only: str) -> int:
         raise InputError(f"no values file of the name {only}" if found else "no node is ready for pods")
     revision, gpu = previous_revision(), f"ct-{time.time_ns() % 10**9}.llm-serving.test/gpu"
     say(f"the previous version is {revision}; {len(names)} values files, {jobs} ct at once; logs in build/ct")
-    patch_status(found[0], "add", gpu, PIECES)
+    for resource in (gpu, f"{gpu}-rdma"):
+        patch_status(found[0], "add", resource, PIECES)
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
         for job in range(min(jobs, len(names))):
@@ -161,7 +162,8 @@ def install(jobs: int, image: str, only: str) -> int:
         for process in running.values():
             process.terminate()
             process.wait()
-        patch_status(found[0], "remove", gpu)
+        for resource in (gpu, f"{gpu}-rdma"):
+            patch_status(found[0], "remove", resource)
 
 
 def _start(folder: Path) -> subprocess.Popen[bytes]:

@@ -6,6 +6,9 @@ from typing import Any
 
 from llm_serving.errors import InputError
 
+KUBECTL = "kubectl"
+ENVIRONMENT: dict[str, str] | None = None  # that of this process
+
 
 def kubectl(*words: str) -> str:
     """What a kubectl command prints.
@@ -13,7 +16,7 @@ def kubectl(*words: str) -> str:
     Raises:
         InputError: It failed.
     """
-    done = subprocess.run(["kubectl", *words], capture_output=True, text=True, check=False)
+    done = subprocess.run([KUBECTL, *words], capture_output=True, text=True, check=False, env=ENVIRONMENT)
     if done.returncode:
         raise InputError(f"kubectl {' '.join(words[:3])}: {done.stderr.strip()[-500:]}")
     return done.stdout
