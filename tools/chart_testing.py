@@ -22,7 +22,6 @@ from typing import Any
 import yaml
 from llm_serving.commands.console import Exit, say
 from llm_serving.errors import InputError, LlmServingError
-
 from node_resources import patch_status, real_nodes
 from previous import CHART, ROOT, extract, previous_revision
 

@@ -1,6 +1,6 @@
 """`make kind`, `make kind-delete`: a kind cluster that has all that `make test-cluster` needs.
 
-    kind_cluster.py create [--name llm-serving] [--node-image kindest/node:...] [--gpus 4] [--kubeconfig build/kind.kubeconfig]
+    kind_cluster.py create [--name llm-serving] [--node-image kindest/node:...] [--gpus 4] [--kubeconfig FILE]
     kind_cluster.py delete [--name llm-serving]
     kind_cluster.py gpus [--gpus 4]          any cluster of KUBECONFIG: write made-up GPUs into its nodes' status
 
@@ -18,10 +18,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import node_resources
 from llm_serving.commands.console import Exit, say
 from llm_serving.errors import InputError, LlmServingError
-
-import node_resources
 from previous import ROOT
 
 CONFIG = ROOT / "tests" / "cluster" / "kind.yaml"
@@ -53,9 +52,7 @@ class Programs:
         if shutil.which(name) is None:
             raise InputError(f"{name} is not on PATH", hint=f"install it, or name another one with --{program}")
         say(f"{name} {' '.join(words)}")
-        done = subprocess.run(
-            [name, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False, env=self.environment
-        )
+        done = subprocess.run([name, *words], capture_output=True, text=True, check=False, env=self.environment)
         if done.returncode:
             raise InputError(f"{name} {' '.join(words[:3])}: exit {done.returncode}: {done.stderr.strip()[-1000:]}")
         return done.stdout
@@ -84,7 +81,9 @@ def images(run: Programs, name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run([sys.executable, str(CONTEXT), folder, PYTHON], check=False)
         if done.returncode:
-            raise InputError("the packages of the stand-in engines cannot be fetched", hint="is the package index reachable?")
+            raise InputError(
+                "the packages of the stand-in engines cannot be fetched", hint="is the package index reachable?"
+            )
         run("docker", "build", "--tag", IMAGE, folder)
     run("docker", "tag", IMAGE, NEXT)
     run("kind", "load", "docker-image", IMAGE, NEXT, "--name", name)
@@ -118,7 +117,10 @@ def delete(run: Programs, arguments: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="kind_cluster", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+        prog="kind_cluster",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("command", choices=["create", "delete", "gpus"])
     parser.add_argument("--name", default="llm-serving")

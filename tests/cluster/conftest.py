@@ -57,6 +57,11 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         pytest.exit(f"the cluster lacks what these tests need:\n{lines}", returncode=2)
 
 
+def pytest_report_header() -> str:
+    """What finds everything that this run made, should it ever be killed."""
+    return f"kubectl label of this run: {MARK}={os.environ[RUN]}" if RUN in os.environ else "no cluster"
+
+
 @pytest.hookimpl(trylast=True)  # when xdist has ended its workers
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Also after Ctrl-C: nothing that this run made stays, whatever its workers still could do."""

@@ -23,7 +23,16 @@ def logs(namespace: str) -> list[tuple[str, str]]:
     found = []
     for pod in shown("get", "pods", "-n", namespace, "-o", wanted).split():
         for previous in ("false", "true"):
-            words = ("logs", pod, "-n", namespace, "--all-containers", "--prefix", f"--previous={previous}", "--tail=60")
+            words = (
+                "logs",
+                pod,
+                "-n",
+                namespace,
+                "--all-containers",
+                "--prefix",
+                f"--previous={previous}",
+                "--tail=60",
+            )
             text = shown(*words)
             if text and "previous terminated container" not in text:
                 found.append((f"log of {pod}{' before' if previous == 'true' else ''}", text[-LONGEST:]))

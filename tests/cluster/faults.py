@@ -4,6 +4,7 @@ The callers run in a pod of their own (traffic_client.py) and reach the release 
 see what happens while the API server is away.
 """
 
+import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -135,9 +136,9 @@ class Traffic:
         lines = self.lines()
         verdicts = [line["verdict"] for line in lines]
         ends = [float(line["end"]) for line in lines if line["verdict"] == "right"]
-        silence = max((after - before for before, after in zip(ends, ends[1:], strict=False)), default=0.0)
-        counts = [verdicts.count(verdict) for verdict in ("right", "error", "wrong")]
-        return Outcome(*counts, silence=round(silence, 1))
+        silence = max((after - before for before, after in itertools.pairwise(ends)), default=0.0)
+        right, errors, wrong = (verdicts.count(verdict) for verdict in ("right", "error", "wrong"))
+        return Outcome(right, errors, wrong, round(silence, 1))
 
     def checked(self, layout: str, fault: str, *, seconds: float | None = None, heals: str = "itself") -> Outcome:
         """Nobody got a wrong answer; report it. Without an error nobody waited."""

@@ -14,7 +14,9 @@ OPERATORS = {
     "leaderworkerset.x-k8s.io/v1": "LeaderWorkerSet 0.9.0",
     "ray.io/v1": "KubeRay 1.6.0",
 }
-BUILD = "python tests/cluster/build_context.py FOLDER; docker build --tag {image} FOLDER; kind load docker-image {image}"
+BUILD = (
+    "python tests/cluster/build_context.py FOLDER; docker build --tag {image} FOLDER; kind load docker-image {image}"
+)
 
 
 def kubectl(*words: str, given: str | None = None, seconds: float = 60) -> subprocess.CompletedProcess[str]:
@@ -28,7 +30,9 @@ def missing(images: tuple[str, ...], namespace: str, gpus: int) -> list[str]:
     """Every need that is not met, as "what is wrong. Way out."."""
     answer = kubectl("get", "nodes", "-o", "json")
     if answer.returncode:
-        return [f"The API server of KUBECONFIG does not answer: {answer.stderr.strip()[-300:]}. Start it, or `make kind`."]
+        return [
+            f"The API server of KUBECONFIG does not answer: {answer.stderr.strip()[-300:]}. Start it, or `make kind`."
+        ]
     offered = sum(
         int(node["status"].get("allocatable", {}).get(GPU, 0))
         for node in json.loads(answer.stdout)["items"]
@@ -75,7 +79,7 @@ def image_problems(images: tuple[str, ...], namespace: str) -> list[str]:
     states = wait_for_images(namespace)
     problems = []
     for number, image in enumerate(images):
-        state = next((entry["state"] for entry in states if entry["name"] == f"image-{number}"), {})
+        state: dict[str, Any] = next((entry["state"] for entry in states if entry["name"] == f"image-{number}"), {})
         way = BUILD.format(image=image)
         if "terminated" not in state:
             why = state.get("waiting", {}).get("reason", "it did not start within a minute")

@@ -101,7 +101,6 @@ def test_a_deleted_pod_is_replaced(
         assert not [line for line in callers.lines() if "cut" in line.get("why", "")]
 
 
-
 def test_a_running_stream_ends_whole_when_its_engine_stops(
     kube_cluster: Cluster, namespace: str, release: Release, mistral: dict[str, Any]
 ) -> None:
@@ -119,4 +118,3 @@ def test_a_running_stream_ends_whole_when_its_engine_stops(
         assert over, "no stream was running"
         assert {line["verdict"] for line in over} == {"right"}
         callers.checked(LAYOUT, "SIGTERM during streams")
-

@@ -18,7 +18,9 @@ from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
 
 LONG = "a-release-name-of-53-characters-the-longest-helm-allo"  # Helm takes no longer one
-GROUP = merge(TWO_NODES, {"gpu": {"resourceName": ""}, "cpu": {"request": "50m"}, "drain": {"shutdownTimeoutSeconds": 2}})
+GROUP = merge(
+    TWO_NODES, {"gpu": {"resourceName": ""}, "cpu": {"request": "50m"}, "drain": {"shutdownTimeoutSeconds": 2}}
+)
 
 
 def length(flag: str) -> dict[str, Any]:
@@ -47,7 +49,8 @@ def group(controller: str, executor: str = "mp") -> dict[str, Any]:
 
 SHARDED: dict[str, Any] = {
     "engine": {"command": []}, "storage": {"type": "emptyDir"}, "cpu": {"request": "50m"},
-    "gpu": {"nodeSelector": {"nvidia.com/gpu.product": "Tesla-T4"}}, "drain": {"preStopSeconds": 1, "shutdownTimeoutSeconds": 2},
+    "gpu": {"nodeSelector": {"nvidia.com/gpu.product": "Tesla-T4"}},
+    "drain": {"preStopSeconds": 1, "shutdownTimeoutSeconds": 2},
 }  # fmt: skip
 TGI_ARGS = {"engine": {"args": {"max-total-tokens": 2048, "max-input-tokens": 2000, "max-batch-prefill-tokens": 2048}}}
 LIVES = {
@@ -115,9 +118,7 @@ class Watched:
 
 
 @pytest.mark.parametrize("case", LIVES)
-def test_the_life_of_a_release(
-    kube_cluster: Cluster, request: pytest.FixtureRequest, helm: str, case: str
-) -> None:
+def test_the_life_of_a_release(kube_cluster: Cluster, request: pytest.FixtureRequest, helm: str, case: str) -> None:
     life = LIVES[case]
     namespace = request.getfixturevalue("baseline_namespace" if life.root else "namespace")
     values = yaml.safe_load((ROOT / "values" / f"{life.values}.yaml").read_text())

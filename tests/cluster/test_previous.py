@@ -60,7 +60,10 @@ def test_a_release_of_the_previous_version_is_upgraded(
 
 def test_the_package_is_of_another_revision(package: Path) -> None:
     """Else the tests above would upgrade a chart to itself and prove nothing."""
-    assert yaml.safe_load((package.parent / "charts" / "llm-serving" / "Chart.yaml").read_text())["name"] == "llm-serving"
-    assert previous_revision() != subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    assert (
+        yaml.safe_load((package.parent / "charts" / "llm-serving" / "Chart.yaml").read_text())["name"] == "llm-serving"
+    )
+    assert (
+        previous_revision()
+        != subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    )

@@ -1,7 +1,7 @@
 """Runs in a pod beside the release: streams chats without a pause and judges every answer; standard library only.
 
-traffic_client.py URL MODEL [THREADS [WORDS]] prints one JSON line per request: start and end (seconds of this machine's clock)
-and a verdict. `right` is whole and its own; `error` is anything that the caller sees as a failure (with the reason);
+traffic_client.py URL MODEL [THREADS [WORDS]] prints one JSON line per request: start and end (seconds of this
+machine's clock) and a verdict. `right` is whole and its own; `error` is anything that the caller sees as a failure (with the reason);
 `wrong` is an answer that looks whole and is not, or that holds another request's words: there must be none.
 """
 
@@ -54,7 +54,12 @@ def judge_stream(lines: list[str], tag: str, words: int) -> None:
 def ask(url: urllib.parse.SplitResult, model: str, tag: str, words: int) -> None:
     """One streamed chat."""
     connection = http.client.HTTPConnection(url.hostname or "", url.port or 80, timeout=PATIENCE)
-    body = {"model": model, "stream": True, "max_tokens": words, "messages": [{"role": "user", "content": f"Say {tag}"}]}
+    body = {
+        "model": model,
+        "stream": True,
+        "max_tokens": words,
+        "messages": [{"role": "user", "content": f"Say {tag}"}],
+    }
     try:
         connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
         answer = connection.getresponse()
@@ -63,7 +68,7 @@ def ask(url: urllib.parse.SplitResult, model: str, tag: str, words: int) -> None
         lines = []
         try:
             for line in answer:
-                lines.append(line.decode(errors="replace").strip())
+                lines.append(line.decode(errors="replace").strip())  # noqa: PERF401 - what came before an error counts
         except (OSError, http.client.HTTPException) as error:
             judge_stream([line for line in lines if line != "data: [DONE]"], tag, words)
             raise FailedError(f"cut: {type(error).__name__}") from error
@@ -104,4 +109,4 @@ def main(address: str, model: str, threads: int = 3, words: int = 20) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3], *map(int, sys.argv[3:5]))
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:5]))

@@ -56,7 +56,9 @@ def test_every_key_of_the_overlay_changes_something(name: str) -> None:
         values = yaml.safe_load(FILES[name].read_text())
         overlay = {**OVERLAY, "files": {name: files}}
         try:
-            return in_process(chart_testing.changed(name, values, overlay, "example.com/gpu"), apis=SERVED, kube="v1.35.0")
+            return in_process(
+                chart_testing.changed(name, values, overlay, "example.com/gpu"), apis=SERVED, kube="v1.35.0"
+            )
         except Exception as refused:  # noqa: BLE001
             return str(refused)
 

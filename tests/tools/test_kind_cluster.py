@@ -1,4 +1,4 @@
-"""`make kind` against programs that only write down what they were asked: kind and Docker are not to be had everywhere."""
+"""`make kind` against programs that only write down what they were asked: not everybody has kind and Docker."""
 
 import json
 import os
@@ -152,7 +152,9 @@ def test_delete_takes_the_kubeconfig_too(calls: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("target", ["kind", "kind-delete"])
 def test_make_calls_it(target: str) -> None:
     words = ["make", "--dry-run", target, "GPUS=8", "NODE_IMAGE=kindest/node:v1.34.0"]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True, env={**os.environ, "MAKEFLAGS": ""})
+    done = subprocess.run(
+        words, cwd=ROOT, capture_output=True, text=True, check=True, env={**os.environ, "MAKEFLAGS": ""}
+    )
     command = "delete" if target == "kind-delete" else "create"
     assert f"tools/kind_cluster.py {command}" in done.stdout
     if command == "create":

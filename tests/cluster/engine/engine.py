@@ -41,6 +41,7 @@ def arguments():
     parser.add_argument("model")
     for flag in sorted(FLAGS):
         parser.add_argument(flag)
+    parser.set_defaults(max_model_len="32768")  # the real engine takes the model's own
     parser.add_argument("--enforce-eager", action="store_true")
     parser.add_argument("--trust-remote-code", action="store_true")
     parser.add_argument("--headless", action="store_true")
