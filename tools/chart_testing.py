@@ -179,7 +179,7 @@ def _finish(running: dict[str, subprocess.Popen[bytes]]) -> int:
         code = process.wait()
         text = (BUILD / f"{name}.log").read_text(errors="replace")
         passed_over = [line for line in text.splitlines() if line.startswith("Upgrade testing for release")]
-        tested = len(re.findall(r"^Phase: +Succeeded", text, re.MULTILINE))
+        tested = len(re.findall(r"^Phase: +Succeeded", text, re.MULTILINE)) // 2  # the script's ConfigMap is a hook too
         say(f"ct {name}: exit {code}, {tested} runs of helm test, {len(passed_over)} upgrades passed over")
         for line in passed_over:
             say(f"  {line}")

@@ -1,8 +1,9 @@
 """Runs in a pod beside the release: streams chats without a pause and judges every answer; standard library only.
 
 traffic_client.py URL MODEL [THREADS [WORDS]] prints one JSON line per request: start and end (seconds of this
-machine's clock) and a verdict. `right` is whole and its own; `error` is anything that the caller sees as a failure (with the reason);
-`wrong` is an answer that looks whole and is not, or that holds another request's words: there must be none.
+machine's clock) and a verdict. `right` is whole and its own; `error` is anything that the caller sees as a failure
+(with the reason); `wrong` is an answer that looks whole and is not, or that holds another request's words: there must
+be none.
 """
 
 import http.client
