@@ -12,6 +12,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ from typing import Any
 import yaml
 from llm_serving.commands.console import Exit, say
 from llm_serving.errors import InputError, LlmServingError
-from node_resources import patch_status, real_nodes
+from node_resources import kubectl, patch_status, real_nodes
 from previous import CHART, ROOT, extract, previous_revision
 
 OVERLAY = ROOT / "tests" / "cluster" / "ct-overlay.yaml"
@@ -41,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     install_parser.add_argument("--image", default="", help="another name of the stand-in image")
     install_parser.add_argument("--only", default="", help="a part of the values files' names")
     arguments = parser.parse_args(argv)
+    for stop in (signal.SIGINT, signal.SIGTERM):  # also where a shell started this in the background, deaf to Ctrl-C
+        signal.signal(stop, signal.default_int_handler)
     try:
         for program in NEEDED[arguments.command]:
             if shutil.which(program) is None:
@@ -147,6 +150,7 @@ def install(jobs: int, image: str, only: str) -> int:
     if not names or not found:
         raise InputError(f"no values file of the name {only}" if found else "no node is ready for pods")
     revision, gpu = previous_revision(), f"ct-{time.time_ns() % 10**9}.llm-serving.test/gpu"
+    shutil.rmtree(BUILD, ignore_errors=True)
     say(f"the previous version is {revision}; {len(names)} values files, {jobs} ct at once; logs in build/ct")
     for resource in (gpu, f"{gpu}-rdma"):
         patch_status(found[0], "add", resource, PIECES)
@@ -161,8 +165,17 @@ def install(jobs: int, image: str, only: str) -> int:
         for process in running.values():
             process.terminate()
             process.wait()
+        clean_up()
         for resource in (gpu, f"{gpu}-rdma"):
             patch_status(found[0], "remove", resource)
+
+
+def clean_up() -> None:
+    """Take away what a ct that was ended left: it cleans up after failures only."""
+    text = "".join(path.read_text(errors="replace") for path in BUILD.glob("*.log"))
+    names = sorted(set(re.findall(r'^Creating namespace "([^"]+)"', text, re.MULTILINE)))
+    if names:
+        kubectl("delete", "namespace", *names, "--ignore-not-found", "--wait=false")
 
 
 def _start(folder: Path) -> subprocess.Popen[bytes]:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import signal
 import subprocess
 import time
 from collections.abc import Generator, Iterator
@@ -41,6 +42,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     if hasattr(config, "workerinput") or "KUBECONFIG" not in os.environ or config.option.collectonly:
         return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled workflow cleans up as Ctrl-C does
     report.start()
     os.environ[RUN] = run = f"run-{time.time_ns() % 10**9}"
     name = f"{STANDIN['engine']['image']['registry']}/{STANDIN['engine']['image']['repository']}"

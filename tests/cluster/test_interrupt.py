@@ -17,9 +17,9 @@ from node_resources import nodes
 TARGET = "tests/cluster/test_faults_rollout.py"
 
 
-@pytest.mark.parametrize("workers", ["0", "1"], ids=["one process", "xdist"])
-def test_an_interrupted_run_leaves_nothing(tmp_path: Path, workers: str) -> None:
-    """SIGINT to all processes, as a terminal sends it, while a release with a made-up GPU is being upgraded."""
+@pytest.mark.parametrize(("workers", "how"), [("0", signal.SIGINT), ("1", signal.SIGINT), ("1", signal.SIGTERM)])
+def test_an_interrupted_run_leaves_nothing(tmp_path: Path, workers: str, how: signal.Signals) -> None:
+    """A signal to all processes, as a terminal sends it, while a release with a made-up GPU is being upgraded."""
     words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", TARGET, "-k", "gpu_is_taken and surge"]
     words += ["--numprocesses", workers] if workers != "0" else ["-p", "no:xdist"]
     environment = {key: value for key, value in os.environ.items() if key != RUN and "XDIST" not in key}
@@ -42,7 +42,7 @@ def test_an_interrupted_run_leaves_nothing(tmp_path: Path, workers: str) -> None
     try:
         until("the run's name", run, 60)
         until("the release and its GPU", lambda: len(left()) >= 2, 90)
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, how)
         code = process.wait(240)
     finally:
         if process.poll() is None:
