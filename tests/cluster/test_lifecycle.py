@@ -112,7 +112,7 @@ class Watched:
         return self.life.members == 1 or "serving " in logs(pod)
 
     def reaches(self, what: str, replicas: int, *, changed: bool, tag: str) -> None:
-        until(what, lambda: self.settled(replicas, changed=changed, tag=tag), 180)
+        until(what, lambda: self.settled(replicas, changed=changed, tag=tag), 400)
         if self.life.values.startswith("mistral"):  # TGIS speaks gRPC, which helm test does
             until(f"{what}, serving", lambda: serves(self.cluster, self.release.namespace, self.release.name))
 

@@ -28,7 +28,17 @@ def test_a_whole_stream_is_right() -> None:
         ([*stream("a.0", done=False), "data: {", "data: [DONE]"], "not a chunk"),
         (["data: {}", *stream("a.0")], "not a chunk"),
     ],
-    ids=["too early", "empty", "another's", "mixed", "a gap", "cut and another's", "too long", "half a line", "no word"],
+    ids=[
+        "too early",
+        "empty",
+        "another's",
+        "mixed",
+        "a gap",
+        "cut and another's",
+        "too long",
+        "half a line",
+        "no word",
+    ],
 )
 def test_a_lie_is_found_out(lines: list[str], reason: str) -> None:
     with pytest.raises(WrongError, match=reason):
