@@ -137,7 +137,7 @@ class Release:
         async def go() -> Any:
             chart = await self.client.get_chart(str(CHART))
             return await self.client.install_or_upgrade_release(
-                self.name, chart, *values, namespace=self.namespace, create_namespace=False, wait=wait, timeout="3m"
+                self.name, chart, *values, namespace=self.namespace, create_namespace=False, wait=wait, timeout="6m"
             )
 
         return asyncio.run(go())
@@ -148,7 +148,7 @@ class Release:
         async def go() -> None:
             current = await self.client.get_current_revision(self.name, namespace=self.namespace)
             # Helm 4 knows no --recreate-pods; pyhelm3 passes what it is told and nothing else
-            await current.release.rollback(revision, wait=wait, timeout="3m")
+            await current.release.rollback(revision, wait=wait, timeout="6m")
 
         asyncio.run(go())
 
@@ -177,7 +177,7 @@ class Release:
 
     def test(self) -> str:
         """`helm test` with its logs."""
-        command = ["helm", "test", self.name, "--namespace", self.namespace, "--timeout", "2m", "--logs"]
+        command = ["helm", "test", self.name, "--namespace", self.namespace, "--timeout", "5m", "--logs"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

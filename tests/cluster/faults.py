@@ -43,7 +43,7 @@ def secured(spec: dict[str, Any]) -> dict[str, Any]:
     return {**spec, "containers": containers, "securityContext": user}
 
 
-def until(what: str, holds: Callable[[], Any], seconds: float = 60) -> Any:
+def until(what: str, holds: Callable[[], Any], seconds: float = 120) -> Any:
     """Poll until it holds, and give what it found."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -117,7 +117,7 @@ class Traffic:
         found = [json.loads(line) for line in told if line.startswith("{") and line.endswith("}")]
         return sorted(found, key=lambda line: float(line["end"]))
 
-    def until_served(self, seconds: float = 90, *, after_error: bool = False) -> None:
+    def until_served(self, seconds: float = 180, *, after_error: bool = False) -> None:
         """Wait for a few right answers in a row, after an error where one must come first."""
 
         def steady() -> bool:

@@ -82,7 +82,7 @@ def image_problems(images: tuple[str, ...], namespace: str) -> list[str]:
         state: dict[str, Any] = next((entry["state"] for entry in states if entry["name"] == f"image-{number}"), {})
         way = BUILD.format(image=image)
         if "terminated" not in state:
-            why = state.get("waiting", {}).get("reason", "it did not start within a minute")
+            why = state.get("waiting", {}).get("reason", "it did not start within 3 minutes")
             problems.append(f"The nodes do not hold the image {image} ({why}). {way}")
             continue
         told = kubectl("logs", "images", "-n", namespace, "-c", f"image-{number}").stdout.split()[::2]
@@ -93,7 +93,7 @@ def image_problems(images: tuple[str, ...], namespace: str) -> list[str]:
 
 def wait_for_images(namespace: str) -> list[dict[str, Any]]:
     """States of the containers, once each ended or cannot start."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     states: list[dict[str, Any]] = []
     while time.monotonic() < deadline:
         found = json.loads(kubectl("get", "pod", "images", "-n", namespace, "-o", "json").stdout)

@@ -31,7 +31,7 @@ def release(namespace: str, helm: str) -> Iterator[Release]:
 
 def serves_again(cluster: Cluster, namespace: str, fault: str, since: float, heals: str, seconds: float = 90) -> None:
     """It serves, and the test that users run says so."""
-    wait_until_serves(cluster, namespace, "mistral", seconds)
+    wait_until_serves(cluster, namespace, "mistral", 2 * seconds)
     fault_log(LAYOUT, fault, time.monotonic() - since, heals=heals)
 
 

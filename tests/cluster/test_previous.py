@@ -30,7 +30,7 @@ def install_previous(release: Release, package: Path, *values: dict[str, Any]) -
     async def go() -> None:
         chart = await release.client.get_chart(str(package))
         await release.client.install_or_upgrade_release(
-            release.name, chart, *values, namespace=release.namespace, create_namespace=False, wait=True, timeout="3m"
+            release.name, chart, *values, namespace=release.namespace, create_namespace=False, wait=True, timeout="6m"
         )
 
     asyncio.run(go())
