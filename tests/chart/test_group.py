@@ -79,7 +79,7 @@ def test_engines_start_together_with_rank_and_address(group: ModuleType, tmp_pat
     async def scene() -> tuple[str, str]:
         leader, worker = member(group, 0, RUNS), member(group, 1, RUNS)
         lives = [asyncio.ensure_future(ends(group, one)) for one in (leader, worker)]
-        await until(lambda: (tmp_path / "0").exists() and (tmp_path / "1").exists())
+        await until(lambda: all((tmp_path / rank).exists() and (tmp_path / rank).read_text() for rank in "01"))
         worker.stop.set()  # as on SIGTERM of the worker's pod: the whole group stops
         return await lives[0], await lives[1]
 

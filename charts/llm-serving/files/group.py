@@ -217,6 +217,7 @@ class Leader(Member):
                 await first(asked, self.changed.wait(), self.stop.wait(), timeout=self.left())
             if not asked.done():
                 check.kill()
+                await asked
                 raise GroupError(f"{self.trouble}; the group ends and forms anew" if self.trouble else "stopped")
             printed, _ = asked.result()
             alive = printed.decode().strip().splitlines()[-1:] or ["0"]
