@@ -39,6 +39,7 @@ class Life:
     gpus: int = 0
     root: bool = False
     name: str = LONG
+    most: int = 2  # replicas; 1 for TGIS, whose download asks for a whole CPU: two do not fit a node of 2 CPUs
     merged: bool = False  # arguments and image in one upgrade: an engine over Ray takes long to start
     seen: Callable[[Pod], bool] = field(default=lambda pod: "max_model_len 2048" in logs(pod))
 
@@ -63,7 +64,7 @@ LIVES = {
     "vllm raycluster ray": Life("mistral-2xt4", group("raycluster", "ray"), length("max-model-len"), 2, merged=True),
     "tgi deployment": Life("mistral-tgi-2xa10g", SHARDED, TGI_ARGS, gpus=4, root=True),
     "tgis deployment": Life(
-        "granite-7b-tgis-2xa10g", SHARDED, {"engine": {"args": {"max-sequence-length": 2048}}}, gpus=4,
+        "granite-7b-tgis-2xa10g", SHARDED, {"engine": {"args": {"max-sequence-length": 2048}}}, gpus=4, most=1,
         seen=lambda pod: "max_sequence_length 2048" in logs(pod) or variable(pod, "MAX_SEQUENCE_LENGTH") == "2048",
     ),
 }  # fmt: skip
@@ -140,8 +141,8 @@ def test_the_life_of_a_release(kube_cluster: Cluster, request: pytest.FixtureReq
             ("replicas", {"replicas": 2}, 2, f"{TAG}-next"),
         ]
         for name, step, replicas, tag in steps:
-            changes = merge(changes, step)
-            if name == "arguments" and life.merged:
+            changes = merge(changes, step if replicas <= life.most else {})
+            if (name == "arguments" and life.merged) or replicas > life.most:
                 continue
             release.apply(values, changes, wait=False)
             watched.reaches(f"upgraded: {name}", replicas, changed=True, tag=tag)
@@ -150,7 +151,8 @@ def test_the_life_of_a_release(kube_cluster: Cluster, request: pytest.FixtureReq
         release.rollback(1, wait=False)
         watched.reaches("rolled back", 1, changed=False, tag=TAG)
         assert release.test().rstrip().endswith("OK")
-        assert release.history() == ["superseded"] * (3 if life.merged else 4) + ["deployed"]
+        upgrades = 3 - life.merged - (life.most < 2)
+        assert release.history() == ["superseded"] * (1 + upgrades) + ["deployed"]
 
         release.uninstall()
         until("all pods are gone", lambda: not everything(namespace) - before, 90)
