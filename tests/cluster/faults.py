@@ -53,18 +53,20 @@ def until(what: str, holds: Callable[[], Any], seconds: float = 120) -> Any:
     raise AssertionError(f"{what}: not within {seconds:.0f} s")
 
 
-def script_pod(cluster: Cluster, namespace: str, name: str, files: dict[str, str], *words: str) -> Pod:
-    """A pod that runs main.py of some Python files with the stand-in image."""
+def script_pod(cluster: Cluster, namespace: str, name: str, files: dict[str, str], *words: str, port: int = 0) -> Pod:
+    """A pod that runs main.py of some Python files with the stand-in image; ready once it listens on the port."""
     client = cluster.kube_client
     metadata = {"name": name, "namespace": namespace, "labels": {"app": name}}
     ConfigMap(client, {"metadata": metadata, "data": files}).create()
-    container = {
+    container: dict[str, Any] = {
         "name": "main",
         "image": IMAGE,
         "imagePullPolicy": "Never",
         "command": ["python3", "/script/main.py", *words],
         "volumeMounts": [{"name": "script", "mountPath": "/script"}],
     }
+    if port:
+        container["readinessProbe"] = {"tcpSocket": {"port": port}, "periodSeconds": 1}
     spec = {"containers": [container], "volumes": [{"name": "script", "configMap": {"name": name}}]}
     pod = Pod(client, {"metadata": metadata, "spec": {**secured(spec), "terminationGracePeriodSeconds": 0}})
     pod.create()
@@ -98,10 +100,13 @@ threading.Event().wait()
 def hub_pod(cluster: Cluster, namespace: str, seconds: float) -> Pod:
     """A hub with the model org/tiny, whose 8 MiB take so many seconds."""
     fake = (ROOT / "tests" / "generator" / "fake_hub.py").read_text()
-    pod = script_pod(cluster, namespace, "hub", {"fake_hub.py": fake, "main.py": HUB}, str(seconds), f"hub.{namespace}")
+    pod = script_pod(
+        cluster, namespace, "hub", {"fake_hub.py": fake, "main.py": HUB}, str(seconds), f"hub.{namespace}", port=8080
+    )
     labels = {"metadata": {"name": "hub", "namespace": namespace}}
     ports = [{"port": 8080}]
     Service(cluster.kube_client, {**labels, "spec": {"selector": {"app": "hub"}, "ports": ports}}).create()
+    until("the hub listens", lambda: Pod.objects(cluster.kube_client).filter(namespace=namespace).get(name="hub").ready)
     return pod
 
 
