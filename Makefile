@@ -9,7 +9,7 @@ JOBS ?= 2
 .DEFAULT_GOAL := help
 .PHONY: help setup values generate verify format lint types test check golden bench calibrate test-rules test-cluster clean \
 	package sign verify-package publish index release test-registry lock audit wheel \
-	sign-keyless check-tag checksums github-release
+	sign-keyless check-tag checksums github-release ct-lint ct-install kind kind-delete
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,18 @@ calibrate: $(STAMP) ## CONFIGS=: real start-ups with dummy weights; needs GPUs a
 test-cluster: $(STAMP) ## [JOBS=2]: tests on the Kubernetes of KUBECONFIG, which offers two GPUs per job
 	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
 	@$(BIN)/pytest -m cluster --numprocesses $(JOBS) --dist worksteal tests/cluster
+
+ct-lint: $(STAMP) ## chart-testing: lint with all ci values (needs ct and helm on PATH)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/chart_testing.py lint
+
+ct-install: $(STAMP) ## [JOBS=2] [IMAGE=]: chart-testing: install, test and upgrade all ci values on the Kubernetes of KUBECONFIG
+	@$(BIN)/python tools/chart_testing.py install --jobs $(JOBS) $(if $(IMAGE),--image $(IMAGE))
+
+kind: $(STAMP) ## [GPUS=4] [NODE_IMAGE=]: a kind cluster with images, operators and made-up GPUs for test-cluster
+	@$(BIN)/python tools/kind_cluster.py create $(if $(GPUS),--gpus $(GPUS)) $(if $(NODE_IMAGE),--node-image $(NODE_IMAGE))
+
+kind-delete: $(STAMP) ## remove it
+	@$(BIN)/python tools/kind_cluster.py delete
 
 test-registry: $(STAMP) ## tests on a real registry (docker-registry, htpasswd) on loopback
 	@$(BIN)/pytest -m registry tests/published

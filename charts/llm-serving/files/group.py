@@ -168,7 +168,8 @@ class Leader(Member):
         server = await asyncio.start_server(self.serve_member, None, GROUP_PORT)
         ray = None
         if self.executor == "ray":
-            ray = await self.start(self.ray_command())
+            ray = asyncio.ensure_future((await self.start(self.ray_command())).wait())
+            ray.add_done_callback(lambda _: self.fail("Ray ended on the leader"))  # also before the engine starts
         async with server:
             try:
                 return await self.lead(ray)
@@ -188,13 +189,15 @@ class Leader(Member):
         if ray is not None:
             await self.wait_for_ray()
         engine = await self.start(self.engine_command())
-        return await self.watch(engine, ray)
+        return await self.watch(engine)
 
     async def gather(self):
         """Wait for every worker."""
         told = 0.0
         while len(self.members) < self.size - 1 and not self.stop.is_set():
             remaining = self.left()
+            if self.trouble:
+                raise GroupError(f"{self.trouble}; the group ends and forms anew")
             if time.monotonic() - told >= PROGRESS_SECONDS:
                 say(f"waiting, {self.waiting_for()}; {remaining:.0f} s left")
                 told = time.monotonic()
@@ -208,7 +211,15 @@ class Leader(Member):
             check = await asyncio.create_subprocess_exec(
                 sys.executable, __file__, "ray-nodes", stdout=asyncio.subprocess.PIPE
             )
-            printed, _ = await check.communicate()
+            asked = asyncio.ensure_future(check.communicate())
+            while not (asked.done() or self.trouble or self.stop.is_set()):  # Ray's client may be deaf for minutes
+                self.changed.clear()
+                await first(asked, self.changed.wait(), self.stop.wait(), timeout=self.left())
+            if not asked.done():
+                check.kill()
+                await asked
+                raise GroupError(f"{self.trouble}; the group ends and forms anew" if self.trouble else "stopped")
+            printed, _ = asked.result()
             alive = printed.decode().strip().splitlines()[-1:] or ["0"]
             if alive == [str(self.size)]:
                 say(f"Ray has {self.size} nodes")
@@ -217,20 +228,15 @@ class Leader(Member):
                 say(f"waiting, Ray has {alive[0]} of {self.size} nodes; {self.left():.0f} s left")
                 told = time.monotonic()
             self.left()
-            if self.trouble or self.stop.is_set():
-                raise GroupError(self.trouble or "stopped")
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def watch(self, engine, ray):
+    async def watch(self, engine):
         """Until the engine ends, a member is lost, or the pod is told to stop."""
         ended = asyncio.ensure_future(engine.wait())
-        ray_ended = asyncio.ensure_future(ray.wait()) if ray else asyncio.ensure_future(asyncio.Event().wait())
         while not ended.done():
             self.changed.clear()
             if self.trouble is None:
-                await first(ended, ray_ended, self.changed.wait(), self.stop.wait())
-            if ray_ended.done():
-                self.fail("Ray ended on the leader")
+                await first(ended, self.changed.wait(), self.stop.wait())
             if self.trouble:
                 self.kill()
                 raise GroupError(f"{self.trouble}; the group ends and forms anew")

@@ -6,6 +6,10 @@ than the container default; SIGTERM lets running answers end within --shutdown-t
 waits for its workers before it loads, and ends when one is gone (unless STANDIN_BLIND: an idle engine notices nothing);
 a headless node has no API. With Ray the workers are actors in a placement group over the nodes. What is used beside
 plain generation (adapters, drafts, templates, pooling) is in use.py.
+
+Answers are made of the request's own last word, so that nobody can take another's answer for theirs. Where HF_ENDPOINT
+names a hub, the model is downloaded from it with the real client before it is "loaded". POST /standin brings faults:
+{"do": "exit"}, {"do": "hang"} (accepts and never answers, deaf to SIGTERM), {"do": "allocate"} (past every limit).
 """
 
 import argparse
@@ -27,10 +31,11 @@ FLAGS = {
     "--shutdown-timeout", "--disable-access-log-for-endpoints", "--dtype", "--gpu-memory-utilization",
     "--kv-cache-dtype", "--max-model-len", "--max-num-batched-tokens", "--max-num-seqs", "--quantization",
     "--nnodes", "--node-rank", "--master-addr", "--master-port", "--distributed-executor-backend",
-    "--distributed-timeout-seconds", "--ssl-certfile", "--ssl-keyfile",
+    "--distributed-timeout-seconds", "--ssl-certfile", "--ssl-keyfile", "--load-format", "--sse-keep-alive-interval",
+    "--allowed-origins", "--model-loader-extra-config",
 }  # fmt: skip
 WRITABLE = ("HOME", "HF_HOME", "VLLM_CACHE_ROOT", "XDG_CACHE_HOME", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
-STATE = {"running": 0, "stopping": False}
+STATE = {"running": 0, "hung": False}
 
 
 def arguments():
@@ -39,6 +44,7 @@ def arguments():
     parser.add_argument("model")
     for flag in sorted(FLAGS):
         parser.add_argument(flag)
+    parser.set_defaults(max_model_len="32768")  # the real engine takes the model's own
     parser.add_argument("--served-model-name", nargs="+")
     use.add_arguments(parser)
     parser.add_argument("--enforce-eager", action="store_true")
@@ -68,6 +74,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         """Health, models, and the settings that tests look at."""
+        stay_if_hung()
         if self.path == "/health":
             self.reply(200, {})
         elif self.path == "/v1/models":
@@ -80,6 +87,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         """Completions and chats, streamed where asked."""
+        stay_if_hung()
+        if self.path == "/standin":
+            fault(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["do"])
+            return
         key = os.environ.get("VLLM_API_KEY")
         if key and self.headers.get("Authorization") != "Bearer " + key:
             self.reply(401, {"error": "unauthorized"})
@@ -95,11 +106,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             STATE["running"] -= 1
 
     def answer(self, body):
-        """A fixed text of max_tokens words; vectors or scores where the engine pools."""
+        """Vectors or scores where the engine pools; else max_tokens words, each the request's last one and a number."""
         if self.options.pools:
             self.reply(*use.pooled(self.path, body))
             return
-        words = ["word"] * int(body.get("max_tokens", 4))
+        asked = body["messages"][-1]["content"] if "messages" in body else body.get("prompt", "")
+        tag = (str(asked).split() or ["word"])[-1]
+        words = [f"{tag}.{number}" for number in range(int(body.get("max_tokens", 4)))]
         if not body.get("stream"):
             text = " ".join(words)
             choice = {"index": 0, "text": text, "message": {"role": "assistant", "content": text}}
@@ -114,7 +127,37 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
             self.wfile.flush()
             time.sleep(float(os.environ.get("STANDIN_TOKEN_SECONDS", "0.01")))
+            stay_if_hung()
         self.wfile.write(b"data: [DONE]\n\n")
+
+
+def stay_if_hung():
+    """A request that comes in the fault never gets an answer."""
+    while STATE["hung"]:
+        time.sleep(1)
+
+
+def fault(kind):
+    """Break as engines do."""
+    print("fault:", kind, flush=True)
+    if kind == "exit":
+        os._exit(1)
+    elif kind == "hang":
+        STATE["hung"] = True
+    elif kind == "allocate":
+        hoard = []
+        while True:
+            hoard.append(b"\1" * 2**24)
+
+
+def download(options):
+    """The model into the cache, as the real engines do it where nobody did it before them."""
+    if "HF_ENDPOINT" not in os.environ or os.environ.get("HF_HUB_OFFLINE") == "1":
+        return
+    import huggingface_hub
+
+    print("downloading", options.model, flush=True)
+    print("downloaded to", huggingface_hub.snapshot_download(options.model, revision=options.revision), flush=True)
 
 
 def check_environment():
@@ -206,6 +249,7 @@ def main(options):
         workers_by_ray(options, stop)
     elif int(options.nnodes or 1) > 1:
         workers_by_tcp(options, stop)
+    download(options)
     stop.wait(float(os.environ.get("STANDIN_LOAD_SECONDS", "3")))
     Handler.options = options
     server = http.server.ThreadingHTTPServer((options.host, int(options.port)), Handler)
@@ -216,6 +260,7 @@ def main(options):
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print("serving", *options.names, *options.adapters, "max_model_len", options.max_model_len, flush=True)
     stop.wait()
+    stay_if_hung()
     deadline = time.monotonic() + float(options.shutdown_timeout or 0)
     server.shutdown()
     while STATE["running"] and time.monotonic() < deadline:
