@@ -79,6 +79,9 @@ ports:
   {{- if gt (int .Values.parallelism.nodes) 1 }}
   - {name: group, containerPort: 29401, protocol: TCP}
   {{- end }}
+  {{- if include "llm-serving.dataOverPods" . }}
+  - {name: data-parallel, containerPort: {{ include "llm-serving.dataPort" . }}, protocol: TCP}
+  {{- end }}
 startupProbe:
   {{- include "llm-serving.probe" (dict "root" . "periodSeconds" 10 "timeoutSeconds" 5 "failureThreshold" (ceil (divf (include "llm-serving.startupSeconds" .) 10))) | nindent 2 }}
 readinessProbe:
