@@ -54,6 +54,14 @@ def _other_settings(spec: ModelSpec, profile: GpuProfile, options: Options) -> I
         plan = _try(spec, profile, replace(options, language_model_only=True))
         if plan:
             yield f"--language-model-only (no images or sound; {plan.settings.max_model_len:,} tokens of context)"
+    if options.data_parallel_size is not None:
+        plan = _try(spec, profile, replace(options, data_parallel_size=None, enable_expert_parallel=False))
+        if plan:
+            yield f"leave --data-parallel-size away (tensor parallel {plan.layout.tensor} fits)"
+    elif spec.moe is not None and not options.enable_expert_parallel and options.engine == "vllm":
+        plan = _try(spec, profile, replace(options, enable_expert_parallel=True))
+        if plan:
+            yield f"--enable-expert-parallel ({plan.settings.max_model_len:,} tokens of context)"
     for name in ("dtype", "kv_cache_dtype", "quantization", "gpu_memory_utilization", "max_num_batched_tokens",
                  "max_num_seqs", "engine_version"):  # fmt: skip
         freed: dict[str, Any] = {name: None}
@@ -131,8 +139,9 @@ def _other_counts(spec: ModelSpec, profile: GpuProfile, options: Options) -> Ite
 def _unpinned(options: Options) -> Options:
     """The options without what belongs to one layout."""
     return replace(
-        options, tensor_parallel_size=None, pipeline_parallel_size=None, controller=None, executor=None, storage=None
-    )
+        options, tensor_parallel_size=None, pipeline_parallel_size=None, data_parallel_size=None,
+        enable_expert_parallel=False, controller=None, executor=None, storage=None,
+    )  # fmt: skip
 
 
 def _other_engine(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:

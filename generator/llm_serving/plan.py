@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from llm_serving import cpu, engine_types, engines, memory, rules
+from llm_serving import cpu, data_parallel, engine_types, engines, memory, rules
 from llm_serving.attention import Attention, attention
 from llm_serving.deployment import Deployment, choose_deployment
 from llm_serving.engines import GIB, Regime
@@ -107,6 +107,8 @@ class Plan:
             "layout": {
                 "tensor": self.layout.tensor,
                 "pipeline": self.layout.pipeline,
+                "data": self.layout.data,
+                "expert": self.layout.expert,
                 "nodes": self.layout.nodes,
                 "gpus_per_node": self.layout.gpus_per_node,
                 "controller": self.deployment.controller,
@@ -141,7 +143,7 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
     layout = choose_layout(spec, profile, options)
     reasons += layout.reasons
     deployment = choose_deployment(layout, options, version)
-    reasons += deployment.reasons
+    reasons += (*deployment.reasons, *data_parallel.reasons(layout, spec, options))
     reasons += _context_reasons(spec, options)
     gpu = Gpu(int(profile.gpu.memory_usable_gib * GIB), compute, nvlink=profile.link in {"nvlink", "nvswitch"})
     regime = engine_types.regime(options.engine, version, spec)
@@ -158,6 +160,7 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
         enforce_eager=settings.enforce_eager,
         download_gbps=options.download_gbps,
         nodes=layout.nodes,
+        engines_per_pod=layout.engines_per_pod,
     )
     if cpu.is_cpu(profile):
         resources = cpu.pod(resources, memory.estimate(stage, gpu, settings, regime), layout.gpus_per_node)
@@ -174,7 +177,7 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
     limit = "user" if options.max_model_len else (
         "model" if settings.max_model_len == context_of(spec) else "memory"
     )  # fmt: skip
-    return Plan(
+    plan = Plan(
         spec=spec,
         profile=profile,
         options=options,
@@ -192,10 +195,15 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
         context_limit=limit,
         attention=kernels.backend,
         attention_reason=kernels.reason,
-        assumptions=_assumptions(full, profile, options, regime, version),
+        assumptions=(
+            *_assumptions(full, profile, options, regime, version),
+            *data_parallel.assumptions(layout, spec),
+        ),
         warnings=choice.notes + _warnings(estimate, settings, options, version, profile, layout),
         rejected=(*layout.rejected, *search_rejected),
     )
+    proposal = data_parallel.proposal(plan)
+    return replace(plan, rejected=(*plan.rejected, proposal)) if proposal else plan
 
 
 def _choice(
@@ -230,8 +238,8 @@ def check_options(options: Options) -> None:
         InputError: one line for the first such option.
     """
     positive = (
-        "max_model_len", "tensor_parallel_size", "pipeline_parallel_size", "max_num_seqs", "max_num_batched_tokens",
-        "replicas",
+        "max_model_len", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "max_num_seqs",
+        "max_num_batched_tokens", "replicas",
     )  # fmt: skip
     for name in positive:
         value = getattr(options, name)

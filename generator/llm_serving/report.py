@@ -38,7 +38,8 @@ def explain(plan: Plan) -> dict[str, Any]:
         },
         "cpu": "two cores per engine process"
         if cpu.is_cpu(plan.profile)
-        else "two cores for the API server, one per GPU",
+        else "two cores for the API server, one per GPU"
+        + (", one per further engine" if plan.layout.engines_per_pod > 1 else ""),
         "rollout": "the GPUs of the old pod are freed before the new one asks for them",
         "parallelism": _explain_parallelism(plan),
         "node_selector": _explain_selector(plan),
@@ -54,7 +55,9 @@ def _explain_memory(plan: Plan) -> dict[str, str]:
         text = "weights, cache and activations of each process, 3 GiB beside them, the shared memory"
         return {"memory_request": text, "memory_limit": "the same: nothing of it lies on a GPU"}
     return {
-        "memory_request": "4 GiB for the API server, 3 GiB per GPU process, the shared memory",
+        "memory_request": "4 GiB for the API server, 3 GiB per GPU process, "
+        + ("2 GiB per further engine, " if plan.layout.engines_per_pod > 1 else "")
+        + "the shared memory",
         "memory_limit": "the request and up to 10 GiB of the file that is being read",
     }
 
@@ -133,6 +136,11 @@ def _explain_parallelism(plan: Plan) -> str:
     if layout.pipeline > 1:
         most = max(memory.stage_layers(plan.spec.num_layers, layout.pipeline))
         parts.append(f"{plan.spec.num_layers} layers over {layout.pipeline} stages, at most {most} each")
+    if layout.data > 1:
+        parts.append(f"{layout.data} engines, each with attention and a cache of its own")
+    if plan.spec.moe is not None and (layout.expert or layout.data > 1):
+        how = "whole" if layout.expert else "in slices"
+        parts.append(f"{plan.spec.moe.experts} experts {how} over {layout.tensor * layout.data} ranks")
     return "; ".join(parts)
 
 
@@ -171,6 +179,7 @@ def text_report(plan: Plan) -> str:
         "memory": f"of {context_of(plan.spec):,}",
         "user": "as asked",
     }
+    each = " of each engine" if plan.layout.data > 1 else ""
     phases = plan.resources.startup
     seconds = phases.base + phases.download + phases.load + phases.compile
     lines = [
@@ -178,7 +187,7 @@ def text_report(plan: Plan) -> str:
         f"  GiB/GPU   {per_gpu}",
         f"            {_bar(terms)}",
         f"  context   {settings.max_model_len:,} tokens per request ({context[plan.context_limit]}); "
-        f"{plan.cache_tokens:,} tokens in the cache: {estimate.concurrency:.1f} such requests, "
+        f"{plan.cache_tokens:,} tokens in the cache{each}: {estimate.concurrency:.1f} such requests, "
         f"{plan.requests_of(min(2000, settings.max_model_len)):.0f} of 2,000 tokens",
         f"  batch     max-num-seqs {settings.max_num_seqs}, max-num-batched-tokens "
         f"{settings.max_num_batched_tokens}, gpu-memory-utilization {settings.utilization}"

@@ -136,6 +136,8 @@ class Search:
         fields: dict[str, Any] = {
             "tensor_parallel": self.layout.tensor,
             "pipeline_parallel": self.layout.pipeline,
+            "data_parallel": self.layout.data,
+            "expert_parallel": self.layout.expert,
             "max_model_len": context,
             "max_num_seqs": sequences,
             "max_num_batched_tokens": context if self.regime.whole_prompt else tokens,

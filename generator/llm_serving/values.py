@@ -36,6 +36,8 @@ def build_values(plan: Plan) -> dict[str, Any]:
         "parallelism": {
             "tensor": plan.layout.tensor,
             "pipeline": plan.layout.pipeline,
+            **({"data": plan.layout.data} if plan.layout.data > 1 else {}),
+            **({"expert": True} if plan.layout.expert else {}),
             "nodes": plan.layout.nodes,
             "gpusPerNode": plan.layout.gpus_per_node,
             "controller": plan.deployment.controller,
@@ -216,6 +218,10 @@ def sizes(plan: Plan) -> str:
     text = f"tensor parallel {plan.layout.tensor}"
     if plan.layout.pipeline > 1:
         text += f", pipeline parallel {plan.layout.pipeline}"
+    if plan.layout.data > 1:
+        text = f"data parallel {plan.layout.data} x {text}"
+    if plan.layout.expert:
+        text += f", experts over {plan.layout.tensor * plan.layout.data} ranks"
     if plan.layout.nodes > 1:
         text += f" over {plan.layout.nodes} nodes ({plan.deployment.controller}, {plan.deployment.executor})"
     return text
