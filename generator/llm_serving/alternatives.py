@@ -67,7 +67,7 @@ def _other_settings(spec: ModelSpec, profile: GpuProfile, options: Options) -> I
         freed: dict[str, Any] = {name: None}
         if getattr(options, name) is not None and _try(spec, profile, replace(options, **freed)):
             yield f"leave --{name.replace('_', '-')} away"
-    if options.engine_version is None and options.engine == "vllm":
+    if options.engine_version is None and options.engine == "vllm" and profile.gpu.vendor == "nvidia":
         yield from _older_engine(spec, profile, options)
     if options.kv_cache_dtype is None and _try(spec, profile, replace(options, kv_cache_dtype="fp8")):
         yield "--kv-cache-dtype fp8 (half the cache, slightly less exact)"
@@ -100,7 +100,7 @@ def _quantised(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterat
 def _checkpoints(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
     """Quantised checkpoints that were planned, the least loss first: more bits, then native arithmetic, then size."""
     free = replace(options, quantization=None, revision=None)
-    compute = capability(profile.gpu.compute_capability)
+    compute = capability(profile.gpu.compute_capability or "0")
     planned = []
     for variant in variants_of(spec):
         plan = _try(variant, profile, free)
@@ -113,9 +113,10 @@ def _checkpoints(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iter
     for (bits, _, _), kind, support, plan in sorted(planned, key=lambda row: row[0]):
         taken[bits] = taken.get(bits, 0) + 1
         if taken[bits] <= _MOST_PER_WIDTH:
+            kernel = f", {support.kernel}" if support.kernel else ""  # known for NVIDIA GPUs only
             yield (
-                f"the checkpoint {plan.spec.model_id} ({quantization_support.label(kind)}, {-bits} bits, "
-                f"{support.kernel}; {plan.settings.max_model_len:,} tokens of context)"
+                f"the checkpoint {plan.spec.model_id} ({quantization_support.label(kind)}, {-bits} bits"
+                f"{kernel}; {plan.settings.max_model_len:,} tokens of context)"
             )
 
 
@@ -147,6 +148,8 @@ def _unpinned(options: Options) -> Options:
 def _other_engine(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
     if options.engine != "vllm" and _try(spec, profile, replace(options, engine="vllm", engine_version=None)):
         yield "--engine vllm"
+    if profile.gpu.generation == "gaudi1" and _try(spec, profile, replace(options, engine="tgi", engine_version=None)):
+        yield "--engine tgi (Gaudi 1)"
 
 
 def _more_nodes(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
@@ -184,7 +187,9 @@ def _machines(spec: ModelSpec, options: Options) -> Iterator[str]:
     for machine in priced:
         try:
             profile = parse_profile(machine.type)
-        except InputError:  # other vendors and slices of a GPU are not planned
+        except InputError:  # slices of a GPU and further vendors are not planned
+            continue
+        if profile.gpu.vendor != "nvidia":  # others are not measured: never offered unasked
             continue
         plan = _try(spec, profile, plain)
         if plan:

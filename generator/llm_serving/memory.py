@@ -34,6 +34,7 @@ class Gpu:
     total_bytes: int
     capability: tuple[int, int]
     nvlink: bool
+    vendor: str = "nvidia"
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +338,10 @@ def non_torch_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings) -> int:
 
 def margin_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> int:
     """Band of the estimate: small where the version and the GPU class were measured, wide elsewhere."""
+    if gpu.vendor in {"amd", "intel"}:
+        from llm_serving import accelerators
+
+        return accelerators.margin_bytes(gpu.total_bytes)
     margins = engines.facts()["margins_gib"]
     if spec.multimodal or spec.hybrid:
         return int(margins["hybrid_or_multimodal"]["value"] * GIB)

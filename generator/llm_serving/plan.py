@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from llm_serving import cpu, data_parallel, engine_types, engines, memory, rules
+from llm_serving import accelerators, cpu, data_parallel, engine_types, engines, memory, rules
 from llm_serving.attention import Attention, attention
 from llm_serving.deployment import Deployment, choose_deployment
 from llm_serving.engines import GIB, Regime
@@ -135,7 +135,12 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
     """
     options = options or Options()
     check_options(options)
-    version = engine_types.check_version(options.engine, options.engine_version)
+    other = accelerators.is_other(profile)
+    version = (
+        accelerators.version(profile.gpu, options)
+        if other
+        else engine_types.check_version(options.engine, options.engine_version)
+    )
     compute = rules.capability(profile.gpu.compute_capability or "0")
     full, spec = spec, spec.text_only() if options.language_model_only else spec
     choice, reasons = _choice(spec, profile, options, version, compute)
@@ -145,8 +150,12 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
     deployment = choose_deployment(layout, options, version)
     reasons += (*deployment.reasons, *data_parallel.reasons(layout, spec, options))
     reasons += _context_reasons(spec, options)
-    gpu = Gpu(int(profile.gpu.memory_usable_gib * GIB), compute, nvlink=profile.link in {"nvlink", "nvswitch"})
+    nvlink = profile.link in {"nvlink", "nvswitch"}
+    gpu = Gpu(int(profile.gpu.memory_usable_gib * GIB), compute, nvlink=nvlink, vendor=profile.gpu.vendor)
     regime = engine_types.regime(options.engine, version, spec)
+    if other:
+        reasons += accelerators.layout_reasons(layout, profile.gpu)
+        regime = accelerators.regime(regime, profile.gpu)
     if cpu.is_cpu(profile):
         regime = replace(regime, graphs=False)
     stage = memory.stage_spec(spec, min(layout.pipeline, spec.num_layers))
@@ -214,6 +223,11 @@ def _choice(
     if cpu.is_cpu(profile):
         choice = cpu.choose_types(spec, options)
         return choice, [*rules.architecture_reasons(spec, version), *choice.reasons]
+    if accelerators.is_other(profile):
+        choice = accelerators.choose_types(spec, options, profile.gpu)
+        against = accelerators.engine_reasons(profile.gpu, options, version)
+        against += rules.architecture_reasons(spec, version) if options.engine == "vllm" else []
+        return choice, [*against, *choice.reasons]
     reasons = engine_types.reasons(options.engine, spec, device, compute)
     if options.engine == "vllm":
         reasons = rules.engine_reasons(version, device, compute) + rules.architecture_reasons(spec, version)
@@ -226,6 +240,8 @@ def _attention(
 ) -> Attention:
     if cpu.is_cpu(profile):
         return cpu.ATTENTION
+    if accelerators.is_other(profile):
+        return accelerators.attention(spec, profile.gpu, options)
     compute = rules.capability(profile.gpu.compute_capability)
     size = layout.tensor if not layout.reasons else 1
     return attention(options.engine, version, spec, compute, choice.kv_cache_dtype, tensor_parallel=size)
@@ -320,7 +336,9 @@ def _assumptions(
     found = []
     if options.download_gbps is None:
         found.append(f"download at {DEFAULT_DOWNLOAD_GBPS:g} Gbit/s")
-    if not regime.measured:
+    if accelerators.is_other(profile):
+        found += accelerators.assumptions(profile.gpu, options, version)
+    elif not regime.measured:
         name = engine_types.label(options.engine)
         found.append(f"no start-up of {name} {version} was measured: terms are upper bounds")
     if spec.weights.assumed:
@@ -335,7 +353,8 @@ def _assumptions(
         found.append("commit of the checkpoint is not known offline: the newest is served")
     if cpu.is_cpu(profile):
         found.append(f"{cpu.PROCESS_MEMORY_GIB} GiB of memory for each engine process")
-    if "assumption" in engine_types.facts(options.engine) and options.image is None:
+    stock = options.image is None and not accelerators.is_other(profile)
+    if "assumption" in engine_types.facts(options.engine) and stock:
         found.append(engine_types.facts(options.engine)["assumption"])
     if profile.node_memory_mib is None:
         found.append("host memory and CPU of the node are not known: requests are not checked against it")
@@ -367,7 +386,9 @@ def _warnings(
         found.append(
             "several nodes: every node downloads or mounts the whole model, and the network carries activations"
         )
-    if options.engine == "vllm" and engines.at_least(version, "driver-580"):
+    if accelerators.is_other(profile):
+        found += accelerators.notes(profile.gpu)
+    elif options.engine == "vllm" and engines.at_least(version, "driver-580"):
         found.append(f"vLLM {version} images hold CUDA 13: NVIDIA driver 580 or newer on the node")
     if options.storage == "emptyDir":
         found.append("emptyDir: every new pod downloads the model again")

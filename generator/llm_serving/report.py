@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from llm_serving import cpu, home, memory
+from llm_serving import accelerators, cpu, home, memory
 from llm_serving.engines import GIB
 from llm_serving.plan import Plan
 from llm_serving.search import context_of
@@ -149,6 +149,8 @@ def _explain_selector(plan: Plan) -> str:
         return "any node"
     if plan.profile.instance is not None:
         return "the machine type that was planned for"
+    if accelerators.is_other(plan.profile):
+        return str(accelerators.vendor(plan.profile.gpu)["labels_source"])
     if len(plan.profile.gpu.gfd_product_labels) == 1:
         return "label of NVIDIA's GPU feature discovery"
     return "several product labels exist for this GPU: none is demanded"

@@ -21,6 +21,7 @@ runAsGroup: 0
 {{- else -}}
 {{- include "llm-serving.podSecurityContext" . -}}
 {{- end -}}
+{{- include "llm-serving.accelerator.groups" . -}}
 {{- end -}}
 
 {{- /* args: dict root, readOnly (false for GPU containers: the CDI hook writes /etc/ld.so.cache), rdma */ -}}

@@ -95,7 +95,7 @@ def engine_of(plan: Plan) -> Engine:
     native = plan.quantization == "fp8"
     quantization = plan.spec.quantization
     if quantization is not None:
-        compute = capability(plan.profile.gpu.compute_capability)
+        compute = capability(plan.profile.gpu.compute_capability or "0")
         kind = quantization_support.kind_of(quantization)
         native = quantization_support.support(kind, "vllm", plan.engine_version, compute).native
         native = native and quantization.bits == 8
