@@ -147,13 +147,16 @@ def test_limit_ranges_that_may_not_be_read_are_unknown(cluster: Recorded) -> Non
 @pytest.mark.parametrize(
     "changes",
     [
-        {}, {"storage": {"type": "emptyDir", "size": "9Gi"}}, {"cpu": {"limit": "3"}},
+        {},
+        {"storage": {"type": "emptyDir", "size": "9Gi"}},
+        {"cpu": {"limit": "3"}},
         {"storage": {"ephemeral": {"request": "1Gi", "limit": "2Gi"}}},
-        {"model": {"download": {"mode": "init"}}}, {"model": {"download": {"mode": "job"}}, "storage": {"accessMode": "ReadWriteMany"}},
+        {"model": {"download": {"mode": "init"}}},
+        {"model": {"download": {"mode": "job"}}, "storage": {"accessMode": "ReadWriteMany"}},
         {"prePull": {"enabled": True}},
         {"engine": {"type": "tgis", "version": "1db8cf0"}},
     ],
-)  # fmt: skip
+)
 def test_what_is_judged_is_what_the_chart_renders(changes: dict[str, Any]) -> None:
     values = merge(SMALL, changes)
     manifests = in_process(values)

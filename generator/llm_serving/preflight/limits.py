@@ -78,8 +78,9 @@ def pods(values: dict[str, Any]) -> list[Pod]:
     """Every kind of pod that the values give rise to."""
     mode, limit = pick(values, "model.download.mode", "none"), pick(values, "memory.host.limit", "24Gi")
     download = _container("download", *_DOWNLOAD, limit)
-    first = [download] if mode == "init" else []
-    if pick(values, "engine.type", "vllm") == "tgis":
+    first = [download] if mode in {"init", "job"} else []  # beside a Job it waits for what the Job writes
+    from_hub = not pick(values, "model.path", "") and pick(values, "model.source.type", "hub") == "hub"
+    if pick(values, "engine.type", "vllm") == "tgis" and from_hub:
         first.append(_container("download", "1", pick(values, "memory.host.request", "12Gi"), limit))
     beside = [_given(entry) for entry in pick(values, "sidecars", [])]
     first += [_given(entry) for entry in pick(values, "initContainers", [])]
@@ -219,9 +220,9 @@ def _judge(
 
 
 def _judge_claim(name: str, rule: dict[str, Any], size: float) -> Iterator[Problem]:
-    for kind, beyond, word in (("max", size.__gt__, "most"), ("min", size.__lt__, "least")):
+    for kind, sign, word in (("max", 1, "most"), ("min", -1, "least")):
         bound = _amounts(rule, kind).get("storage")
-        if bound is not None and beyond(bound):
+        if bound is not None and sign * (size - bound) > 0:
             yield Problem("fail", f"{name} allows claims of at {word} {_show('storage', bound)}; storage.size is "
                           f"{_show('storage', size)}", "another storage.size or storage.type, or a LimitRange that "
                           "fits the model")  # fmt: skip
