@@ -63,7 +63,8 @@ class Member:
         self.seconds = float(os.environ.get("GROUP_WAIT_SECONDS", "900"))
         self.grace = float(os.environ.get("GROUP_GRACE_SECONDS", "60"))
         self.deadline = time.monotonic() + self.seconds
-        self.digest = hashlib.sha256(json.dumps([executor, self.size, data, command]).encode()).hexdigest()[:12]
+        agreed = [executor, self.size, command, *([data] if data else [])]
+        self.digest = hashlib.sha256(json.dumps(agreed).encode()).hexdigest()[:12]
         self.stop = asyncio.Event()
         self.process = None
 
