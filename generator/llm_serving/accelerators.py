@@ -53,7 +53,8 @@ def version(gpu: GpuType, options: Options) -> str:
     """
     entry = _engine(gpu, options)
     if entry is None or "versions" not in entry:
-        return engine_types.check_version(options.engine, options.engine_version)
+        newest_seen = entry["default"] if entry else None
+        return engine_types.check_version(options.engine, options.engine_version or newest_seen)
     wanted = options.engine_version or entry["default"]
     if options.engine == "vllm":
         return engines.check_version(wanted)
@@ -206,7 +207,8 @@ def assumptions(gpu: GpuType, options: Options, planned: str) -> list[str]:
     ]
     if "CUDA total" not in gpu.memory_basis and "seen" not in gpu.memory_basis:
         found.append(f"usable memory of {gpu.device_name}: {gpu.memory_basis}")
-    if engine is not None and options.image is None:
+    seen = engine is not None and "oldest" in engine and engines.not_after(planned, engine["default"])
+    if engine is not None and options.image is None and not seen:
         name = "{registry}/{repository}".format(**engine["image"])
         found.append(engine["assumption"].format(version=planned, image=name))
     found += [entry[key] for key in ("groups_assumption", "hugepages_assumption") if key in entry]

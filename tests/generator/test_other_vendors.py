@@ -79,6 +79,10 @@ def test_amd_values() -> None:
     assert values["gpu"]["tolerations"][0]["key"] == "amd.com/gpu"
     assert values["gpu"]["supplementalGroups"] == [44, 109]
     assert values["engine"]["image"]["repository"] == "vllm/vllm-openai-rocm"
+    assert values["engine"]["image"]["tag"] == "v0.30.0"  # the newest that was seen
+    assert not any("vllm-openai-rocm" in line for line in plan("1xmi300x").assumptions)
+    newer = plan("1xmi300x", engine_version="0.33.0").assumptions
+    assert any("image vllm/vllm-openai-rocm:v0.33.0 exists (tags up to v0.30.0 were seen)" in line for line in newer)
     assert build_values(plan("1xmi325x"))["gpu"]["nodeSelector"] == {}  # two labels are known: none is demanded
 
 
