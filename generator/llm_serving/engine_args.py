@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from llm_serving import cpu, engine_types, engines
+from llm_serving import accelerators, cpu, engine_types, engines
 from llm_serving.errors import InputError
 from llm_serving.plan import Plan
 
@@ -64,6 +64,9 @@ def _tgi(plan: Plan) -> dict[str, Any]:
         "cuda-graphs": "0" if settings.enforce_eager else _TGI_GRAPHS,
         "usage-stats": "off",
     }
+    if accelerators.is_other(plan.profile):  # nothing of CUDA there
+        args.pop("cuda-memory-fraction")
+        args.pop("cuda-graphs")
     if plan.quantization:
         args["quantize"] = plan.quantization
     elif plan.spec.quantization is None:

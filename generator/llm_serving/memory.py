@@ -10,7 +10,7 @@ N = max_model_len, u = gpu_memory_utilization, M = GPU memory as CUDA reports it
 import math
 from dataclasses import dataclass, replace
 
-from llm_serving import engines
+from llm_serving import engines, expert_share
 from llm_serving.engines import GIB, Regime
 from llm_serving.model import LayerGroup, ModelSpec
 from llm_serving.use.lora import Slots
@@ -23,6 +23,8 @@ H200_MULTIPROCESSORS = 132  # largest GPU measured; buffer of the top-k/top-p ke
 # Llama 4 has 10,485,760 positions, and its table lies whole on every rank; more is a typo
 LONGEST_ROTARY_TABLE = 1 << 24
 _LATENT = ("mla", "index")  # kinds of cache that have no key and value projections of their own
+# VLLM_FUSED_MOE_CHUNK_SIZE: 32,768 tokens up to 0.15, 16,384 later (vllm/envs.py, read 2026-11-25); the larger one
+EXPERT_CHUNK_TOKENS = 32768
 SMALL_HIDDEN = 1024
 SMALL_HIDDEN_GRAPH_SHARE = 0.6  # 0.018 of 0.030 GiB per layer at hidden size 1024 (Qwen3-0.6B, vLLM 0.25.1)
 
@@ -34,6 +36,7 @@ class Gpu:
     total_bytes: int
     capability: tuple[int, int]
     nvlink: bool
+    vendor: str = "nvidia"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +59,18 @@ class Settings:
     encoders: bool = True
     lora: Slots | None = None
     draft: Draft | None = None
+    data_parallel: int = 1
+    expert_parallel: bool = False
 
     @property
     def ranks(self) -> int:
-        """GPUs of the engine."""
-        return self.tensor_parallel * self.pipeline_parallel
+        """GPUs of the engine, of all data parallel engines together."""
+        return self.tensor_parallel * self.pipeline_parallel * self.data_parallel
+
+    @property
+    def expert_ranks(self) -> int:
+        """Ranks over which experts are divided."""
+        return self.tensor_parallel * self.data_parallel
 
     @property
     def positions(self) -> int:
@@ -159,8 +169,23 @@ def stage_spec(spec: ModelSpec, stages: int) -> ModelSpec:
     )
 
 
+def rank_weights(spec: ModelSpec, settings: Settings) -> int:
+    """Weights of the fullest rank where experts may be divided further than the rest of the model."""
+    tensor, fp8 = settings.tensor_parallel, settings.runtime_fp8
+    held = weights_bytes(spec, tensor, runtime_fp8=fp8)
+    if spec.moe is None or (settings.data_parallel == 1 and not settings.expert_parallel):
+        return held
+    experts = min(expert_share.expert_bytes(spec, _linear_bytes(spec, fp8)), spec.weights.loaded_bytes)
+    return max(held - int(experts * (1 / tensor - expert_part(spec, settings))), 0)
+
+
+def expert_part(spec: ModelSpec, settings: Settings) -> float:
+    """Part of all experts on the fullest rank."""
+    return expert_share.part(spec, settings.expert_ranks, whole=settings.expert_parallel)
+
+
 def weights_bytes(spec: ModelSpec, tensor_parallel: int, *, runtime_fp8: bool = False) -> int:
-    """Weights of the fullest rank.
+    """Weights of the fullest rank of one engine alone.
 
     Sharded tensors are divided by the tensor parallel size; keys and values by at most their heads, what mamba's
     groups share by at most their number (vLLM replicates them beyond); norms, routers, learned positions, indexers
@@ -220,7 +245,7 @@ def activation_bytes(spec: ModelSpec, settings: Settings, regime: Regime) -> int
     sampler += regime.sampler_constant_bytes
     if regime.measured and regime.sampler_bytes > 6:
         sampler += 4 * H200_MULTIPROCESSORS * vocab
-    matrices = 3 if _gated(spec) else 2
+    matrices = expert_share.matrices(spec)
     if spec.moe is None:
         forward = 2 * tokens * (matrices * spec.intermediate_size // ranks + 4 * hidden)
     else:
@@ -233,19 +258,19 @@ def activation_bytes(spec: ModelSpec, settings: Settings, regime: Regime) -> int
     return workspace + _moe_workspace(spec, settings, regime) + max(sampler, forward, _mla(spec, settings))
 
 
-def _gated(spec: ModelSpec) -> bool:
-    from llm_serving.architectures import ARCHITECTURES
-
-    return ARCHITECTURES[spec.architecture].gated_mlp
-
-
 def _moe_workspace(spec: ModelSpec, settings: Settings, regime: Regime) -> int:
     moe = spec.moe
     if moe is None or not regime.moe_workspace or (spec.quantization and spec.quantization.method == "mxfp4"):
         return 0
-    width = -(-moe.intermediate // settings.tensor_parallel)
-    rows = 2 * settings.max_num_batched_tokens * moe.top_k
-    return rows * (max(2 * width, spec.hidden_size) + max(width, spec.hidden_size))
+    slices = 1 if settings.expert_parallel else settings.expert_ranks
+    width = -(-moe.intermediate // slices)
+    tokens = settings.max_num_batched_tokens
+    gathered = 0
+    if settings.data_parallel > 1:  # hidden states of all engines come together, go through the experts in chunks
+        gathered = 2 * 2 * settings.data_parallel * tokens * spec.hidden_size
+        tokens = max(tokens, min(tokens * settings.data_parallel, EXPERT_CHUNK_TOKENS))
+    rows = 2 * tokens * moe.top_k
+    return gathered + rows * (max(2 * width, spec.hidden_size) + max(width, spec.hidden_size))
 
 
 def _mla(spec: ModelSpec, settings: Settings) -> int:
@@ -312,23 +337,33 @@ def outside_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime)
     needed = engines.term_bytes("context")
     if not regime.graphs_charged or not regime.measured:
         needed += graph_bytes(spec, enforce_eager=settings.enforce_eager)
-    if settings.tensor_parallel > 1 and gpu.nvlink and gpu.capability >= (9, 0):
+    if _collective(spec, settings) and gpu.nvlink and gpu.capability >= (9, 0):
         needed += engines.term_bytes("outside_nvlink_hopper")
         needed += engines.term_bytes("outside_expert_group") if spec.moe is not None else 0
     return needed
 
 
-def non_torch_bytes(gpu: Gpu, settings: Settings) -> int:
+def _collective(spec: ModelSpec, settings: Settings) -> bool:
+    """Whether ranks exchange activations in every layer; dense data parallel engines know nothing of each other."""
+    return settings.tensor_parallel > 1 or (settings.data_parallel > 1 and spec.moe is not None)
+
+
+def non_torch_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings) -> int:
     """Memory outside PyTorch's allocator, NCCL's buffers included."""
-    if settings.ranks == 1:
+    collective = _collective(spec, settings)
+    if not collective and settings.pipeline_parallel == 1:
         return engines.term_bytes("non_torch")
-    if settings.tensor_parallel > 1 and gpu.nvlink and gpu.capability >= (9, 0):
+    if collective and gpu.nvlink and gpu.capability >= (9, 0):
         return engines.term_bytes("non_torch_tp_nvlink_hopper")
     return engines.term_bytes("non_torch_tp")
 
 
 def margin_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> int:
     """Band of the estimate: small where the version and the GPU class were measured, wide elsewhere."""
+    if gpu.vendor in {"amd", "intel"}:
+        from llm_serving import accelerators
+
+        return accelerators.margin_bytes(gpu.total_bytes)
     margins = engines.facts()["margins_gib"]
     if spec.multimodal or spec.hybrid:
         return int(margins["hybrid_or_multimodal"]["value"] * GIB)
@@ -343,9 +378,9 @@ def estimate(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> E
     from llm_serving.use import footprint
 
     requested = math.ceil(gpu.total_bytes * settings.utilization)
-    weights = weights_bytes(spec, settings.tensor_parallel, runtime_fp8=settings.runtime_fp8)
+    weights = rank_weights(spec, settings)
     activations = activation_bytes(spec, settings, regime)
-    non_torch = non_torch_bytes(gpu, settings)
+    non_torch = non_torch_bytes(spec, gpu, settings)
     graphs = graph_bytes(spec, enforce_eager=settings.enforce_eager) if regime.graphs_charged else 0
     adapters, draft = footprint.lora_bytes(spec, settings), footprint.draft_bytes(spec, settings)
     free = requested - weights - engines.term_bytes("context")

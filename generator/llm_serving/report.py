@@ -4,7 +4,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from llm_serving import cpu, home, memory
+from llm_serving import accelerators, cpu, home, memory
 from llm_serving.engines import GIB
 from llm_serving.plan import Plan
 from llm_serving.search import context_of
@@ -41,7 +41,8 @@ def explain(plan: Plan) -> dict[str, Any]:
         },
         "cpu": "two cores per engine process"
         if cpu.is_cpu(plan.profile)
-        else "two cores for the API server, one per GPU",
+        else "two cores for the API server, one per GPU"
+        + (", one per further engine" if plan.layout.engines_per_pod > 1 else ""),
         "rollout": "the GPUs of the old pod are freed before the new one asks for them",
         "parallelism": _explain_parallelism(plan),
         "node_selector": _explain_selector(plan),
@@ -58,7 +59,9 @@ def _explain_memory(plan: Plan) -> dict[str, str]:
         text = "weights, cache and activations of each process, 3 GiB beside them, the shared memory"
         return {"memory_request": text, "memory_limit": "the same: nothing of it lies on a GPU"}
     return {
-        "memory_request": "4 GiB for the API server, 3 GiB per GPU process, the shared memory",
+        "memory_request": "4 GiB for the API server, 3 GiB per GPU process, "
+        + ("2 GiB per further engine, " if plan.layout.engines_per_pod > 1 else "")
+        + "the shared memory",
         "memory_limit": "the request and up to 10 GiB of the file that is being read",
     }
 
@@ -138,6 +141,11 @@ def _explain_parallelism(plan: Plan) -> str:
     if layout.pipeline > 1:
         most = max(memory.stage_layers(plan.spec.num_layers, layout.pipeline))
         parts.append(f"{plan.spec.num_layers} layers over {layout.pipeline} stages, at most {most} each")
+    if layout.data > 1:
+        parts.append(f"{layout.data} engines, each with attention and a cache of its own")
+    if plan.spec.moe is not None and (layout.expert or layout.data > 1):
+        how = "whole" if layout.expert else "in slices"
+        parts.append(f"{plan.spec.moe.experts} experts {how} over {layout.tensor * layout.data} ranks")
     return "; ".join(parts)
 
 
@@ -146,6 +154,8 @@ def _explain_selector(plan: Plan) -> str:
         return "any node"
     if plan.profile.instance is not None:
         return "the machine type that was planned for"
+    if accelerators.is_other(plan.profile):
+        return str(accelerators.vendor(plan.profile.gpu)["labels_source"])
     if len(plan.profile.gpu.gfd_product_labels) == 1:
         return "label of NVIDIA's GPU feature discovery"
     return "several product labels exist for this GPU: none is demanded"
@@ -210,8 +220,9 @@ def _cache(plan: Plan) -> str:
     estimate, length = plan.estimate, plan.settings.max_model_len
     if not estimate.kv_per_request:
         return "nothing is cached"
+    each = " of each engine" if plan.layout.data > 1 else ""
     return (
-        f"{plan.cache_tokens:,} tokens in the cache: {estimate.concurrency:.1f} such requests, "
+        f"{plan.cache_tokens:,} tokens in the cache{each}: {estimate.concurrency:.1f} such requests, "
         f"{plan.requests_of(min(2000, length)):.0f} of 2,000 tokens"
     )
 

@@ -111,6 +111,7 @@ class Search:
     def _usual(self) -> list[tuple[int, int, bool]]:
         """(batched tokens, sequences, eager): the engine's own batch, then fewer tokens per step."""
         large = self.gpu.total_bytes >= _LARGE_GPU_BYTES and self.gpu.capability != (8, 0)
+        large = large and self.gpu.vendor != "intel"  # vllm_gaudi/platform.py reports a total of 0
         tokens, sequences = engine_types.batch(self.options.engine) or (_LARGE_BATCH if large else _SMALL_BATCH)
         tokens = self.options.max_num_batched_tokens or tokens
         sequences = self.options.max_num_seqs or sequences
@@ -138,6 +139,8 @@ class Search:
         fields: dict[str, Any] = {
             "tensor_parallel": self.layout.tensor,
             "pipeline_parallel": self.layout.pipeline,
+            "data_parallel": self.layout.data,
+            "expert_parallel": self.layout.expert,
             "max_model_len": context,
             "max_num_seqs": sequences,
             "max_num_batched_tokens": self._tokens(context, tokens),

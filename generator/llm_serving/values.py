@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from llm_serving import __version__, cpu, engine_types, engines
+from llm_serving import __version__, accelerators, cpu, engine_types, engines
 from llm_serving.engine_args import engine_args, engine_env
 from llm_serving.engines import GIB
 from llm_serving.errors import InputError
@@ -11,7 +11,7 @@ from llm_serving.use.values import using_keys
 
 _PRE_STOP_SECONDS = 15  # endpoints leave the Service before the engine drains; KServe uses 15 (read 2026-11-22)
 _DRAIN_SECONDS = 60
-_GPU_TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+_GPU_TAINT = {"key": "", "operator": "Exists", "effect": "NoSchedule"}
 
 
 def build_values(plan: Plan) -> dict[str, Any]:
@@ -33,6 +33,8 @@ def build_values(plan: Plan) -> dict[str, Any]:
         "parallelism": {
             "tensor": plan.layout.tensor,
             "pipeline": plan.layout.pipeline,
+            **({"data": plan.layout.data} if plan.layout.data > 1 else {}),
+            **({"expert": True} if plan.layout.expert else {}),
             "nodes": plan.layout.nodes,
             "gpusPerNode": plan.layout.gpus_per_node,
             "controller": plan.deployment.controller,
@@ -43,7 +45,8 @@ def build_values(plan: Plan) -> dict[str, Any]:
             "resourceName": plan.profile.gpu.resource_name,
             "product": plan.profile.gpu.device_name,
             "nodeSelector": _node_selector(plan),
-            "tolerations": [] if cpu.is_cpu(plan.profile) else [_GPU_TAINT],
+            "tolerations": [] if cpu.is_cpu(plan.profile) else [{**_GPU_TAINT, "key": plan.profile.gpu.resource_name}],
+            **(accelerators.gpu_values(plan.profile, plan.layout.gpus_per_node) if _other(plan) else {}),
         },
         "cpu": {"request": str(plan.resources.cpu_request)},
         "memory": {
@@ -116,6 +119,8 @@ def _image(plan: Plan) -> dict[str, str]:
     if plan.options.image is None:
         if cpu.is_cpu(plan.profile):
             return cpu.image(plan.engine_version)
+        if _other(plan):
+            return accelerators.image(plan.profile.gpu, plan.options, plan.engine_version)
         return engine_types.image(plan.options.engine, plan.engine_version)
     name, _, tag = plan.options.image.rpartition(":")
     if not name or "/" in tag or tag == "latest":
@@ -124,6 +129,10 @@ def _image(plan: Plan) -> dict[str, str]:
     if rest and ("." in first or ":" in first or first == "localhost"):
         return {"registry": first, "repository": rest, "tag": tag}
     return {"registry": "docker.io", "repository": name, "tag": tag}
+
+
+def _other(plan: Plan) -> bool:
+    return accelerators.is_other(plan.profile)
 
 
 def _is_folder(plan: Plan) -> bool:
@@ -149,6 +158,8 @@ def _model(plan: Plan) -> dict[str, Any]:
 def _node_selector(plan: Plan) -> dict[str, str]:
     if plan.profile.instance is not None:
         return {"node.kubernetes.io/instance-type": plan.profile.instance.type}
+    if _other(plan):
+        return accelerators.node_selector(plan.profile.gpu)
     labels = plan.profile.gpu.gfd_product_labels
     return {"nvidia.com/gpu.product": labels[0]} if len(labels) == 1 else {}
 
@@ -235,6 +246,10 @@ def sizes(plan: Plan) -> str:
     text = f"tensor parallel {plan.layout.tensor}"
     if plan.layout.pipeline > 1:
         text += f", pipeline parallel {plan.layout.pipeline}"
+    if plan.layout.data > 1:
+        text = f"data parallel {plan.layout.data} x {text}"
+    if plan.layout.expert:
+        text += f", experts over {plan.layout.tensor * plan.layout.data} ranks"
     if plan.layout.nodes > 1:
         text += f" over {plan.layout.nodes} nodes ({plan.deployment.controller}, {plan.deployment.executor})"
     return text

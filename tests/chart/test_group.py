@@ -243,3 +243,34 @@ def test_a_ray_that_answers_nobody_does_not_make_the_leader_deaf(
     assert said == (
         "stopped" if loss == "stop" else "pod-1: its engine ended with code 3; the group ends and forms anew"
     )
+
+
+DATA_RUNS = [
+    sys.executable, "-c",
+    "import os, sys, time; rank = '1' if '--headless' in sys.argv else '0'; "
+    "print(*sys.argv, file=open(os.environ['RAN'] + rank, 'w'), flush=True); time.sleep(60)",
+]  # fmt: skip
+
+
+def test_data_parallel_members_get_their_own_ranks_and_one_api(group: ModuleType, tmp_path: Path) -> None:
+    def made(rank: int, data: int) -> Any:
+        os.environ["GROUP_RANK"] = str(rank)
+        one = (group.Leader if rank == 0 else group.Worker)("mp", DATA_RUNS, data, 3)
+        one.name = f"pod-{rank}"
+        return one
+
+    async def scene() -> tuple[str, str]:
+        lives = [asyncio.ensure_future(ends(group, made(rank, 8))) for rank in (0, 1)]
+        await until(lambda: (tmp_path / "0").exists() and (tmp_path / "1").exists())
+        assert not any(life.done() for life in lives)
+        for life in lives:
+            life.cancel()
+        await asyncio.gather(*lives, return_exceptions=True)
+        return (tmp_path / "0").read_text().strip(), (tmp_path / "1").read_text().strip()
+
+    leader, worker = asyncio.run(scene())
+    common = "--data-parallel-size-local 4 --data-parallel-address 127.0.0.1 --data-parallel-rpc-port 29550"
+    assert leader.endswith(f"{common} --api-server-count 3")
+    assert worker.endswith(f"{common} --data-parallel-start-rank 4 --headless")
+    assert "--nnodes" not in leader + worker
+    assert made(0, 8).digest != made(0, 4).digest

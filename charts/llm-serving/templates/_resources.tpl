@@ -5,6 +5,9 @@
 {{- with ternary "" .Values.gpu.resourceName (ne .Values.gpu.dra.deviceClassName "") }}
 {{ . }}: {{ $.Values.parallelism.gpusPerNode | int64 }}
 {{- end }}
+{{- with .Values.gpu.hugepages }}
+hugepages-2Mi: {{ . | quote }}
+{{- end }}
 {{- if .Values.network.rdma.enabled }}
 {{ .Values.network.rdma.resourceName }}: {{ .Values.network.rdma.count | int64 }}
 {{- with .Values.network.rdma.hugepages }}

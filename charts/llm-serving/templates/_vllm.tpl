@@ -13,6 +13,7 @@
 {{- if gt (int $v.parallelism.pipeline) 1 -}}
 {{- $args = concat $args (list "--pipeline-parallel-size" ($v.parallelism.pipeline | toJson)) -}}
 {{- end -}}
+{{- $args = concat $args (include "llm-serving.vllm.parallel" . | fromYamlArray) -}}
 {{- if eq $v.parallelism.executor "ray" -}}
 {{- $args = concat $args (list "--distributed-executor-backend" "ray") -}}
 {{- end -}}
@@ -61,7 +62,19 @@ revision: model.revision
 trust-remote-code: model.trustRemoteCode
 tensor-parallel-size: parallelism.tensor
 pipeline-parallel-size: parallelism.pipeline
-data-parallel-size: replicas
+data-parallel-size: parallelism.data
+data-parallel-size-local: parallelism.data
+data-parallel-address: parallelism.data
+data-parallel-rpc-port: parallelism.data
+data-parallel-rank: parallelism.data
+data-parallel-start-rank: parallelism.data
+data-parallel-backend: parallelism.data
+data-parallel-external-lb: parallelism.data
+data-parallel-hybrid-lb: parallelism.data
+data-parallel-multi-port-external-lb: parallelism.data
+data-parallel-supervisor-port: parallelism.data
+enable-expert-parallel: parallelism.expert
+api-server-count: parallelism.apiServers
 nnodes: parallelism.nodes
 node-rank: parallelism.nodes
 master-addr: parallelism.nodes

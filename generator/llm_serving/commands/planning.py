@@ -53,6 +53,10 @@ def add_pins(command: argparse.ArgumentParser) -> None:
     pins.add_argument("--max-model-len", type=int, metavar="N", help="tokens of a request, prompt and answer")
     pins.add_argument("--tensor-parallel-size", type=int, metavar="N", help="GPUs that share each layer")
     pins.add_argument("--pipeline-parallel-size", type=int, metavar="N", help="stages of layers, one or more per node")
+    pins.add_argument(
+        "--data-parallel-size", type=int, metavar="N", help="engines behind one API, each on its own GPUs"
+    )
+    pins.add_argument("--enable-expert-parallel", action="store_true", help="whole experts per GPU, not slices of each")
     pins.add_argument("--controller", metavar="C", help="deployment, statefulset, leaderworkerset or raycluster")
     pins.add_argument("--executor", metavar="E", help="mp (the engine's own way over nodes) or ray")
     pins.add_argument("--share-nodes", action="store_true", help="two members of one engine may share a node")

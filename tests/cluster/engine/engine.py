@@ -4,8 +4,9 @@ What it keeps of the real engine: an unknown flag ends it with code 2; the port 
 is "loaded" (STANDIN_LOAD_SECONDS); the folders that the environment names must be writable; /dev/shm must be larger
 than the container default; SIGTERM lets running answers end within --shutdown-timeout. Over several nodes the leader
 waits for its workers before it loads, and ends when one is gone (unless STANDIN_BLIND: an idle engine notices nothing);
-a headless node has no API. With Ray the workers are actors in a placement group over the nodes. What is used beside
-plain generation (adapters, drafts, templates, pooling) is in use.py.
+a headless node has no API. Data parallel engines of other pods report to the leader's fixed port, each with its ranks,
+and the leader serves when it has counted all of them. With Ray the workers are actors in a placement group over the
+nodes. What is used beside plain generation (adapters, drafts, templates, pooling) is in use.py.
 
 Answers are made of the request's own last word, so that nobody can take another's answer for theirs. Where HF_ENDPOINT
 names a hub, the model is downloaded from it with the real client before it is "loaded". POST /standin brings faults:
@@ -32,7 +33,8 @@ FLAGS = {
     "--kv-cache-dtype", "--max-model-len", "--max-num-batched-tokens", "--max-num-seqs", "--quantization",
     "--nnodes", "--node-rank", "--master-addr", "--master-port", "--distributed-executor-backend",
     "--distributed-timeout-seconds", "--ssl-certfile", "--ssl-keyfile", "--load-format", "--sse-keep-alive-interval",
-    "--allowed-origins", "--model-loader-extra-config",
+    "--allowed-origins", "--model-loader-extra-config", "--data-parallel-size", "--data-parallel-size-local",
+    "--data-parallel-address", "--data-parallel-rpc-port", "--data-parallel-start-rank", "--api-server-count",
 }  # fmt: skip
 WRITABLE = ("HOME", "HF_HOME", "VLLM_CACHE_ROOT", "XDG_CACHE_HOME", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
 STATE = {"running": 0, "hung": False}
@@ -51,7 +53,11 @@ def arguments():
     parser.add_argument("--trust-remote-code", action="store_true")
     parser.add_argument("--headless", action="store_true")
     parser.add_argument("--enable-ssl-refresh", action="store_true")
-    return parser.parse_args()
+    parser.add_argument("--enable-expert-parallel", action="store_true")
+    options = parser.parse_args()
+    if options.headless and options.api_server_count:
+        parser.error("--api-server-count cannot be used with --headless")
+    return options
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -77,6 +83,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         stay_if_hung()
         if self.path == "/health":
             self.reply(200, {})
+        elif self.path == "/metrics":
+            self.metrics()
         elif self.path == "/v1/models":
             length = int(self.options.max_model_len or 512)
             entries = [{"id": name, "object": "model", "max_model_len": length} for name in self.options.names]
@@ -84,6 +92,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.reply(200, {"object": "list", "data": entries})
         else:
             self.reply(404, {"error": self.path})
+
+    def metrics(self):
+        """Two of the engine's gauges, one series per data parallel engine as in the real one."""
+        engines = range(int(self.options.data_parallel_size or 1))
+        lines = [
+            f'{name}{{engine="{engine}",model_name="{self.options.names[0]}"}} 0'
+            for name in ("vllm:num_requests_waiting", "vllm:kv_cache_usage_perc") for engine in engines
+        ]  # fmt: skip
+        body = ("\n".join(lines) + "\n").encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def do_POST(self):
         """Completions and chats, streamed where asked."""
@@ -202,6 +224,51 @@ def headless(options, stop):
     peer.close()
 
 
+def ranks_of(options):
+    """Data parallel ranks of this process: all of them where nothing else is said."""
+    first = int(options.data_parallel_start_rank or 0)
+    return list(range(first, first + int(options.data_parallel_size_local or options.data_parallel_size)))
+
+
+def data_parallel(options, stop):
+    """Leader: count the ranks of every pod on the fixed port, then watch the pods that brought them."""
+    size, ranks = int(options.data_parallel_size), ranks_of(options)
+    print(f"data parallel engines {ranks} of {size} are here", flush=True)
+    if len(ranks) == size:
+        return
+    server = socket.create_server(("", int(options.data_parallel_rpc_port)))
+
+    def watch(peer, brought):
+        peer.recv(1)
+        if not stop.is_set() and not os.environ.get("STANDIN_BLIND"):
+            print(f"data parallel engines {brought} are gone: the engine ends", flush=True)
+            os._exit(1)
+
+    while len(ranks) < size:
+        peer, _ = server.accept()
+        brought = json.loads(peer.makefile().readline())
+        if set(brought) & set(ranks):
+            sys.exit(f"data parallel engines {brought} came twice")
+        ranks += brought
+        print(f"data parallel engines {brought} joined", flush=True)
+        threading.Thread(target=watch, args=[peer, brought], daemon=True).start()
+
+
+def data_parallel_headless(options, stop):
+    """Engines without API: report to the leader, run until told to stop."""
+    place = (options.data_parallel_address, int(options.data_parallel_rpc_port))
+    while True:
+        try:
+            peer = socket.create_connection(place, timeout=5)
+            break
+        except OSError:
+            time.sleep(0.2)
+    peer.sendall(json.dumps(ranks_of(options)).encode() + b"\n")
+    print(f"data parallel engines {ranks_of(options)} of {options.data_parallel_size} serve {place[0]}", flush=True)
+    stop.wait()
+    peer.close()
+
+
 def workers_by_ray(options, stop):
     """A placement group with one GPU per rank and an actor in each bundle, as vLLM's Ray executor makes them."""
     import ray
@@ -243,8 +310,10 @@ def main(options):
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     if options.headless:
-        headless(options, stop)
+        (data_parallel_headless if options.data_parallel_size else headless)(options, stop)
         return
+    if int(options.data_parallel_size or 1) > 1:
+        data_parallel(options, stop)
     if options.distributed_executor_backend == "ray":
         workers_by_ray(options, stop)
     elif int(options.nnodes or 1) > 1:
