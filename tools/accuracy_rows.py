@@ -9,7 +9,7 @@ from pathlib import Path
 from llm_serving import catalogue, engines, memory
 from llm_serving.engines import GIB
 from llm_serving.memory import Estimate, Gpu, Settings
-from llm_serving.model import ModelSpec
+from llm_serving.model import ModelSpec, Quantization
 from llm_serving.profiles import all_gpus
 
 DATA = Path(__file__).parent.parent / "docs" / "data"
@@ -80,7 +80,8 @@ def own_starts(name: str) -> tuple[list[Start], list[dict[str, str]]]:
             continue
         if row.get("weights_override_gib"):
             loaded = int(float(row["weights_override_gib"]) * GIB)
-            spec = replace(spec, weights=replace(spec.weights, loaded_bytes=loaded))
+            awq = Quantization("awq", 4, group_size=128)  # the one row with a block put over the model's config
+            spec = replace(spec, weights=replace(spec.weights, loaded_bytes=loaded), quantization=awq)
         settings = Settings(
             int(row["tp"]),
             int(row["max_model_len"]),

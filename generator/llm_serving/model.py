@@ -114,8 +114,9 @@ _ZERO_IS_NONE = (
 class ModelSpec:
     """All that sizing needs to know of one model.
 
-    `learned_positions` is the number of rows of a position embedding, 0 where positions are rotated; `parameters`
-    is what the dimensions of the text model make, a check of the weights and never their source.
+    `learned_positions` is the number of rows of a position embedding, 0 where positions are rotated;
+    `rotary_elements` the size of the tables that rotation needs, at 16 bits; `parameters` is what the dimensions of
+    the text model make, a check of the weights and never their source.
     """
 
     model_id: str
@@ -142,6 +143,7 @@ class ModelSpec:
     multimodal: bool = False
     remote_code: bool = False
     learned_positions: int = 0
+    rotary_elements: int = 0
     parameters: int = 0
     notes: tuple[str, ...] = ()
 
@@ -175,8 +177,9 @@ class ModelSpec:
         for part, key in _ZERO_IS_NONE:
             if data.get(part, {}).get(key) == 0:
                 del data[part][key]
-        if not self.learned_positions:
-            del data["learned_positions"]
+        for key in ("learned_positions", "rotary_elements"):
+            if not data[key]:
+                del data[key]
         return data
 
 

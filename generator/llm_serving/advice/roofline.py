@@ -15,6 +15,7 @@ from llm_serving.memory import Settings
 from llm_serving.model import ModelSpec
 from llm_serving.plan import Plan
 from llm_serving.profiles import GpuProfile
+from llm_serving.weights import weights_bytes
 
 # Share of the peak bandwidth that decoding reaches, and the work of a step that no bandwidth shortens: chosen by hand
 # so that the rows of one H200 and of two A100 in docs/data/throughput.csv lie near the line (2026-11-25). With the
@@ -168,7 +169,7 @@ def weights_read(stage: ModelSpec, settings: Settings, tokens: int) -> float:
     Of a separate embedding only single rows are read. Of the experts those that some token chose:
     E (1 - (1 - k/E)^tokens).
     """
-    loaded = float(memory.weights_bytes(stage, settings.tensor_parallel, runtime_fp8=settings.runtime_fp8))
+    loaded = float(weights_bytes(stage, settings.tensor_parallel, runtime_fp8=settings.runtime_fp8))
     if not stage.tied:
         loaded -= 2 * stage.vocab_size * stage.hidden_size / settings.tensor_parallel
     if stage.moe is not None:
