@@ -32,6 +32,11 @@ class Start:
     graphs: int
 
 
+# GiB outside PyTorch before 0.11, median of what docs/data/measurements-public.csv prints: 12 logs of one GPU, 4 of
+# several over PCIe. Read from those rows, so that their non-torch term is no test.
+OLD_NON_TORCH, OLD_NON_TORCH_PARALLEL = 0.07, 0.2
+
+
 # Term, column of the tables, the planner's value. The outside is what was not free when the engine began.
 TERMS: tuple[tuple[str, str, Callable[[Start], float]], ...] = (
     ("weights", "weights_gib", lambda start: start.estimate.weights),
@@ -60,10 +65,15 @@ def errors(starts: list[Start], column: str, planned: Callable[[Start], float]) 
 def predict(spec: ModelSpec, gpu: Gpu, settings: Settings, version: str) -> Estimate:
     """Estimate with the regime of a version; older ones than the first regime take the first."""
     oldest = engines.facts()["oldest"]
-    if engines.parse_version(version) < engines.parse_version(oldest):
-        version = oldest
+    old = engines.parse_version(version) < engines.parse_version(oldest)
+    version = oldest if old else version
     regime = engines.regime(version, spec.architecture, moe=spec.moe is not None, hybrid=spec.hybrid)
-    return memory.estimate(spec, gpu, settings, regime)
+    estimate = memory.estimate(spec, gpu, settings, regime)
+    if old and not (settings.ranks > 1 and gpu.nvlink):
+        taken = int((OLD_NON_TORCH_PARALLEL if settings.ranks > 1 else OLD_NON_TORCH) * GIB)
+        given_back = estimate.non_torch - taken
+        estimate = replace(estimate, non_torch=taken, kv_cache=estimate.kv_cache + given_back)
+    return estimate
 
 
 def own_starts(name: str) -> tuple[list[Start], list[dict[str, str]]]:
@@ -121,6 +131,23 @@ def _gpu(row: dict[str, str]) -> Gpu | None:
     return None
 
 
+def _batch(row: dict[str, str], version: str, spec: ModelSpec, gpu: Gpu) -> tuple[int, int]:
+    """(tokens of a step, sequences) of a posted start: as printed, else the default of its version and GPU.
+
+    V0 took whole prompts, above 32 k tokens 512 a step, MLA apart (vLLM 0.6.4 arg_utils.py). V1 takes 8,192 tokens and
+    1,024 sequences on 70 GiB and more, A100 apart, else 2,048 and 256 (0.10.2 get_batch_defaults); before 0.8.5 1,024
+    sequences everywhere (what row M212 reports).
+    """
+    length, parsed = int(row["max_model_len"]), engines.parse_version(version)
+    if "V0" in row["engine_version"] or parsed < (0, 8):
+        tokens, sequences = 512 if length > 32768 and spec.mla is None else max(length, 2048), 256
+    elif gpu.total_bytes >= 70 * GIB and "A100" not in row["gpu_name"]:
+        tokens, sequences = 8192, 1024
+    else:
+        tokens, sequences = 2048, 1024 if parsed < (0, 8, 5) else 256
+    return int(row["max_num_batched_tokens"] or tokens), int(row["max_num_seqs"] or sequences)
+
+
 def public_starts() -> list[Start]:
     """Posted start-ups that say enough to be predicted: model, GPU, sizes, share, length, KV cache in GiB."""
     found = []
@@ -135,14 +162,11 @@ def public_starts() -> list[Start]:
         if row["nodes"] not in {"", "1"} or (row["quantization"] and spec.quantization is None):
             continue
         length = int(row["max_model_len"])
-        v0 = "V0" in row["engine_version"] or engines.parse_version(version.group()) < (0, 8)
-        # V0 chunks prompts by itself above 32 k tokens, MLA apart: 512 tokens a step (vLLM 0.6.4 arg_utils.py).
-        whole = 512 if length > 32768 and spec.mla is None else max(length, 2048)
-        tokens = int(row["max_num_batched_tokens"] or (whole if v0 else 2048))
+        tokens, sequences = _batch(row, version.group(), spec, gpu)
         settings = Settings(
             int(row["tp"]),
             length,
-            int(row["max_num_seqs"] or 256),
+            sequences,
             tokens,
             float(row["gpu_memory_utilization"]),
             enforce_eager=row["enforce_eager"] == "True",
