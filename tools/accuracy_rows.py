@@ -25,9 +25,10 @@ UNLISTED = {"RTX 3090": (8, 6), "Turing 22GB": (7, 5), "RTX 5080": (12, 0)}
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One start: the row, the estimate for its settings, and the CUDA graphs that were expected, in bytes."""
+    """One start: row, model, the estimate for its settings, and the CUDA graphs that were expected, in bytes."""
 
     row: dict[str, str]
+    spec: ModelSpec
     estimate: Estimate
     graphs: int
 
@@ -104,7 +105,7 @@ def own_starts(name: str) -> tuple[list[Start], list[dict[str, str]]]:
         )
         estimate = predict(spec, own_gpu(row), settings, row["engine"].removeprefix("vllm "))
         graphs = memory.graph_bytes(spec, enforce_eager=settings.enforce_eager)
-        found.append(Start(row, estimate, graphs))
+        found.append(Start(row, spec, estimate, graphs))
     return found, left
 
 
@@ -175,7 +176,7 @@ def public_starts() -> list[Start]:
         supported = engines.parse_version(version.group()) >= engines.parse_version(engines.facts()["oldest"])
         shown = row | known | {"supported": "yes" if supported else ""}
         graphs = memory.graph_bytes(spec, enforce_eager=settings.enforce_eager)
-        found.append(Start(shown, predict(spec, gpu, settings, version.group()), graphs))
+        found.append(Start(shown, spec, predict(spec, gpu, settings, version.group()), graphs))
     return found
 
 

@@ -10,7 +10,7 @@ N = max_model_len, u = gpu_memory_utilization, M = GPU memory as CUDA reports it
 import math
 from dataclasses import dataclass, replace
 
-from llm_serving import activations, engines, weights
+from llm_serving import activations, engines, tensors, weights
 from llm_serving.engines import GIB, Regime
 from llm_serving.model import LayerGroup, ModelSpec
 
@@ -139,14 +139,28 @@ def page_bytes(group: LayerGroup, settings: Settings) -> tuple[int, int]:
     return group.count * BLOCK_TOKENS * per_token, BLOCK_TOKENS
 
 
+def padded_layers(spec: ModelSpec) -> list[int]:
+    """Layers of each group as the cache counts them: groups of equal size, filled up with padding layers.
+
+    The size is that of the smallest kind, or of the largest where it is less than half as large again (vLLM 0.19.0,
+    0.25.1 and 0.33.0, _get_kv_cache_groups_uniform_page_size). Kinds whose layers differ in width are left alone.
+    """
+    counts = [group.count for group in spec.layers]
+    widths = {(group.kind in tensors.LATENT, group.kv_heads, group.k_dim, group.v_dim) for group in spec.layers}
+    if len(counts) < 2 or len(widths) > 1 or spec.recurrent is not None:
+        return counts
+    size = max(counts) if 2 * max(counts) < 3 * min(counts) else min(counts)
+    return [-(-count // size) * size for count in counts]
+
+
 def kv_request_bytes(spec: ModelSpec, settings: Settings, tokens: int) -> int:
     """Cache of one request of `tokens` tokens on one rank, in whole blocks.
 
     A window keeps its own tokens and those in flight (vllm/v1/kv_cache_interface.py:SlidingWindowSpec).
     """
     need = 0
-    for group in spec.layers:
-        page, block = page_bytes(group, settings)
+    for group, layers in zip(spec.layers, padded_layers(spec), strict=True):
+        page, block = page_bytes(replace(group, count=layers), settings)
         if group.window is None:
             blocks = -(-tokens // block)
         elif group.kind == "sliding":
