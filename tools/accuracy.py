@@ -177,6 +177,7 @@ def _table(name: str, starts: list[Start], left: list[dict[str, str]]) -> list[s
         row, estimate = start.row, start.estimate
         got, truth = estimate.kv_cache / GIB, float(row["kv_cache_gib"])
         extras = [row.get("quantization", "").removeprefix("None"), row["kv_cache_dtype"].removeprefix("auto")]
+        extras += [f"pipeline of {row['pp']}"] if row["pp"] != "1" else []
         label = " ".join([row["model"].split(" (")[0], *(f"({extra})" for extra in extras if extra)])
         given = ("tp", "max_model_len", "max_num_batched_tokens", "max_num_seqs", "gpu_memory_utilization")
         cells = [label, *(row[key] for key in given), "yes" if row["enforce_eager"] == "True" else "no"]
@@ -184,9 +185,9 @@ def _table(name: str, starts: list[Start], left: list[dict[str, str]]) -> list[s
         lines.append(f"| {' | '.join([*cells, *numbers])} |")
     lines += ["", _error_line(starts), ""]
     if left:
-        models = sorted({f"{row['model']}{' over a pipeline' if row['pp'] != '1' else ''}" for row in left})
+        models = sorted({row["model"] for row in left})
         lines += [
-            f"Not predicted: {len(left)} rows (not in the catalogue, float32, a pipeline): {', '.join(models)}.",
+            f"Not predicted: {len(left)} rows (not in the catalogue, float32): {', '.join(models)}.",
             "",
         ]
     return lines

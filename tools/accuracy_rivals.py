@@ -68,7 +68,8 @@ got a safetensors header with the catalogue's bytes over loopback instead of the
 is all that it claims, and the row where the engine quantises while loading is out of its reach. It has no notion of a
 GPU: its budget here is share x memory - weights, our subtraction and not its answer, and it has none per rank.
 aiconfigurator was asked by its function `estimate_kv_cache` for vllm with its data of 0.24.0, the one version that it
-has for these GPUs; models that it does not know get its fallback (80 % of what weights leave). In fairness: it sets
+has for these GPUs; models that it does not know get its fallback (80 % of what weights leave,
+whatever the share is: its worst rows are those with a small one). In fairness: it sets
 3.5 GiB aside for the runtime on purpose, and it is made for speed, not for memory. Refusals stand in the table of
 answers with their text. What this page says of our own terms above holds here too: some were read in those rows."""
 

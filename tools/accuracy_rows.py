@@ -85,7 +85,7 @@ def own_starts(name: str) -> tuple[list[Start], list[dict[str, str]]]:
     found, left = [], []
     for row in rows(name):
         spec = catalogue.find(row["catalogue_model"]) if row["catalogue_model"] else None
-        plain = row.get("dtype") != "float32" and row["pp"] == "1" and row.get("outcome", "ok") == "ok"
+        plain = row.get("dtype") != "float32" and row.get("outcome", "ok") == "ok"
         if spec is None or not plain or not row["kv_cache_gib"]:
             left.append(row)
             continue
@@ -102,7 +102,9 @@ def own_starts(name: str) -> tuple[list[Start], list[dict[str, str]]]:
             kv_element_bytes=1 if row["kv_cache_dtype"].startswith("fp8") else 2,
             enforce_eager=row["enforce_eager"] == "True",
             runtime_fp8=row.get("quantization") == "fp8" and spec.quantization is None,
+            pipeline_parallel=int(row["pp"]),
         )
+        spec = memory.stage_spec(spec, settings.pipeline_parallel)
         estimate = predict(spec, own_gpu(row), settings, row["engine"].removeprefix("vllm "))
         graphs = memory.graph_bytes(spec, enforce_eager=settings.enforce_eager)
         found.append(Start(row, spec, estimate, graphs))

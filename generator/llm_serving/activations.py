@@ -24,7 +24,7 @@ _FREES_GATE = frozenset({
     "Ernie4_5ForCausalLM", "GlmForCausalLM", "Glm4ForCausalLM", "DeciLMForCausalLM", "FalconH1ForCausalLM",
 })  # fmt: skip
 _SCALE_BLOCK = 32  # bytes of the quantised input of a block FP8 product per byte of its scales: 128 values, 4 bytes
-_HOPPER = (9, 0)
+_HOPPER, _CONSUMER = (9, 0), (12, 0)  # consumer Blackwell takes Marlin, as Ampere does
 _COUNTS, _MASK_BITS = 4, 32  # vllm/v1/worker/gpu/sample/penalties.py: int32 counts, one bit per token in int32 words
 
 
@@ -33,13 +33,15 @@ def peak_bytes(spec: ModelSpec, gpu: "Gpu", settings: "Settings", regime: Regime
     constant = engines.term_bytes("cublas_workspace" if gpu.capability >= _HOPPER else "cublas_workspace_small")
     if spec.multimodal:
         constant += engines.term_bytes("multimodal")
+    if settings.pipeline_parallel > 1:  # hidden states and residual that come from the stage before
+        constant += 2 * 2 * settings.max_num_batched_tokens * spec.hidden_size
     if regime.penalties == "charged":
         constant += penalty_bytes(spec, settings)
     forward = _forward(spec, settings)
     if not settings.enforce_eager:  # tuning happens while a layer runs, not while the sampler does
         forward += regime.compile_buffer_bytes
     moment = max(_sampler(spec, settings, regime), forward, _latent(spec, settings))
-    return constant + _expert_workspace(spec, settings, regime) + moment
+    return constant + _expert_workspace(spec, gpu, settings, regime) + moment
 
 
 def penalty_bytes(spec: ModelSpec, settings: "Settings") -> int:
@@ -77,9 +79,12 @@ def _forward(spec: ModelSpec, settings: "Settings") -> int:
     return max(experts, dense) if spec.moe.layers < spec.num_layers else experts
 
 
-def _expert_workspace(spec: ModelSpec, settings: "Settings", regime: Regime) -> int:
+def _expert_workspace(spec: ModelSpec, gpu: "Gpu", settings: "Settings", regime: Regime) -> int:
+    """Buffers between the two products of the experts; the MXFP4 kernels of Hopper and Blackwell need none."""
     moe = spec.moe
-    if moe is None or not regime.moe_workspace or (spec.quantization and spec.quantization.method == "mxfp4"):
+    if moe is None or not regime.moe_workspace:
+        return 0
+    if spec.quantization and spec.quantization.method == "mxfp4" and _HOPPER <= gpu.capability < _CONSUMER:
         return 0
     width = -(-moe.intermediate // settings.tensor_parallel)
     rows = 2 * settings.max_num_batched_tokens * moe.top_k

@@ -193,6 +193,8 @@ def outside_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime)
     needed = engines.term_bytes("context")
     if not regime.graphs_charged or not regime.measured:
         needed += graph_bytes(spec, enforce_eager=settings.enforce_eager)
+    if settings.pipeline_parallel > 1:
+        needed += engines.term_bytes("outside_pipeline")
     if regime.penalties == "outside":
         needed += activations.penalty_bytes(spec, settings)
     if settings.tensor_parallel > 1 and gpu.nvlink and gpu.capability >= (9, 0):
@@ -203,7 +205,7 @@ def outside_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime)
 
 def non_torch_bytes(gpu: Gpu, settings: Settings) -> int:
     """Memory outside PyTorch's allocator, NCCL's buffers included."""
-    if settings.ranks == 1:
+    if settings.tensor_parallel == 1:  # a pipeline's channels open when they are first used, after profiling
         return engines.term_bytes("non_torch")
     if settings.tensor_parallel > 1 and gpu.nvlink and gpu.capability >= (9, 0):
         return engines.term_bytes("non_torch_tp_nvlink_hopper")
