@@ -197,7 +197,7 @@ def outside_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime)
         needed += engines.term_bytes("outside_pipeline")
     if regime.penalties == "outside":
         needed += activations.penalty_bytes(spec, settings)
-    if settings.tensor_parallel > 1 and gpu.nvlink and gpu.capability >= (9, 0):
+    if settings.ranks > 1 and gpu.nvlink and gpu.capability >= (9, 0):
         needed += engines.term_bytes("outside_nvlink_hopper")
         needed += engines.term_bytes("outside_expert_group") if spec.moe is not None else 0
     return needed
