@@ -54,7 +54,7 @@ check: lint types verify test ## everything that a commit must pass
 golden: $(STAMP) ## write the golden manifests again; review the difference
 	@UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/chart
 
-bench: $(STAMP) ## time of one plan and one ranking against a bare Python, and of the whole grid
+bench: $(STAMP) ## a plan beside hf-mem and aiconfigurator (PyPI, own environments), a ranking, the whole grid
 	@$(BIN)/python tools/bench.py
 
 compare: $(STAMP) ## CONFIGS=: hf-mem and aiconfigurator (PyPI, own environments) on the measured starts
