@@ -80,12 +80,13 @@ def predict(spec: ModelSpec, gpu: Gpu, settings: Settings, version: str) -> Esti
 def own_starts(name: str) -> tuple[list[Start], list[dict[str, str]]]:
     """(predicted, left out) rows of a table with whole settings: measurements-h200, -h100 and -gpu.
 
-    Left out: models that the catalogue does not have, float32, pipelines, and what did not start.
+    Left out: models that the catalogue does not have, float32, data parallel engines, and what did not start.
     """
     found, left = [], []
     for row in rows(name):
         spec = catalogue.find(row["catalogue_model"]) if row["catalogue_model"] else None
         plain = row.get("dtype") != "float32" and row.get("outcome", "ok") == "ok"
+        plain = plain and "--data-parallel-size" not in (row.get("args") or "")  # experts then lie on other engines too
         if spec is None or not plain or not row["kv_cache_gib"]:
             left.append(row)
             continue
