@@ -7,7 +7,7 @@ PUBLISHING := PYTHONPATH=tools $(BIN)/python -m publishing
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup values generate verify format lint types test check golden bench calibrate test-rules test-cluster clean \
+.PHONY: help setup values generate verify format lint types test check golden bench compare calibrate test-rules test-cluster clean \
 	package sign verify-package publish index release test-registry lock audit wheel \
 	sign-keyless check-tag checksums github-release ct-lint ct-install kind kind-delete
 
@@ -54,8 +54,12 @@ check: lint types verify test ## everything that a commit must pass
 golden: $(STAMP) ## write the golden manifests again; review the difference
 	@UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/chart
 
-bench: $(STAMP) ## time of one plan and one ranking against a bare Python, and of the whole grid
+bench: $(STAMP) ## a plan beside hf-mem and aiconfigurator (PyPI, own environments), a ranking, the whole grid
 	@$(BIN)/python tools/bench.py
+
+compare: $(STAMP) ## CONFIGS=: hf-mem and aiconfigurator (PyPI, own environments) on the measured starts
+	@test -n "$(CONFIGS)" || { echo "usage: make compare CONFIGS=<folder with <org>__<name>.json files>" >&2; exit 2; }
+	@$(BIN)/python tools/compare.py --configs "$(CONFIGS)"
 
 calibrate: $(STAMP) ## CONFIGS=: real start-ups with dummy weights; needs GPUs and an installed vLLM
 	@test -n "$(CONFIGS)" || { echo "usage: make calibrate CONFIGS=<folder with <org>__<name>.json files>" >&2; exit 2; }

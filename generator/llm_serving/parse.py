@@ -15,6 +15,7 @@ from llm_serving.layers import blocks_of, layer_groups, num_layers, recurrent
 from llm_serving.model import Mla, ModelSpec, Weights
 from llm_serving.parameters import count
 from llm_serving.quantization import parse_quantization
+from llm_serving.rotary import elements
 
 _MOST_ROPE_FACTOR = 10_000
 _DTYPES = ("float16", "bfloat16", "float32")
@@ -78,6 +79,7 @@ def parse(
         remote_code="auto_map" in config and str(config.get("model_type")) in _REMOTE_CODE_TYPES,
         learned_positions=(_max_position(text, config) or 0) if traits.learned_positions else 0,
         labels=_labels(config) if traits.pooling == "classify" else 0,
+        rotary_elements=0 if traits.learned_positions else elements(text, config, architecture, head_dim, mla),
         notes=_notes(config),
     )
     return replace(spec, parameters=count(text, spec, traits), max_position=_usable_positions(text, spec))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from llm_serving import attention, engines, quantization_support
 from llm_serving.architectures import ARCHITECTURES
 from llm_serving.compute import Capability, capability, dotted
-from llm_serving.memory import padded_vocab
 from llm_serving.model import ModelSpec
 from llm_serving.options import Options
+from llm_serving.tensors import padded_vocab
 
 __all__ = [
     "Capability", "Choice", "architecture_reasons", "capability", "choose_types", "engine_reasons", "parallel_reasons",

@@ -3,13 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from llm_serving import catalogue, engines, expert_share, memory, rules
+from llm_serving import activations, catalogue, engines, expert_share, rules, weights
 from llm_serving.advice.roofline import engine_of, predict
 from llm_serving.advice.workload import Workload
 from llm_serving.alternatives import ways_out
 from llm_serving.engines import GIB
 from llm_serving.errors import DoesNotFitError, InputError
-from llm_serving.memory import Settings
+from llm_serving.memory import Gpu, Settings
 from llm_serving.model import ModelSpec
 from llm_serving.options import Options
 from llm_serving.plan import Plan, make_plan
@@ -21,6 +21,7 @@ QWEN = "Qwen/Qwen3-30B-A3B"
 LITE = "deepseek-ai/DeepSeek-V2-Lite-Chat"
 DENSE = "mistralai/Mistral-7B-Instruct-v0.2"
 BASE = Settings(1, 8192, 256, 2048, 0.9)
+H200 = Gpu(int(139.8 * GIB), (9, 0), nvlink=True)
 
 
 def spec(name: str) -> ModelSpec:
@@ -48,12 +49,12 @@ def test_experts_are_counted_by_hand() -> None:
 def test_experts_are_divided_over_all_ranks_and_the_rest_is_repeated() -> None:
     found = spec(QWEN)
     experts = expert_share.expert_bytes(found, 2)
-    alone = memory.rank_weights(found, BASE)
+    alone = weights.rank_weights(found, BASE)
     for data, expert in ((8, True), (8, False)):
-        rank = memory.rank_weights(found, replace(BASE, data_parallel=data, expert_parallel=expert))
+        rank = weights.rank_weights(found, replace(BASE, data_parallel=data, expert_parallel=expert))
         assert alone - rank == pytest.approx(experts * 7 / 8, rel=1e-6)
-    mixed = memory.rank_weights(found, replace(BASE, tensor_parallel=2, data_parallel=4, expert_parallel=True))
-    two = memory.rank_weights(found, replace(BASE, tensor_parallel=2))
+    mixed = weights.rank_weights(found, replace(BASE, tensor_parallel=2, data_parallel=4, expert_parallel=True))
+    two = weights.rank_weights(found, replace(BASE, tensor_parallel=2))
     assert two - mixed == pytest.approx(experts * (1 / 2 - 1 / 8), rel=1e-6)
 
 
@@ -67,7 +68,7 @@ def test_whole_experts_are_rounded_up() -> None:
 def test_a_dense_model_is_repeated_and_its_engines_do_not_talk() -> None:
     found, one = spec(DENSE), plan(DENSE, "1xl4")
     four = plan(DENSE, "4xl4", data_parallel_size=4)
-    assert memory.rank_weights(found, four.settings) == memory.rank_weights(found, one.settings)
+    assert weights.rank_weights(found, four.settings) == weights.rank_weights(found, one.settings)
     assert four.estimate.non_torch == one.estimate.non_torch
     assert (four.layout.tensor, four.layout.data, four.layout.gpus_per_node) == (1, 4, 4)
     assert four.settings.max_num_seqs == one.settings.max_num_seqs  # of each engine
@@ -82,8 +83,8 @@ def test_the_cache_is_each_engines_own() -> None:
 def test_experts_work_on_the_tokens_of_all_engines() -> None:
     found = spec(QWEN)
     regime = engines.regime("0.33.0", found.architecture, moe=True, hybrid=False)
-    one = memory.activation_bytes(found, replace(BASE, expert_parallel=True, tensor_parallel=2), regime)
-    many = memory.activation_bytes(found, replace(BASE, data_parallel=8, expert_parallel=True), regime)
+    one = activations.peak_bytes(found, H200, replace(BASE, expert_parallel=True, tensor_parallel=2), regime)
+    many = activations.peak_bytes(found, H200, replace(BASE, data_parallel=8, expert_parallel=True), regime)
     rows = 2 * (8 - 1) * 2048 * 8
     gathered = 2 * 2 * 8 * 2048 * 2048
     wide = max(2 * 768, 2048) + max(768, 2048)

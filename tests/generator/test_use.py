@@ -12,9 +12,10 @@ from generator.configs import BASE, EACH, LLAMA, read
 from generator.fake_hub import safetensors
 from generator.test_bad_input import run
 from llm_serving import catalogue, engines
+from llm_serving.activations import peak_bytes
 from llm_serving.engines import GIB
 from llm_serving.errors import DoesNotFitError, InputError
-from llm_serving.memory import Settings, activation_bytes, kv_request_bytes
+from llm_serving.memory import Gpu, Settings, kv_request_bytes
 from llm_serving.model import LayerGroup, ModelSpec
 from llm_serving.options import Options
 from llm_serving.plan import Plan, check_options, make_plan
@@ -27,6 +28,7 @@ from llm_serving.values import build_values
 
 LLAMA_8B = "meta-llama/Llama-3.1-8B-Instruct"
 QWEN = "Qwen/Qwen3-32B"
+H200 = Gpu(int(139.8 * GIB), (9, 0), nvlink=True)
 HEAD = Draft(
     "eagle3", 2, id="org/head", revision="abc", head_bytes=GIB, layers=(LayerGroup("full", 1, 8, 128, 128),),
     file_bytes=GIB, hidden_size=4096,
@@ -344,8 +346,8 @@ def test_without_images_no_encoder_runs() -> None:
     regime = engines.regime("0.33.0", model.architecture, moe=False, hybrid=False)
     assert few.settings.encoders
     assert not none.settings.encoders
-    with_encoder = activation_bytes(model, replace(none.settings, encoders=True), regime)
-    assert with_encoder - activation_bytes(model, none.settings, regime) == engines.term_bytes("multimodal")
+    with_encoder = peak_bytes(model, H200, replace(none.settings, encoders=True), regime)
+    assert with_encoder - peak_bytes(model, H200, none.settings, regime) == engines.term_bytes("multimodal")
     values = build_values(few)
     assert flags(in_process(values))["--limit-mm-per-prompt"] == '{"image":2}'
     with pytest.raises(InputError, match="--limit-mm: Qwen3-32B takes text only"):
@@ -381,8 +383,8 @@ def test_no_logits_are_sampled_for_vectors() -> None:
     model = spec("Qwen/Qwen3-Embedding-8B")
     regime = engines.regime("0.33.0", model.architecture, moe=False, hybrid=False)
     settings = Settings(1, 8192, 1024, 8192, 0.9)
-    pooled = activation_bytes(model, replace(settings, pooling=True), regime)
-    assert pooled < activation_bytes(model, settings, regime)
+    pooled = peak_bytes(model, H200, replace(settings, pooling=True), regime)
+    assert pooled < peak_bytes(model, H200, settings, regime)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ First order, with a band; docs/advice.md compares it with measurements (`tools/a
 
 from dataclasses import dataclass
 
-from llm_serving import memory, quantization_support
+from llm_serving import memory, quantization_support, weights
 from llm_serving.advice.workload import Workload
 from llm_serving.compute import capability
 from llm_serving.memory import Settings
@@ -170,13 +170,13 @@ def weights_read(stage: ModelSpec, settings: Settings, tokens: int) -> float:
     Of a separate embedding only single rows are read. Of the experts those that some token chose:
     E (1 - (1 - k/E)^tokens), where experts are divided over data parallel engines the tokens of all of them.
     """
-    loaded = float(memory.rank_weights(stage, settings))
+    loaded = float(weights.rank_weights(stage, settings))
     if not stage.tied:
         loaded -= 2 * stage.vocab_size * stage.hidden_size / settings.tensor_parallel
     if stage.moe is not None:
         touched = 1 - (1 - stage.moe.top_k / stage.moe.experts) ** (tokens * settings.data_parallel)
         bits = 8 if settings.runtime_fp8 and stage.quantization is None else _bits(stage)
-        experts = min(expert_parameters(stage) * bits / 8 * memory.expert_part(stage, settings), 0.98 * loaded)
+        experts = min(expert_parameters(stage) * bits / 8 * weights.expert_part(stage, settings), 0.98 * loaded)
         loaded -= (1 - touched) * experts
     return max(loaded, 0.0)
 

@@ -1,9 +1,10 @@
 """GPU memory of what serves beside the model: adapters and drafts, in bytes per GPU. Pure."""
 
 from llm_serving import engines
-from llm_serving.memory import Settings, graph_bytes, weights_bytes
+from llm_serving.memory import Settings, graph_bytes
 from llm_serving.model import ModelSpec
 from llm_serving.use import lora
+from llm_serving.weights import weights_bytes
 
 
 def lora_bytes(spec: ModelSpec, settings: Settings) -> int:
@@ -23,8 +24,8 @@ def draft_bytes(spec: ModelSpec, settings: Settings) -> int:
     if draft is None:
         return 0
     if draft.spec is not None:
-        weights = weights_bytes(draft.spec, settings.tensor_parallel)
-        return weights + graph_bytes(draft.spec, enforce_eager=settings.enforce_eager)
+        held = weights_bytes(draft.spec, settings.tensor_parallel)
+        return held + graph_bytes(draft.spec, enforce_eager=settings.enforce_eager)
     layers = sum(group.count for group in draft.layers if group.kind != "index")
     graphs = 0 if settings.enforce_eager else layers * engines.term_bytes("graph_per_layer")
     share = settings.tensor_parallel if draft.method == "mtp" else 1
