@@ -7,7 +7,7 @@ PUBLISHING := PYTHONPATH=tools $(BIN)/python -m publishing
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup values generate verify format lint types test check golden bench calibrate test-rules test-cluster clean \
+.PHONY: help setup values generate verify format lint types test check golden bench calibrate test-rules test-cluster load clean \
 	package sign verify-package publish index release test-registry lock audit wheel \
 	sign-keyless check-tag checksums github-release
 
@@ -44,7 +44,7 @@ types: $(STAMP) ## mypy
 	@$(BIN)/mypy
 
 test: $(STAMP) ## all tests that need no cluster
-	@$(BIN)/pytest -m "not cluster and not registry"
+	@$(BIN)/pytest -m "not cluster and not registry and not load"
 
 test-rules: $(STAMP) ## the alerts under promtool (Debian's package prometheus)
 	@LLM_SERVING_NEED_PROMTOOL=1 $(BIN)/pytest tests/rules
@@ -67,6 +67,10 @@ calibrate: $(STAMP) ## CONFIGS=: real start-ups with dummy weights; needs GPUs a
 test-cluster: $(STAMP) ## [JOBS=2]: tests on the Kubernetes of KUBECONFIG, which offers two GPUs per job
 	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
 	@$(BIN)/pytest -m cluster --numprocesses $(JOBS) --dist worksteal tests/cluster
+
+load: $(STAMP) ## 200 streams during an upgrade, in each rollout mode, on the Kubernetes of KUBECONFIG (10 minutes)
+	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
+	@$(BIN)/pytest -m load -s tests/load
 
 test-registry: $(STAMP) ## tests on a real registry (docker-registry, htpasswd) on loopback
 	@$(BIN)/pytest -m registry tests/published

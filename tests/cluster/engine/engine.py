@@ -2,9 +2,10 @@
 
 What it keeps of the real engine: an unknown flag ends it with code 2; the port refuses connections until the model
 is "loaded" (STANDIN_LOAD_SECONDS); the folders that the environment names must be writable; /dev/shm must be larger
-than the container default; SIGTERM lets running answers end within --shutdown-timeout. Over several nodes the leader
-waits for its workers before it loads, and ends when one is gone (unless STANDIN_BLIND: an idle engine notices nothing);
-a headless node has no API. With Ray the workers are actors in a placement group over the nodes.
+than the container default; after SIGTERM new requests get 503 while running answers end within --shutdown-timeout; an
+answer begins after STANDIN_FIRST_TOKEN_SECONDS (0) and has a word each STANDIN_TOKEN_SECONDS (0.01). Over several
+nodes the leader waits for its workers before it loads, and ends when one is gone (unless STANDIN_BLIND: an idle engine
+notices nothing); a headless node has no API. With Ray the workers are actors in a placement group over the nodes.
 """
 
 import argparse
@@ -82,6 +83,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if body.get("model") != self.options.served_model_name:
             self.reply(404, {"error": f"no model {body.get('model')}"})
             return
+        if STATE["stopping"]:
+            self.reply(503, {"error": "the engine is shutting down"})
+            return
         STATE["running"] += 1
         try:
             self.answer(body)
@@ -91,6 +95,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self, body):
         """A fixed text of max_tokens words."""
         words = ["word"] * int(body.get("max_tokens", 4))
+        time.sleep(float(os.environ.get("STANDIN_FIRST_TOKEN_SECONDS", "0")))
         if not body.get("stream"):
             text = " ".join(words)
             choice = {"index": 0, "text": text, "message": {"role": "assistant", "content": text}}
@@ -98,14 +103,26 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Connection", "close")
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for word in words:
-            chunk = {"choices": [{"index": 0, "delta": {"content": word}}]}
-            self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
-            self.wfile.flush()
+            self.event(json.dumps({"choices": [{"index": 0, "delta": {"content": word}}]}))
             time.sleep(float(os.environ.get("STANDIN_TOKEN_SECONDS", "0.01")))
-        self.wfile.write(b"data: [DONE]\n\n")
+        self.event("[DONE]")
+        self.wfile.write(b"0\r\n\r\n")
+
+    def event(self, data):
+        """One server-sent event as one chunk: an answer that breaks off has no last chunk, which clients notice."""
+        line = f"data: {data}\n\n".encode()
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+        self.wfile.flush()
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """As many waiting connections as uvicorn has."""
+
+    request_queue_size = 2048
+    daemon_threads = True
 
 
 def check_environment():
@@ -198,7 +215,7 @@ def main(options):
         workers_by_tcp(options, stop)
     stop.wait(float(os.environ.get("STANDIN_LOAD_SECONDS", "3")))
     Handler.options = options
-    server = http.server.ThreadingHTTPServer((options.host, int(options.port)), Handler)
+    server = Server((options.host, int(options.port)), Handler)
     if options.ssl_certfile:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(options.ssl_certfile, options.ssl_keyfile)
@@ -207,9 +224,10 @@ def main(options):
     print("serving", options.served_model_name, "max_model_len", options.max_model_len, flush=True)
     stop.wait()
     deadline = time.monotonic() + float(options.shutdown_timeout or 0)
-    server.shutdown()
+    STATE["stopping"] = True
     while STATE["running"] and time.monotonic() < deadline:
         time.sleep(0.05)
+    server.shutdown()
     print("stopped", flush=True)
     if options.distributed_executor_backend == "ray":
         os._exit(0)
