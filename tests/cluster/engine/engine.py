@@ -83,7 +83,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if body.get("model") != self.options.served_model_name:
             self.reply(404, {"error": f"no model {body.get('model')}"})
             return
-        if STATE["stopping"]:
+        if STATE.get("stopping"):
             self.reply(503, {"error": "the engine is shutting down"})
             return
         STATE["running"] += 1
