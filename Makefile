@@ -7,7 +7,7 @@ PUBLISHING := PYTHONPATH=tools $(BIN)/python -m publishing
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup values generate verify format lint types test check golden bench calibrate test-rules test-cluster load clean \
+.PHONY: help setup values generate verify format lint types test check golden bench calibrate test-rules test-cluster kwok load actionlint clean \
 	package sign verify-package publish index release test-registry lock audit wheel \
 	sign-keyless check-tag checksums github-release
 
@@ -40,6 +40,9 @@ format: $(STAMP) ## format the Python code
 lint: $(STAMP) ## ruff, yamllint
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/yamllint -s .
 
+actionlint: $(STAMP) ## the GitHub workflows
+	@$(BIN)/actionlint -shellcheck= -pyflakes=
+
 types: $(STAMP) ## mypy
 	@$(BIN)/mypy
 
@@ -67,6 +70,9 @@ calibrate: $(STAMP) ## CONFIGS=: real start-ups with dummy weights; needs GPUs a
 test-cluster: $(STAMP) ## [JOBS=2]: tests on the Kubernetes of KUBECONFIG, which offers two GPUs per job
 	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
 	@$(BIN)/pytest -m cluster --numprocesses $(JOBS) --dist worksteal tests/cluster
+
+kwok: $(STAMP) ## KWOK, which lets pods run on simulated nodes, into .venv (needs Go)
+	@GOBIN="$(CURDIR)/$(BIN)" go install sigs.k8s.io/kwok/cmd/kwok@v0.8.0
 
 load: $(STAMP) ## 200 streams during an upgrade, in each rollout mode, on the Kubernetes of KUBECONFIG (10 minutes)
 	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
