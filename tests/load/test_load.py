@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import quantiles
@@ -59,6 +60,7 @@ class Tally:
     longest_gap: float
     rollout: float
     pause: float
+    reasons: dict[str, int]  # of requests that did not end whole
 
 
 def tally(mode: str, ended: list[list[Any]], rollout: float) -> Tally:
@@ -77,6 +79,7 @@ def tally(mode: str, ended: list[list[Any]], rollout: float) -> Tally:
         longest_gap=max(gap for _, gap in whole),
         rollout=round(rollout, 1),
         pause=round(max(refused) - min(refused), 1) if refused else 0.0,
+        reasons=dict(Counter(why for _, end, *_, why in ended if end != "whole")),
     )
 
 
@@ -108,6 +111,7 @@ def start_client(cluster: Cluster, namespace: str, image: dict[str, Any]) -> Pod
         "image": f"{image['registry']}/{image['repository']}:{image['tag']}",
         "imagePullPolicy": image["pullPolicy"],
         "command": command,
+        "resources": {"requests": {"cpu": "200m"}},  # its share on a busy node: a client that waits measures itself
         "securityContext": closed,
         "volumeMounts": [{"name": "scripts", "mountPath": "/load"}],
     }
