@@ -14,6 +14,8 @@ CHART = ROOT / "charts" / "llm-serving"
 Manifest = dict[str, Any]
 HELM = os.environ.get("LLM_SERVING_HELM", "helm")  # the program; the wheel is always there
 KUBE = "v1.36.0"  # what the wheel's Helm takes for a cluster; other Helms know other versions
+# What a cluster of that minor version serves and a Helm without a cluster may be too old to know (3.18 knows 1.33).
+SERVED_FROM = {"resource.k8s.io/v1": 34}
 OPERATORS = (
     "leaderworkerset.x-k8s.io/v1", "ray.io/v1", "keda.sh/v1alpha1", "kueue.x-k8s.io/v1beta1",
     "monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1", "route.openshift.io/v1",
@@ -87,7 +89,9 @@ def program(
 ) -> list[Manifest]:  # fmt: skip
     """The helm on PATH, or the one that LLM_SERVING_HELM names."""
     command = [HELM, "template", name, str(CHART), "--namespace", namespace, "--values", "-"]
-    command += ["--kube-version", kube or KUBE]
+    version = kube or KUBE
+    command += ["--kube-version", version]
+    apis += tuple(api for api, since in SERVED_FROM.items() if int(version.split(".")[1]) >= since)
     command += [word for api in apis for word in ("--api-versions", api)]
     done = subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
     if done.returncode:
