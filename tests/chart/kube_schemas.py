@@ -12,7 +12,7 @@ from typing import Any
 
 import kubernetes_validate
 from jsonschema import Draft202012Validator
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 FOLDER = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
@@ -32,7 +32,9 @@ def folder(version: str) -> Path:
 def _definitions(version: str) -> Registry[Any]:
     name = "_definitions.json"
     document = json.loads((folder(version) / name).read_text(encoding="utf-8"))
-    return Registry().with_resource(name, Resource(document, DRAFT202012)).crawl()  # once, not for each object
+    registry: Registry[Any] = Registry()
+    resource = DRAFT202012.create_resource(document)
+    return registry.with_resource(name, resource).crawl()  # once, not for each object
 
 
 @cache

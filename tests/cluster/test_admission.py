@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from chart.helm import in_process, templates
-from chart.pod_rules import restricted
+from chart.pod_rules import containers, restricted
 from chart.test_golden import FILES
 from cluster.conftest import made_namespace
 from pytest_helm_charts.clusters import Cluster
@@ -40,11 +40,18 @@ def dry_run(namespace: str, objects: list[dict[str, Any]]) -> subprocess.Complet
 
 
 def as_pods(manifests: list[dict[str, Any]], namespace: str) -> list[dict[str, Any]]:
-    """Pods as controllers would make them; their service account is there only after a real install."""
+    """Pods as controllers make them, volumes of claim templates included.
+
+    Their service account is there only after a real install: they get the namespace's default.
+    """
     found = [*templates(manifests), *(m["spec"]["template"] for m in manifests if m["kind"] == "Job")]
     pods = []
     for number, template in enumerate(found):
         spec = {**template["spec"], "serviceAccountName": "default"}
+        mounted = {mount["name"] for container in containers(spec) for mount in container.get("volumeMounts", [])}
+        claimed = mounted - {volume["name"] for volume in spec["volumes"]}
+        claims = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in sorted(claimed)]
+        spec["volumes"] = [*spec["volumes"], *claims]
         metadata = {"name": f"pod-{number}", "namespace": namespace, "labels": template["metadata"].get("labels", {})}
         pods.append({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
     return pods

@@ -8,10 +8,8 @@ import json
 import os
 import subprocess
 import time
-from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from statistics import quantiles
 from typing import Any
 
 import pytest
@@ -19,6 +17,7 @@ import yaml
 from chart.helm import ROOT, merge
 from cluster.conftest import Release
 from cluster.serving import engine_pods, run, wait_until_serves
+from load.tally import tally
 from pykube import ConfigMap, Pod
 from pytest_helm_charts.clusters import Cluster
 
@@ -26,7 +25,6 @@ STREAMS = int(os.environ.get("LOAD_STREAMS", "200"))
 SECONDS = float(os.environ.get("LOAD_SECONDS", "60"))
 TOKENS = 40
 FIRST_TOKEN_SECONDS, TOKEN_SECONDS = 1.0, 0.25  # a busy small GPU: 200 streams are 730 tokens per second
-SLOW_FIRST_SECONDS, SLOW_GAP_SECONDS = 3.0, 1.5  # what people notice beyond the latencies that are played
 RESULTS = ROOT / "build" / "load.jsonl"
 SCRIPTS = {"client.py": Path(__file__).parent / "client.py", "engine.py": ROOT / "tests/cluster/engine/engine.py"}
 
@@ -42,45 +40,6 @@ MODES = {
     "leaderworkerset-replaceOneByOne": (GROUP, 2, "replaceOneByOne", True),
     "deployment-recreate": (ONE_NODE, 1, "recreate", False),
 }
-
-
-@dataclass(frozen=True)
-class Tally:
-    """One line of the table; seconds, and counts of requests."""
-
-    mode: str
-    requests: int
-    whole: int
-    refused: int
-    broken: int
-    cut: int
-    slow: int
-    first_token_median: float
-    first_token_p99: float
-    longest_gap: float
-    rollout: float
-    pause: float
-    reasons: dict[str, int]  # of requests that did not end whole
-
-
-def tally(mode: str, ended: list[list[Any]], rollout: float) -> Tally:
-    """Count what the client wrote down."""
-    ends = [end for _, end, *_ in ended]
-    whole = [(first, gap) for _, end, first, gap, _, _ in ended if end == "whole"]
-    centiles = quantiles([first for first, _ in whole], n=100)
-    refused = [at for at, end, *_ in ended if end == "refused"]
-    return Tally(
-        mode=mode,
-        requests=len(ended),
-        **{end: ends.count(end) for end in ("whole", "refused", "broken", "cut")},
-        slow=sum(first > SLOW_FIRST_SECONDS or gap > SLOW_GAP_SECONDS for first, gap in whole),
-        first_token_median=round(centiles[49], 2),
-        first_token_p99=round(centiles[98], 2),
-        longest_gap=max(gap for _, gap in whole),
-        rollout=round(rollout, 1),
-        pause=round(max(refused) - min(refused), 1) if refused else 0.0,
-        reasons=dict(Counter(why for _, end, *_, why in ended if end != "whole")),
-    )
 
 
 def overlay(standin: dict[str, Any], layout: dict[str, Any], replicas: int, mode: str) -> dict[str, Any]:
