@@ -32,9 +32,9 @@ def folder(version: str) -> Path:
 def _definitions(version: str) -> Registry[Any]:
     name = "_definitions.json"
     document = json.loads((folder(version) / name).read_text(encoding="utf-8"))
-    registry: Registry[Any] = Registry()
-    resource = DRAFT202012.create_resource(document)
-    return registry.with_resource(name, resource).crawl()  # once, not for each object
+    empty: Registry[Any] = Registry()
+    crawled: Registry[Any] = empty.with_resource(name, DRAFT202012.create_resource(document)).crawl()
+    return crawled  # crawled once, not for each object
 
 
 @cache
