@@ -2,10 +2,9 @@
 
 What it keeps of the real engine: an unknown flag ends it with code 2; the port refuses connections until the model
 is "loaded" (STANDIN_LOAD_SECONDS); the folders that the environment names must be writable; /dev/shm must be larger
-than the container default; after SIGTERM new requests get 503 while running answers end within --shutdown-timeout; an
-answer begins after STANDIN_FIRST_TOKEN_SECONDS (0) and has a word each STANDIN_TOKEN_SECONDS (0.01). Over several
-nodes the leader waits for its workers before it loads, and ends when one is gone (unless STANDIN_BLIND: an idle engine
-notices nothing); a headless node has no API. With Ray the workers are actors in a placement group over the nodes.
+than the container default; SIGTERM lets running answers end within --shutdown-timeout. Over several nodes the leader
+waits for its workers before it loads, and ends when one is gone (unless STANDIN_BLIND: an idle engine notices nothing);
+a headless node has no API. With Ray the workers are actors in a placement group over the nodes.
 """
 
 import argparse
@@ -44,6 +43,13 @@ def arguments():
     return parser.parse_args()
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """As many waiting connections as uvicorn has."""
+
+    request_queue_size = 2048
+    daemon_threads = True
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     """The endpoints of an OpenAI server."""
 
@@ -61,6 +67,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def event(self, data):
+        """One server-sent event as one chunk: an answer that breaks off has no last chunk, which clients notice."""
+        line = f"data: {data}\n\n".encode()
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+        self.wfile.flush()
 
     def do_GET(self):
         """Health, models, and the settings that tests look at."""
@@ -88,6 +100,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         STATE["running"] += 1
         try:
+            time.sleep(float(os.environ.get("STANDIN_FIRST_TOKEN_SECONDS", "0")))
             self.answer(body)
         finally:
             STATE["running"] -= 1
@@ -95,7 +108,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def answer(self, body):
         """A fixed text of max_tokens words."""
         words = ["word"] * int(body.get("max_tokens", 4))
-        time.sleep(float(os.environ.get("STANDIN_FIRST_TOKEN_SECONDS", "0")))
         if not body.get("stream"):
             text = " ".join(words)
             choice = {"index": 0, "text": text, "message": {"role": "assistant", "content": text}}
@@ -110,19 +122,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(float(os.environ.get("STANDIN_TOKEN_SECONDS", "0.01")))
         self.event("[DONE]")
         self.wfile.write(b"0\r\n\r\n")
-
-    def event(self, data):
-        """One server-sent event as one chunk: an answer that breaks off has no last chunk, which clients notice."""
-        line = f"data: {data}\n\n".encode()
-        self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
-        self.wfile.flush()
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """As many waiting connections as uvicorn has."""
-
-    request_queue_size = 2048
-    daemon_threads = True
 
 
 def check_environment():
