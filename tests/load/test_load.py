@@ -32,6 +32,7 @@ ONE_NODE: dict[str, Any] = {}
 GROUP = {
     "parallelism": {"tensor": 2, "nodes": 2, "gpusPerNode": 1, "controller": "leaderworkerset", "shareNodes": True}
 }
+ENGINES = {"app.kubernetes.io/instance": "qwen", "app.kubernetes.io/component": "engine"}
 # Layout, replicas, and whether the mode promises to serve all the time.
 MODES = {
     "deployment-surge": (ONE_NODE, 1, "surge", True),
@@ -95,6 +96,19 @@ def wait_for_phase(pod: Pod, phase: str, seconds: float) -> None:
         pod.reload()
 
 
+def wait_until_rolled_out(cluster: Cluster, namespace: str, members: int, seconds: float) -> None:
+    """Until only new pods are there, all of them ready: Helm does not wait for the groups of a LeaderWorkerSet."""
+    deadline = time.monotonic() + seconds
+    while True:
+        pods = list(Pod.objects(cluster.kube_client).filter(namespace=namespace, selector=ENGINES))
+        new = [pod for pod in pods if "128" in pod.obj["spec"]["containers"][0]["args"] and pod.ready]
+        if len(new) == len(pods) == members:
+            return
+        told = [(pod.name, pod.ready, pod.metadata.get("deletionTimestamp")) for pod in pods]
+        assert time.monotonic() < deadline, f"the upgrade is not through after {seconds:.0f} s: {told}"
+        time.sleep(1)
+
+
 def listener(pod: Pod, port: int) -> str:
     """Command line of the process that listens on a port of the pod."""
     script = (
@@ -127,6 +141,8 @@ def test_streams_end_whole_while_the_release_is_upgraded(
         started = time.monotonic()
         time.sleep(SECONDS / 2)
         release.apply(values, merge(changes, {"engine": {"args": {"max-num-seqs": 128}}}))
+        nodes = layout.get("parallelism", {}).get("nodes", 1)
+        wait_until_rolled_out(kube_cluster, namespace, replicas * nodes, 240)
         rollout = time.monotonic() - started - SECONDS / 2
         time.sleep(max(SECONDS / 2 - rollout, 15))
         subprocess.run(["kubectl", "exec", "-n", namespace, "client", "--", "kill", "-TERM", "1"], check=True)
