@@ -21,6 +21,9 @@ import time
 from typing import Any
 
 PATIENCE_SECONDS = 120
+# As OpenAI's client and httpx have it. A connection to the address of a pod that has just gone would wait for two
+# minutes: each SYN that is sent again follows the first one's translation, and few of them are answered with an error.
+CONNECT_SECONDS = 5
 
 
 def arguments() -> argparse.Namespace:
@@ -50,7 +53,8 @@ class Stream:
         writer = None
         try:
             host, port = self.options.address.rsplit(":", 1)
-            reader, writer = await asyncio.open_connection(host, int(port))
+            connecting = asyncio.open_connection(host, int(port))
+            reader, writer = await asyncio.wait_for(connecting, CONNECT_SECONDS)
             await self.ask(writer)
             status = (await reader.readline()).split()
             if len(status) < 2 or status[1] != b"200":
