@@ -7,7 +7,7 @@ PUBLISHING := PYTHONPATH=tools $(BIN)/python -m publishing
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup values generate verify format lint types test check golden bench compare calibrate test-rules test-cluster clean \
+.PHONY: help setup values generate verify format lint types test check golden bench compare calibrate test-rules test-cluster kwok load actionlint clean \
 	package sign verify-package publish index release test-registry lock audit wheel \
 	sign-keyless check-tag checksums github-release ct-lint ct-install kind kind-delete
 
@@ -40,11 +40,14 @@ format: $(STAMP) ## format the Python code
 lint: $(STAMP) ## ruff, yamllint
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/yamllint -s .
 
+actionlint: $(STAMP) ## the GitHub workflows
+	@$(BIN)/actionlint -shellcheck= -pyflakes=
+
 types: $(STAMP) ## mypy
 	@$(BIN)/mypy
 
 test: $(STAMP) ## all tests that need no cluster
-	@$(BIN)/pytest -m "not cluster and not registry"
+	@$(BIN)/pytest -m "not cluster and not registry and not load"
 
 test-rules: $(STAMP) ## the alerts under promtool (Debian's package prometheus)
 	@LLM_SERVING_NEED_PROMTOOL=1 $(BIN)/pytest tests/rules
@@ -53,6 +56,13 @@ check: lint types verify test ## everything that a commit must pass
 
 golden: $(STAMP) ## write the golden manifests again; review the difference
 	@UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/chart
+
+kwok: $(STAMP) ## KWOK, which lets pods run on simulated nodes, into .venv (needs Go)
+	@GOBIN="$(CURDIR)/$(BIN)" go install sigs.k8s.io/kwok/cmd/kwok@v0.8.0
+
+load: $(STAMP) ## 200 streams during an upgrade, in each rollout mode, on the Kubernetes of KUBECONFIG (10 minutes)
+	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
+	@$(BIN)/pytest -m load -s tests/load
 
 bench: $(STAMP) ## a plan beside hf-mem and aiconfigurator (PyPI, own environments), a ranking, the whole grid
 	@$(BIN)/python tools/bench.py

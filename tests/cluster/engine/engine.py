@@ -37,7 +37,7 @@ FLAGS = {
     "--data-parallel-address", "--data-parallel-rpc-port", "--data-parallel-start-rank", "--api-server-count",
 }  # fmt: skip
 WRITABLE = ("HOME", "HF_HOME", "VLLM_CACHE_ROOT", "XDG_CACHE_HOME", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
-STATE = {"running": 0, "hung": False}
+STATE = {"running": 0, "stopping": False, "hung": False}
 
 
 def arguments():
@@ -60,6 +60,13 @@ def arguments():
     return options
 
 
+class Server(http.server.ThreadingHTTPServer):
+    """As many waiting connections as uvicorn has."""
+
+    request_queue_size = 2048
+    daemon_threads = True
+
+
 class Handler(http.server.BaseHTTPRequestHandler):
     """The endpoints of an OpenAI server."""
 
@@ -77,6 +84,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def event(self, data):
+        """One server-sent event as one chunk: an answer that breaks off has no last chunk, which clients notice."""
+        line = f"data: {data}\n\n".encode()
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+        self.wfile.flush()
 
     def do_GET(self):
         """Health, models, and the settings that tests look at."""
@@ -121,8 +134,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if body.get("model") not in (*self.options.names, *self.options.adapters):
             self.reply(404, {"error": f"no model {body.get('model')}"})
             return
+        if STATE["stopping"]:
+            self.reply(503, {"error": "the engine is shutting down"})
+            return
         STATE["running"] += 1
         try:
+            time.sleep(float(os.environ.get("STANDIN_FIRST_TOKEN_SECONDS", "0")))
             self.answer(body)
         finally:
             STATE["running"] -= 1
@@ -142,15 +159,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Connection", "close")
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         for word in words:
-            chunk = {"choices": [{"index": 0, "delta": {"content": word}}]}
-            self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
-            self.wfile.flush()
+            self.event(json.dumps({"choices": [{"index": 0, "delta": {"content": word}}]}))
             time.sleep(float(os.environ.get("STANDIN_TOKEN_SECONDS", "0.01")))
             stay_if_hung()
-        self.wfile.write(b"data: [DONE]\n\n")
+        self.event("[DONE]")
+        self.wfile.write(b"0\r\n\r\n")
 
 
 def stay_if_hung():
@@ -321,7 +337,7 @@ def main(options):
     download(options)
     stop.wait(float(os.environ.get("STANDIN_LOAD_SECONDS", "3")))
     Handler.options = options
-    server = http.server.ThreadingHTTPServer((options.host, int(options.port)), Handler)
+    server = Server((options.host, int(options.port)), Handler)
     if options.ssl_certfile:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(options.ssl_certfile, options.ssl_keyfile)
@@ -331,9 +347,10 @@ def main(options):
     stop.wait()
     stay_if_hung()
     deadline = time.monotonic() + float(options.shutdown_timeout or 0)
-    server.shutdown()
+    STATE["stopping"] = True
     while STATE["running"] and time.monotonic() < deadline:
         time.sleep(0.05)
+    server.shutdown()
     print("stopped", flush=True)
     if options.distributed_executor_backend == "ray":
         os._exit(0)
