@@ -21,6 +21,7 @@ from llm_serving.plan import Plan, check_options, make_plan
 from llm_serving.profiles import GpuProfile, parse_profile
 from llm_serving.render import render_values
 from llm_serving.report import next_command
+
 from website.view import plan_html, refusal_html
 
 
@@ -41,12 +42,19 @@ def answer(words: list[str]) -> dict[str, Any]:
     command = shlex.join(["llm-serving", "values", *words, "--offline"])
     try:
         return {"ok": True, "command": command, **_planned(*_parsed(words))}
-    except DoesNotFitError as error:
-        more = {"reasons": list(error.reasons), "ways_out": list(error.ways_out)}
-        return {"ok": False, "command": command, "html": refusal_html(error), "error": str(error), "hint": None, **more}
     except LlmServingError as error:
-        more = {"reasons": [], "ways_out": [], "hint": error.hint}
-        return {"ok": False, "command": command, "html": refusal_html(error), "error": str(error), **more}
+        return {"ok": False, "command": command, **_refused(error)}
+
+
+def _refused(error: LlmServingError) -> dict[str, Any]:
+    reasons, ways = (error.reasons, error.ways_out) if isinstance(error, DoesNotFitError) else ((), ())
+    return {
+        "html": refusal_html(error),
+        "error": str(error),
+        "hint": error.hint,
+        "reasons": list(reasons),
+        "ways_out": list(ways),
+    }
 
 
 def answer_json(text: str) -> str:
@@ -98,4 +106,4 @@ def _values(plan: Plan) -> tuple[str | None, str | None]:
     try:
         return render_values(plan), None
     except InputError as error:
-        return None, f"{error}: {error.hint}"
+        return None, f"{error}: {error.hint}" if error.hint else str(error)

@@ -9,6 +9,7 @@ from typing import Any
 from llm_serving import __version__, catalogue
 from llm_serving.profiles import all_gpus
 from markupsafe import Markup
+
 from website import bundle, cells, documents, fit, planning, reference, runtime
 from website.planning import Entry
 from website.view import plan_html, render
@@ -47,9 +48,17 @@ def site(root: Path, package: Path | None) -> Files:
 
 def _page(template: str, path: str, section: str, title: str, **names: Any) -> tuple[str, str]:
     up = "../" * path.count("/")
-    kind = template.split(".")[0]
+    kind = template.split(".", maxsplit=1)[0]
     html = render(
-        template, up=up, nav=NAVIGATION, section=section, kind=kind, title=title, about=_ABOUT, version=__version__, **names
+        template,
+        up=up,
+        nav=NAVIGATION,
+        section=section,
+        kind=kind,
+        title=title,
+        about=_ABOUT,
+        version=__version__,
+        **names,
     )
     return path, html
 
@@ -73,7 +82,7 @@ def _index(entries: list[Entry]) -> tuple[str, str]:
         "index.html",
         "",
         "llm-serving",
-        example=Markup(plan_html(plan)),  # noqa: S704 - rendered with escaping
+        example=Markup(plan_html(plan)),
         example_link=f"plans/{example.stem}.html",
         commands={
             "make": f"make values MODEL={plan.spec.model_id} PROFILE={plan.profile.name}",

@@ -1,4 +1,4 @@
-"""The Python that the planner needs in the browser, as one archive: the generator, two libraries, this site's bridge."""
+"""The Python that the planner needs in the browser, as one archive: generator, libraries, this site's bridge."""
 
 import io
 import zipfile

@@ -139,5 +139,3 @@ def short(tokens: int) -> str:
 def rounded(requests: float) -> str:
     """Requests at once, with a decimal where there are few."""
     return f"{requests:.1f}" if requests < 10 else f"{requests:,.0f}"
-
-

@@ -1,9 +1,10 @@
-"""Markdown documents as pages: headings with anchors, links between pages, other files of the repository beside them."""
+"""Markdown documents as pages: headings with anchors, links between pages, other files of the repository beside."""
 
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -68,14 +69,14 @@ def read(root: Path, source: str) -> Document:
     """
     text = (root / source).read_text(encoding="utf-8")
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    parser = MarkdownIt("commonmark", {"highlight": _code}).enable(["table", "strikethrough"])
+    parser = MarkdownIt("commonmark", {"html": False, "highlight": _code}).enable(["table", "strikethrough"])
     tokens = parser.parse(text)
     headings = list(_anchors(tokens))
     page = Document(source, place(source), _title(tokens, source), _summary(tokens), Markup(), headings)
     for token in _flat(tokens):
         _relink(root, page, token)
     html = parser.renderer.render(tokens, parser.options, {})
-    page.body = Markup(_wrapped(html))  # noqa: S704 - from the repository's own documents, raw HTML is escaped below
+    page.body = Markup(_wrapped(html))
     page.headings = [heading for heading in headings if heading[0] in {2, 3}]
     return page
 
@@ -97,7 +98,7 @@ def _plain(token: Token) -> str:
 def _anchors(tokens: list[Token]) -> Iterator[tuple[int, str, str]]:
     """Give each heading an id as GitHub does."""
     used: dict[str, int] = {}
-    for token, inline in zip(tokens, tokens[1:], strict=False):
+    for token, inline in pairwise(tokens):
         if token.type == "heading_open":
             text = _plain(inline)
             slug = re.sub(r"[^\w\- ]", "", text.lower()).strip().replace(" ", "-")
@@ -108,14 +109,14 @@ def _anchors(tokens: list[Token]) -> Iterator[tuple[int, str, str]]:
 
 
 def _title(tokens: list[Token], source: str) -> str:
-    for token, inline in zip(tokens, tokens[1:], strict=False):
+    for token, inline in pairwise(tokens):
         if token.type == "heading_open":
             return _plain(inline)
     return source
 
 
 def _summary(tokens: list[Token]) -> str:
-    for token, inline in zip(tokens, tokens[1:], strict=False):
+    for token, inline in pairwise(tokens):
         if token.type == "paragraph_open":
             text = " ".join("".join(
                 " " if child.type == "softbreak" else child.content for child in inline.children or ()
@@ -152,7 +153,11 @@ def _link(root: Path, page: Document, path: str) -> str:
 def _wrapped(html: str) -> str:
     """Tables and code in regions that scroll by themselves, by keyboard too; a copy button where there is code."""
     html = html.replace("<table>", '<div class="scroll" tabindex="0" role="region" aria-label="Table"><table>')
-    html = html.replace("</table>", "</table></div>").replace("<th>", '<th scope="col">').replace("<th ", '<th scope="col" ')
+    html = (
+        html.replace("</table>", "</table></div>")
+        .replace("<th>", '<th scope="col">')
+        .replace("<th ", '<th scope="col" ')
+    )
     button = '<button type="button" class="copy" aria-label="Copy the code">Copy</button>'
     html = html.replace("<pre>", f'<div class="code">{button}<pre tabindex="0" role="region" aria-label="Code">')
     return html.replace("</pre>", "</pre></div>")

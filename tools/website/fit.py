@@ -6,10 +6,11 @@ from urllib.parse import urlencode
 
 from llm_serving.engines import GIB
 from llm_serving.model import ModelSpec
+
 from website import cells
 from website.cells import Cell, Column, Row
 
-MARKS = {"fits": "✓", "tight": "≈", "quantised": "Q", "nodes": "N", "no": "–"}  # legible without colour
+MARKS = {"fits": "✓", "tight": "≈", "quantised": "Q", "nodes": "N", "no": "\N{EN DASH}"}  # legible without colour
 LABELS = {
     "fits": "Fits",
     "tight": "Tight",

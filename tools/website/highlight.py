@@ -24,4 +24,4 @@ def highlight(text: str, language: str) -> Markup:
     if lexer is None:
         return escape(text)
     html = pygments_highlight(text, lexer, HtmlFormatter(nowrap=True, classprefix="hl-"))
-    return Markup(html)  # noqa: S704 - Pygments escapes
+    return Markup(html)

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-
 from llm_serving.schema import leaves, load_values, resolve_node, type_text
 
 

@@ -69,5 +69,7 @@ def _packed(data: bytes) -> str:
 
 def notice() -> Library:
     """What a visitor may want to know of Pyodide."""
-    about = "Pyodide, with CPython and Emscripten's libraries inside; each under its own licence, which its source holds."
+    about = (
+        "Pyodide, with CPython and Emscripten's libraries inside; each under its own licence, which its source holds."
+    )
     return Library("Pyodide", VERSION, "MPL-2.0", "https://github.com/pyodide/pyodide", about)

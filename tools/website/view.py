@@ -5,7 +5,6 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
-
 from llm_serving import cpu
 from llm_serving.engine_args import engine_args
 from llm_serving.engines import GIB
@@ -13,6 +12,7 @@ from llm_serving.errors import DoesNotFitError, LlmServingError
 from llm_serving.plan import Plan
 from llm_serving.report import explain
 from llm_serving.search import context_of
+
 from website.bars import memory_bar
 
 _LIMITS = {"model": "the model's whole context", "memory": "as memory allows", "user": "as asked for"}
@@ -42,7 +42,13 @@ def render(name: str, **names: Any) -> str:
 def plan_html(plan: Plan) -> str:
     """Verdict, bar, figures, reasons of a plan."""
     return render(
-        "_plan.html.j2", plan=plan, bar=memory_bar(plan), tiles=_tiles(plan), where=where(plan), settings=_settings(plan), facts=_facts(plan)
+        "_plan.html.j2",
+        plan=plan,
+        bar=memory_bar(plan),
+        tiles=_tiles(plan),
+        where=where(plan),
+        settings=_settings(plan),
+        facts=_facts(plan),
     )
 
 

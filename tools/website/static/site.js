@@ -115,7 +115,7 @@ class Planner {
     this.waiting = new Map();
     this.last = 0;
     this.initial = this.fragment();
-    form.addEventListener("submit", (event) => { event.preventDefault(); this.plan(); });
+    form.addEventListener("submit", (event) => { event.preventDefault(); this.plan().then(() => this.reveal()); });
     form.addEventListener("change", () => { this.adapt(); this.plan(); });
     document.getElementById("download").addEventListener("click", () => this.download());
     addEventListener("hashchange", () => { if (this.fill()) this.plan(); });
@@ -187,6 +187,11 @@ class Planner {
     }
   }
 
+  // Where the answer lies below the form, the button leads to it.
+  reveal() {
+    if (matchMedia("(max-width: 56rem)").matches) document.getElementById("answer").scrollIntoView();
+  }
+
   show(answer) {
     this.state.textContent = answer.ok ? "Planned." : "It does not run so.";
     document.getElementById("result").innerHTML = answer.html;
@@ -197,7 +202,7 @@ class Planner {
       missing.hidden = !answer.missing;
       missing.textContent = answer.missing || "";
       document.getElementById("download").disabled = !answer.values;
-      document.getElementById("file").textContent = answer.file;
+      document.getElementById("file-name").textContent = answer.file;
       codes[0].textContent = answer.values || "";
       codes[1].textContent = answer.values ? answer.install : "";
       this.file = answer.file;
@@ -212,7 +217,7 @@ class Planner {
     const link = document.createElement("a");
     const text = this.text || document.querySelector("#values code").textContent;
     link.href = URL.createObjectURL(new Blob([text], { type: "application/yaml" }));
-    link.download = this.file || document.getElementById("file").textContent;
+    link.download = this.file || document.getElementById("file-name").textContent;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
