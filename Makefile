@@ -74,8 +74,8 @@ test-registry: $(STAMP) ## tests on a real registry (docker-registry, htpasswd) 
 site: $(STAMP) ## write the static site to dist/site (npm brings Pyodide once, for the planner)
 	@PYTHONPATH=tools $(BIN)/python -m website
 
-test-site: $(STAMP) ## [GRID=1]: the site in a headless Chromium (Debian's packages chromium and npm); GRID asks 2,000 plans
-	@$(BIN)/pytest -m "site$(if $(filter 1,$(GRID)),, and not grid)" tests/pages
+test-site: site ## [GRID=1]: dist/site in a headless Chromium (Debian's packages chromium, npm); GRID asks 2,000 plans
+	@LLM_SERVING_SITE=dist/site $(BIN)/pytest -m "site$(if $(filter 1,$(GRID)),, and not grid)" tests/pages
 
 package: $(STAMP) ## write dist/llm-serving-<version>.tgz, the same bytes from the same files
 	@$(PUBLISHING) package

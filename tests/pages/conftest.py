@@ -1,5 +1,6 @@
 """The site in memory, built once; for browsers on disk, with the runtime."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from playwright.sync_api import Browser, sync_playwright
 from website import build, runtime
 from website.build import Files
 
+pytest.register_assert_rewrite("pages.command_line", "pages.visits")
+
 AXE = "axe-core@4.14.1"
 
 
@@ -21,12 +24,14 @@ def files() -> Files:
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory, files: Files) -> Path:
-    """The whole site on disk, in a folder whose name needs quoting."""
-    whole = dict(files)
-    whole["assets/runtime.js"] = runtime.script(ROOT, runtime.fetch(ROOT / ".cache" / "pyodide")).encode()
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The whole site in a folder whose name needs quoting; LLM_SERVING_SITE names one that was built before."""
     out = tmp_path_factory.mktemp("pages") / "a site"
-    build.write(whole, out)
+    built = os.environ.get("LLM_SERVING_SITE")
+    if built:
+        shutil.copytree(built, out)
+    else:
+        build.write(build.site(ROOT, runtime.fetch(ROOT / ".cache" / "pyodide")), out)
     return out
 
 
@@ -44,8 +49,8 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
-    path = shutil.which("chromium")
+    """Debian's Chromium or the Chrome of a hosted runner, without a window."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
     assert path, "chromium is not on PATH (Debian's package chromium)"
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
