@@ -19,7 +19,7 @@ NAVIGATION = (
     ("Fit matrix", "fit-1.html", "fit"),
     ("Plans", "plans.html", "plans"),
     ("Values", "values.html", "values"),
-    ("Documents", "docs/index.html", "docs"),
+    ("Docs", "docs/index.html", "docs"),
 )
 _ABOUT = "Sizes large language models on GPUs and runs them on Kubernetes with one Helm chart; every number explained."
 _EXAMPLE = "mistral-2xt4"

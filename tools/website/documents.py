@@ -121,7 +121,7 @@ def _summary(tokens: list[Token]) -> str:
             text = " ".join("".join(
                 " " if child.type == "softbreak" else child.content for child in inline.children or ()
             ).split())  # fmt: skip
-            return re.split(r"(?<=[.:])\s", text, maxsplit=1)[0].rstrip(":")
+            return re.split(r"(?<=\.)\s", text, maxsplit=1)[0].rstrip(":")
     return ""
 
 

@@ -1,12 +1,16 @@
 """The reference of the chart's values, from the schema's YAML source and the chart's defaults."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 from llm_serving.schema import leaves, load_values, resolve_node, type_text
+from markupsafe import Markup, escape
+
+TOP = "top level"  # group of the keys that lie below no other
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +22,11 @@ class Key:
     default: str
     text: str
 
+    @property
+    def html(self) -> Markup:
+        """The description."""
+        return inline(self.text)
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -26,6 +35,11 @@ class Group:
     name: str
     about: str
     keys: tuple[Key, ...]
+
+    @property
+    def html(self) -> Markup:
+        """What the group is about."""
+        return inline(self.about)
 
 
 def groups(root: Path) -> list[Group]:
@@ -38,10 +52,14 @@ def groups(root: Path) -> list[Group]:
         for part in path:
             value = value[part]
         key = Key(".".join(path), type_text(schema, node).replace("`", ""), json.dumps(value), " ".join(text.split()))
-        found.setdefault(path[0], []).append(key)
-    return [Group(name, _about(schema, name, keys), tuple(keys)) for name, keys in found.items()]
+        found.setdefault(path[0] if len(path) > 1 else TOP, []).append(key)
+    return [Group(name, _about(schema, name), tuple(keys)) for name, keys in found.items()]
 
 
-def _about(schema: dict[str, Any], name: str, keys: list[Key]) -> str:
-    alone = len(keys) == 1 and keys[0].path == name
-    return "" if alone else resolve_node(schema, schema["properties"][name]).get("description", "")
+def _about(schema: dict[str, Any], name: str) -> str:
+    return "" if name == TOP else str(resolve_node(schema, schema["properties"][name]).get("description", ""))
+
+
+def inline(text: str) -> Markup:
+    """Escaped, with what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))

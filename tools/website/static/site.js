@@ -266,7 +266,14 @@ class Planner {
   }
 }
 
+// On a phone the contents of a page would push the page itself out of sight.
+function foldContents() {
+  if (!matchMedia("(max-width: 56rem)").matches) return;
+  for (const details of document.querySelectorAll(".toc details")) details.open = false;
+}
+
 document.addEventListener("DOMContentLoaded", () => {
+  foldContents();
   copyButtons();
   for (const form of document.querySelectorAll("form[data-filter]")) {
     (form.dataset.filter === "fit" ? filterMatrix : filterValues)(form);
