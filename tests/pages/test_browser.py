@@ -151,7 +151,7 @@ def test_filters_of_the_matrix(browser: Browser, folder: Path) -> None:
         page.fill("input[name=column]", "h100")
         assert page.locator("thead th:visible").count() == 4
         assert page.text_content("output") == f"{few} of {every} models, 3 of 26 GPUs"
-        page.select_option("select[name=kind]", "no")
+        page.select_option("select[name=kind]", "fits")
         assert 0 < shown_rows(visitor) < few
         page.fill("input[name=row]", "no such model")
         assert shown_rows(visitor) == 0
