@@ -68,6 +68,6 @@ def libraries() -> list[Library]:
     for name, (_, source) in LIBRARIES.items():
         metadata = distribution(name).metadata
         texts = [path.read_text() for path in _files(name) if path.name.upper().startswith("LICENSE")]
-        licence = metadata["License-Expression"] or metadata["License"] or "see its source"
+        licence = metadata["License-Expression"] or metadata["License"] or "licence below"
         found.append(Library(metadata["Name"], metadata["Version"], licence, source, "\n".join(texts)))
     return found

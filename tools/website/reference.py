@@ -10,7 +10,7 @@ import yaml
 from llm_serving.schema import leaves, load_values, resolve_node, type_text
 from markupsafe import Markup, escape
 
-TOP = "top level"  # group of the keys that lie below no other
+TOP = "Top level"  # group of the keys that lie below no other
 
 
 @dataclass(frozen=True, slots=True)
