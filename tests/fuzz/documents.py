@@ -1,8 +1,8 @@
 """Random values documents that the schema admits.
 
 A document is a valid one that is committed (a ci file, a generated values file, or one laid over another) with several
-keys set anew, each to whatever the schema admits there. The keys of a hand of KEYS_OF_A_HAND are set much more often
-than the others, and each key of the schema is in one hand, so that none is left out by chance.
+keys set anew, each to whatever the schema admits there: the KEYS_OF_A_HAND keys of one hand, into which all keys of the
+schema are dealt out so that none is left out by chance, and up to MOST_OTHERS more.
 """
 
 from collections.abc import Iterator
@@ -79,10 +79,9 @@ def _neighbours(path: str) -> list[Values]:
 @st.composite
 def documents(draw: st.DrawFn, hand: tuple[str, ...]) -> tuple[Values, Values]:
     """A document, and which keys of it were set anew, to what."""
-    first = draw(st.sampled_from(hand))
-    keys = {first, *draw(st.lists(st.sampled_from(hand), max_size=len(hand)))}
-    keys |= set(draw(st.lists(st.sampled_from(list(LEAVES)), max_size=MOST_OTHERS)))
-    base = draw(st.one_of(st.sampled_from(_neighbours(first)), st.sampled_from(BASES)))
+    keys = {*hand, *draw(st.lists(st.sampled_from(list(LEAVES)), max_size=MOST_OTHERS))}
+    near = st.sampled_from(hand).flatmap(lambda key: st.sampled_from(_neighbours(key)))
+    base = draw(st.one_of(near, st.sampled_from(BASES)))
     if draw(st.booleans()):
         base = merge(base, draw(st.sampled_from(BASES)))
     changes = {key: draw(STRATEGIES[key], label=key) for key in sorted(keys)}

@@ -11,6 +11,7 @@ from fuzz.strategies import TEXT
 from hypothesis import strategies as st
 
 Objects = st.SearchStrategy[Any]
+# names of objects, of claims and of parts of pods
 NAME = st.from_regex(r"[a-z]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 LABEL = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9_.-]{0,8}[A-Za-z0-9])?", fullmatch=True)
 LABEL_NAME = st.one_of(LABEL, st.sampled_from(["kubernetes.io/hostname", "app.kubernetes.io/name", "example.com/team"]))
@@ -160,6 +161,10 @@ CONFIG_MAP = st.fixed_dictionaries(
 EXTRA_OBJECT = st.one_of(CONFIG_MAP, CONFIG_MAP.map(lambda manifest: yaml.safe_dump(manifest, allow_unicode=True)))
 
 
+def _name(manifest: Any) -> Any:
+    return (yaml.safe_load(manifest) if isinstance(manifest, str) else manifest)["metadata"]["name"]
+
+
 def containers(named: Objects) -> Objects:
     """Containers with more than what the schema asks of them. `named` draws the list of those."""
     more = st.fixed_dictionaries({}, optional=MORE_OF_A_CONTAINER)
@@ -180,7 +185,7 @@ PASSED_THROUGH: dict[str, Objects] = {
     "extraEgress": st.lists(EGRESS, max_size=2),
     "topologySpreadConstraints": st.lists(SPREAD, max_size=2),
     "extraEnv": st.lists(EXTRA_ENV, max_size=3),
-    "extraObjects": st.lists(EXTRA_OBJECT, max_size=2, unique_by=str),
+    "extraObjects": st.lists(EXTRA_OBJECT, max_size=2, unique_by=_name),
     "selectors": st.lists(CEL, max_size=2),
     "nodes": st.lists(CIDR, max_size=2),
 }

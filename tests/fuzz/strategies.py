@@ -44,6 +44,10 @@ def from_schema(given: Schema) -> st.SearchStrategy[Any]:
     node = resolve(given)
     if "const" in node:
         return st.just(node["const"])
+    if "not" in node:  # of patterns only
+        rest = {key: value for key, value in node.items() if key != "not"}
+        wrong = re.compile(node["not"]["pattern"])
+        return from_schema(rest).filter(lambda text: not wrong.search(text))
     if "enum" in node:
         return st.sampled_from(node["enum"])
     if "anyOf" in node:
@@ -53,16 +57,17 @@ def from_schema(given: Schema) -> st.SearchStrategy[Any]:
 
 
 def _string(node: Schema) -> st.SearchStrategy[Any]:
-    smallest, largest = node.get("minLength", 0), node.get("maxLength", 1000)
+    def fits(text: str) -> bool:
+        return bool(node.get("minLength", 0) <= len(text) <= node.get("maxLength", 1000))
+
     if "pattern" not in node:
-        return TEXT.filter(lambda text: smallest <= len(text) <= largest)
-    # an anchor `$` of Python lets a line break follow, one of Go does not
-    pattern = re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", node["pattern"]), re.ASCII)
-    usual = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=1)
-    texts = st.from_regex(pattern, fullmatch=True, alphabet=st.characters(min_codepoint=32, max_codepoint=126))
-    nasty = [text for text in NASTY if pattern.fullmatch(text) and smallest <= len(text) <= largest]
-    found = texts.filter(lambda text: smallest <= len(text) <= largest)
-    return st.one_of(found, found, st.sampled_from(nasty)) if nasty else st.one_of(found, usual.filter(pattern.fullmatch))
+        return TEXT.filter(fits)
+    # an anchor `$` of Python lets a line break follow, one of Go does not; `\\s` is wider here than there
+    pattern = re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", node["pattern"]))
+    ascii_only = st.characters(min_codepoint=32, max_codepoint=126)
+    found = st.from_regex(pattern, fullmatch=True, alphabet=ascii_only).filter(fits)
+    nasty = [text for text in NASTY if pattern.fullmatch(text) and fits(text)]
+    return st.one_of(found, found, st.sampled_from(nasty)) if nasty else found
 
 
 def _whole(node: Schema) -> st.SearchStrategy[Any]:
@@ -99,7 +104,7 @@ def _object(node: Schema) -> st.SearchStrategy[Any]:
     free = node.get("additionalProperties", True)
     if free is False:
         return named
-    names = _string(node["propertyNames"]) if "propertyNames" in node else READABLE
+    names = _string(resolve(node["propertyNames"])) if "propertyNames" in node else READABLE
     values = JSON if free is True else from_schema(free)
     return st.builds(lambda more, own: {**more, **own}, st.dictionaries(names, values, max_size=3), named)
 

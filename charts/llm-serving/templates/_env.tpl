@@ -31,7 +31,7 @@ HF_HUB_OFFLINE: "0"
 {{- include "llm-serving.groupEnv" .root }}
 {{- end }}
 {{- range $name := keys $env | sortAlpha }}
-- name: {{ $name }}
+- name: {{ $name | quote }}
   value: {{ index $env $name | quote }}
 {{- end }}
 {{- include "llm-serving.secretEnv" (dict "name" "HF_TOKEN" "secret" $v.auth.hfToken) }}
@@ -47,7 +47,7 @@ HF_HUB_OFFLINE: "0"
 {{- /* One variable from a Secret, where one is named. args: dict name, secret */ -}}
 {{- define "llm-serving.secretEnv" -}}
 {{- if .secret.existingSecret }}
-- name: {{ .name }}
+- name: {{ .name | quote }}
   valueFrom:
     secretKeyRef:
       name: {{ .secret.existingSecret | quote }}
