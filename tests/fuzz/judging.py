@@ -45,11 +45,11 @@ def _chart() -> Any:
     return Chart.load(str(CHART))
 
 
-def render(values: Values, kube: str = NEWEST, apis: tuple[str, ...] = OPERATORS) -> dict[str, str]:
+def render(values: Values, kube: str = NEWEST, namespace: str = "llm") -> dict[str, str]:
     """Every template's output in process; RefusedError with what Helm says where it does not render."""
     from helm_python import HelmError, _native
 
-    options = {"name": "fuzz", "namespace": "llm", "api_versions": list(apis), "kube_version": kube}
+    options = {"name": "fuzz", "namespace": namespace, "api_versions": list(OPERATORS), "kube_version": kube}
     try:
         text = _native.call_string("helm_render", _chart()._raw(), json.dumps(values), json.dumps(options))
     except HelmError as error:
@@ -156,10 +156,10 @@ def _names(manifests: list[Manifest]) -> list[str]:
     return found
 
 
-def judge(values: Values, kube: str = NEWEST) -> list[Manifest] | None:
+def judge(values: Values, kube: str = NEWEST, namespace: str = "llm") -> list[Manifest] | None:
     """Manifests of a document that renders, None where it is refused in due form; else FaultError."""
     try:
-        rendered = render(values, kube)
+        rendered = render(values, kube, namespace)
     except RefusedError as refusal:
         problems(str(refusal))
         return None

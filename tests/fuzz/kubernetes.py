@@ -141,11 +141,19 @@ VOLUME = st.one_of(
     st.fixed_dictionaries({"secret": st.fixed_dictionaries({"secretName": NAME}, optional={"optional": st.booleans()})}),
     st.fixed_dictionaries({"persistentVolumeClaim": st.fixed_dictionaries({"claimName": NAME})}),
 )
-VOLUME_NAME = st.sampled_from(["extra-a", "extra-b", "extra-c", "models", "tmp"])
-VOLUMES = st.lists(st.builds(lambda name, source: {"name": name, **source}, VOLUME_NAME, VOLUME), max_size=3)
+# seldom one of the chart's own names, or a mount of what is not there
+VOLUME_NAME = st.one_of(*[st.sampled_from(["extra-a", "extra-b", "extra-c"])] * 9, st.sampled_from(["models", "tls"]))
+VOLUMES = st.lists(
+    st.builds(lambda name, source: {"name": name, **source}, VOLUME_NAME, VOLUME),
+    max_size=3,
+    unique_by=lambda volume: volume["name"],
+)
 MOUNTS = st.lists(
     st.fixed_dictionaries(
-        {"name": VOLUME_NAME, "mountPath": st.sampled_from(["/extra/a", "/extra/b", "/llm/models", "/tmp"])},  # noqa: S108
+        {
+            "name": st.one_of(VOLUME_NAME, st.sampled_from(["home", "tmp"])),
+            "mountPath": st.one_of(st.sampled_from(["/extra/a", "/extra/b"]), st.sampled_from(["/x", "/tmp"])),  # noqa: S108
+        },
         optional={"readOnly": st.booleans(), "subPath": st.just("a/b")},
     ),
     max_size=3,
