@@ -5,9 +5,11 @@ STAMP := .venv/.installed
 OPTIONS ?=
 PUBLISHING := PYTHONPATH=tools $(BIN)/python -m publishing
 JOBS ?= 2
+DOCUMENTS ?= 5000
+DRY_RUNS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help setup values generate verify format lint types test check golden bench calibrate test-rules test-cluster clean \
+.PHONY: fuzz test-dry-run help setup values generate verify format lint types test check golden bench calibrate test-rules test-cluster clean \
 	package sign verify-package publish index release test-registry lock audit wheel \
 	sign-keyless check-tag checksums github-release
 
@@ -67,6 +69,13 @@ calibrate: $(STAMP) ## CONFIGS=: real start-ups with dummy weights; needs GPUs a
 test-cluster: $(STAMP) ## [JOBS=2]: tests on the Kubernetes of KUBECONFIG, which offers two GPUs per job
 	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
 	@$(BIN)/pytest -m cluster --numprocesses $(JOBS) --dist worksteal tests/cluster
+
+fuzz: $(STAMP) ## [DOCUMENTS=5000 JOBS=2]: random values documents render to valid manifests or are refused in due form
+	@LLM_SERVING_DOCUMENTS=$(DOCUMENTS) $(BIN)/pytest --numprocesses $(JOBS) tests/fuzz
+
+test-dry-run: $(STAMP) ## [DRY_RUNS=500]: random documents that render, before the API server of KUBECONFIG, with dry run
+	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
+	@LLM_SERVING_DRY_RUNS=$(DRY_RUNS) $(BIN)/pytest -m cluster tests/cluster/test_dry_run.py
 
 test-registry: $(STAMP) ## tests on a real registry (docker-registry, htpasswd) on loopback
 	@$(BIN)/pytest -m registry tests/published

@@ -1,9 +1,10 @@
 """Random values documents before a real API server: what renders is admitted as Helm would apply it.
 
 Server-side apply with dry run and strict fields, so defaults, validation, admission and webhooks have their say, and
-nothing is stored. Kinds that the cluster lacks are served by stand-in CRDs while the test runs (Gateway API, InferencePool,
-Route, Prometheus operator, KEDA: their spec's schema, nothing that acts on them); Kueue and Grafana are but labels.
-LLM_SERVING_DRY_RUNS says how many documents, by default 100 (`make test-dry-run DOCUMENTS=500`).
+nothing is stored. Kinds that the cluster lacks are served by stand-in CRDs while the test runs (Gateway API,
+InferencePool, Route, Prometheus operator, KEDA: their spec's schema, nothing that acts on them); Kueue and Grafana are
+but labels.
+LLM_SERVING_DRY_RUNS says how many documents, by default 100 (`make test-dry-run DRY_RUNS=500`).
 """
 
 import json
@@ -55,7 +56,7 @@ class Server:
         answer = self.client.session.patch(
             self._url(manifest["apiVersion"], manifest["kind"], manifest["metadata"]["name"]),
             params=query,
-            data=json.dumps(manifest),
+            data=json.dumps(manifest, ensure_ascii=False).encode(),  # YAML knows no pairs of escapes
             headers={"Content-Type": "application/apply-patch+yaml"},
         )
         return "" if answer.ok else f"{manifest['kind']}: {answer.json().get('message', answer.text)}"
@@ -110,9 +111,7 @@ def server(kube_cluster: Cluster, foreign_kinds: None) -> Iterator[Server]:
 
 
 @pytest.mark.parametrize("share", range(SHARES))
-def test_what_renders_is_admitted(
-    server: Server, share: int, record_property: Callable[[str, Any], None]
-) -> None:
+def test_what_renders_is_admitted(server: Server, share: int, record_property: Callable[[str, Any], None]) -> None:
     applied: Counter[str] = Counter()
 
     @settings(

@@ -15,8 +15,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             outcomes.update(told.get("outcomes", {}))
             keys.update(told.get("keys", {}))
     if keys:
-        drawn, rendered = (min(keys.items(), key=lambda item: item[1][side]) for side in (0, 1))
+        few, rare = (min(keys.items(), key=lambda item: item[1][side]) for side in (0, 1))
         terminalreporter.write_line(
             f"random documents: {outcomes.total()}, {outcomes['rendered']} rendered, {outcomes['refused']} refused; "
-            f"{len(keys)} keys, each set in {drawn[1][0]} or more, rendered {rendered[1][1]} times or more ({rendered[0]})"
+            f"{len(keys)} keys, each set in {few[1][0]} or more, rendered at least {rare[1][1]} times ({rare[0]})"
         )

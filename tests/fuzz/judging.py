@@ -35,7 +35,7 @@ class Loader(yaml.CSafeLoader):
 
 
 # "=" is a text of its own in YAML 1.1, for which PyYAML has no reading
-Loader.add_constructor("tag:yaml.org,2002:value", yaml.CSafeLoader.construct_yaml_str)
+yaml.add_constructor("tag:yaml.org,2002:value", lambda loader, node: node.value, Loader)
 
 
 @functools.cache
@@ -90,7 +90,7 @@ def _derived(kind: str) -> jsonschema.Draft202012Validator:
 
 
 def _complaints(manifest: Manifest, version: str) -> list[str]:
-    """What the schema of an object's kind has against it. Of a group's members the pods; the rest has no schema here."""
+    """What the schema of an object's kind has against it; of groups their pods, for the rest has no schema here."""
     kind = manifest["kind"]
     if kind in GROUPS:
         parts = [{"apiVersion": "v1", "kind": "Pod", **template} for template in templates([manifest])]
@@ -167,7 +167,7 @@ def judge(values: Values, kube: str = NEWEST, namespace: str = "llm") -> list[Ma
     for path, text in sorted(rendered.items()):
         if path.endswith(".yaml"):
             try:
-                manifests += [document for document in yaml.load_all(text, Loader) if document]  # noqa: S506
+                manifests += [document for document in yaml.load_all(text, Loader) if document]
             except yaml.YAMLError as error:
                 raise FaultError(f"{path} is no YAML: {error}\n{text}") from error
     # a document that forgoes the question what the cluster serves is not for an old one

@@ -96,7 +96,9 @@ EGRESS = st.fixed_dictionaries(
     optional={
         "to": st.lists(PEER, max_size=2),
         "ports": st.lists(
-            st.fixed_dictionaries({"port": st.integers(1, 65535)}, optional={"protocol": st.sampled_from(["TCP", "UDP"])}),
+            st.fixed_dictionaries(
+                {"port": st.integers(1, 65535)}, optional={"protocol": st.sampled_from(["TCP", "UDP"])}
+            ),
             max_size=2,
         ),
     },
@@ -117,9 +119,11 @@ MORE_OF_A_CONTAINER: dict[str, Objects] = {
     "env": st.lists(st.fixed_dictionaries({"name": LABEL, "value": TEXT}), max_size=2),
     "ports": st.just([{"name": "side", "containerPort": 9999}]),
     "resources": st.fixed_dictionaries({"requests": st.fixed_dictionaries({"cpu": QUANTITY, "memory": MEMORY})}),
-    "workingDir": st.just("/tmp"),  # noqa: S108
+    "workingDir": st.just("/tmp"),
     "imagePullPolicy": st.sampled_from(["Always", "IfNotPresent", "Never"]),
-    "volumeMounts": st.sampled_from([[], [{"name": "tmp", "mountPath": "/tmp"}], [{"name": "models", "mountPath": "/m"}]]),  # noqa: S108
+    "volumeMounts": st.sampled_from(
+        [[], [{"name": "tmp", "mountPath": "/tmp"}], [{"name": "models", "mountPath": "/m"}]]
+    ),
     "securityContext": st.sampled_from([{}, {"runAsUser": 1000}, {"readOnlyRootFilesystem": False}]),
 }
 CEL = st.sampled_from(["device.driver == 'gpu.example.com'", "device.attributes['a.b'].c == \"x\"", "true"])
@@ -128,17 +132,21 @@ VARIABLE = st.sampled_from(
 )
 SOURCE = st.one_of(
     st.fixed_dictionaries({"fieldRef": st.just({"fieldPath": "metadata.name"})}),
-    st.fixed_dictionaries({"secretKeyRef": st.fixed_dictionaries({"name": NAME, "key": LABEL}, optional={"optional": st.booleans()})}),
+    st.fixed_dictionaries(
+        {"secretKeyRef": st.fixed_dictionaries({"name": NAME, "key": LABEL}, optional={"optional": st.booleans()})}
+    ),
     st.fixed_dictionaries({"configMapKeyRef": st.fixed_dictionaries({"name": NAME, "key": LABEL})}),
 )
 EXTRA_ENV = st.one_of(
     st.fixed_dictionaries({"name": VARIABLE}, optional={"value": TEXT}),
     st.fixed_dictionaries({"name": VARIABLE, "valueFrom": SOURCE}),
 )
-VOLUME = st.one_of(
+VOLUME: Objects = st.one_of(
     st.just({"emptyDir": {}}),
     st.fixed_dictionaries({"configMap": st.fixed_dictionaries({"name": NAME})}),
-    st.fixed_dictionaries({"secret": st.fixed_dictionaries({"secretName": NAME}, optional={"optional": st.booleans()})}),
+    st.fixed_dictionaries(
+        {"secret": st.fixed_dictionaries({"secretName": NAME}, optional={"optional": st.booleans()})}
+    ),
     st.fixed_dictionaries({"persistentVolumeClaim": st.fixed_dictionaries({"claimName": NAME})}),
 )
 # seldom one of the chart's own names, or a mount of what is not there
@@ -152,7 +160,7 @@ MOUNTS = st.lists(
     st.fixed_dictionaries(
         {
             "name": st.one_of(VOLUME_NAME, st.sampled_from(["home", "tmp"])),
-            "mountPath": st.one_of(st.sampled_from(["/extra/a", "/extra/b"]), st.sampled_from(["/x", "/tmp"])),  # noqa: S108
+            "mountPath": st.one_of(st.sampled_from(["/extra/a", "/extra/b"]), st.sampled_from(["/x", "/tmp"])),
         },
         optional={"readOnly": st.booleans(), "subPath": st.just("a/b")},
     ),
@@ -162,7 +170,9 @@ CONFIG_MAP = st.fixed_dictionaries(
     {
         "apiVersion": st.just("v1"),
         "kind": st.just("ConfigMap"),
-        "metadata": st.fixed_dictionaries({"name": st.one_of(NAME.map("extra-{}".format), st.just("{{ .Release.Name }}-extra"))}),
+        "metadata": st.fixed_dictionaries(
+            {"name": st.one_of(NAME.map("extra-{}".format), st.just("{{ .Release.Name }}-extra"))}
+        ),
         "data": st.dictionaries(LABEL, TEXT.filter(lambda text: "{{" not in text), max_size=2),
     }
 )
@@ -176,7 +186,9 @@ def _name(manifest: Any) -> Any:
 def containers(named: Objects) -> Objects:
     """Containers with more than what the schema asks of them. `named` draws the list of those."""
     more = st.fixed_dictionaries({}, optional=MORE_OF_A_CONTAINER)
-    return st.builds(lambda own, extra: [{**extra, "name": one["name"], "image": one["image"]} for one in own], named, more)
+    return st.builds(
+        lambda own, extra: [{**extra, "name": one["name"], "image": one["image"]} for one in own], named, more
+    )
 
 
 # By the last part of the key, so that a key of the same name elsewhere needs no line of its own.

@@ -6,6 +6,7 @@ optional as mostly empty ones; so the schema's own vocabulary, which is small, i
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from chart.helm import CHART
@@ -77,10 +78,12 @@ def _whole(node: Schema) -> st.SearchStrategy[Any]:
 
 
 def _number(node: Schema) -> st.SearchStrategy[Any]:
-    low = node.get("minimum", node.get("exclusiveMinimum", -WIDEST))
-    high = node.get("maximum", WIDEST)
+    low: int = node["minimum"] if "minimum" in node else node.get("exclusiveMinimum", -WIDEST)
+    high: int = node.get("maximum", WIDEST)
     floats = st.floats(low, high, allow_nan=False, exclude_min="exclusiveMinimum" in node)
-    return st.one_of(st.sampled_from([low + (high - low) / 2, high, int(high)]), floats, st.integers(low + 1, int(high)))
+    return st.one_of(
+        st.sampled_from([low + (high - low) / 2, high, int(high)]), floats, st.integers(low + 1, int(high))
+    )
 
 
 def _array(node: Schema) -> st.SearchStrategy[Any]:
@@ -100,7 +103,8 @@ def _object(node: Schema) -> st.SearchStrategy[Any]:
     )
     if "patternProperties" in node:  # the schema has single keys there, at most one of them at a time
         choices = [(name.strip("^$"), child) for name, child in node["patternProperties"].items()]
-        return st.one_of(st.just({}), *(from_schema(child).map(lambda value, k=k: {k: value}) for k, child in choices))
+        single = [st.fixed_dictionaries({name: from_schema(child)}) for name, child in choices]
+        return st.one_of(st.just({}), *single)
     free = node.get("additionalProperties", True)
     if free is False:
         return named
@@ -109,7 +113,7 @@ def _object(node: Schema) -> st.SearchStrategy[Any]:
     return st.builds(lambda more, own: {**more, **own}, st.dictionaries(names, values, max_size=3), named)
 
 
-_BY_TYPE = {
+_BY_TYPE: dict[str, Callable[[Schema], st.SearchStrategy[Any]]] = {
     "string": _string,
     "integer": _whole,
     "number": _number,

@@ -12,8 +12,8 @@ from typing import Any
 import jsonschema
 import pytest
 from fuzz.documents import LEAVES, documents, hands
-from fuzz.kubernetes import PASSED_THROUGH
 from fuzz.judging import NEWEST, judge
+from fuzz.kubernetes import PASSED_THROUGH
 from fuzz.strategies import SCHEMA
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -37,9 +37,7 @@ def test_each_key_of_the_schema_is_dealt_out_once() -> None:
 
 
 @pytest.mark.parametrize("hand", HANDS, ids=lambda hand: hand[0])
-def test_documents_render_or_are_refused(
-    hand: tuple[str, ...], record_property: Callable[[str, Any], None]
-) -> None:
+def test_documents_render_or_are_refused(hand: tuple[str, ...], record_property: Callable[[str, Any], None]) -> None:
     found: Counter[str] = Counter()
     rendered: Counter[str] = Counter()
 
