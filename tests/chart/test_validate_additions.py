@@ -62,6 +62,16 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
             "network": {"rdma": {**RDMA, "resourceName": "rdma/hca_shared_devices_a"}},
         },
     ),
+    "the address of the pod": (
+        {"engine": {"env": {"VLLM_HOST_IP": "10.1.2.3"}}},
+        "engine.env or engine.extraEnv sets VLLM_HOST_IP. Use parallelism (the chart takes the pod's own address).",
+        {"engine": {"env": {"VLLM_LOGGING_LEVEL": "DEBUG"}}},
+    ),
+    "a flag that has a key": (
+        {"engine": {"extraArgs": ["--tensor_parallel_size=2"]}},
+        "engine.extraArgs gives --tensor-parallel-size, which is set by the chart. Use parallelism.tensor.",
+        {"engine": {"extraArgs": ["--max-model-len", "--tensor"]}},
+    ),
 }
 
 

@@ -81,6 +81,7 @@ def test_a_plan_with_a_line_end_that_only_unicode_knows() -> None:
         ({"engine": {"extraEnv": [{"name": "a=b"}]}}, "/engine/extraEnv/0/name"),
         ({"networkPolicy": {"nodes": ["10.0.0.1"]}}, "/networkPolicy/nodes/0"),
         ({"kueue": {"queue": "a.b"}}, "/kueue/queue"),
+        ({"network": {"glooInterface": "^lo,docker0"}}, "/network/glooInterface"),
     ],
 )
 def test_what_the_api_server_would_refuse_is_refused_by_the_schema(changes: dict[str, Any], path: str) -> None:

@@ -60,3 +60,16 @@ mounts: [/llm/models, /llm/home, /tmp, /dev/shm, /llm/group, /llm/source, /llm/c
 {{- end -}}
 {{- $problems | toJson -}}
 {{- end -}}
+
+{{- /* A flag that the chart sets has its key, however it is written; tokens have a refusal of their own. */ -}}
+{{- define "llm-serving.validate.extraArgs" -}}
+{{- $flags := include (printf "llm-serving.%s.reservedFlags" .Values.engine.type) . | fromYaml -}}
+{{- $problems := list -}}
+{{- range $word := .Values.engine.extraArgs -}}
+{{- $flag := regexFind "^--[A-Za-z0-9_-]+" $word | replace "_" "-" | trimPrefix "--" | trimPrefix "no-" -}}
+{{- with index (omit $flags "api-key" "hf-token") $flag -}}
+{{- $problems = append $problems (printf "engine.extraArgs gives --%s, which is set by the chart. Use %s." $flag .) -}}
+{{- end -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
