@@ -7,7 +7,7 @@ at such a key is drawn from the kind that the description names, and its optiona
 from typing import Any
 
 import yaml
-from fuzz.strategies import TEXT
+from fuzz.strategies import JSON, TEXT
 from hypothesis import strategies as st
 
 Objects = st.SearchStrategy[Any]
@@ -126,6 +126,15 @@ MORE_OF_A_CONTAINER: dict[str, Objects] = {
     ),
     "securityContext": st.sampled_from([{}, {"runAsUser": 1000}, {"readOnlyRootFilesystem": False}]),
 }
+# Of all flags those that the chart itself looks at come first.
+FLAG = st.one_of(
+    st.sampled_from(["load-format", "max-model-len", "served-model-name", "no-enable-prefix-caching", "dtype"]),
+    st.from_regex(r"[a-z][a-z0-9-]{0,9}", fullmatch=True),
+)
+FLAG_VALUE = st.one_of(
+    TEXT, st.booleans(), st.integers(0, 10**8), st.floats(0, 1), st.lists(JSON, max_size=2),
+    st.dictionaries(LABEL, JSON, max_size=2),
+)  # fmt: skip
 CEL = st.sampled_from(["device.driver == 'gpu.example.com'", "device.attributes['a.b'].c == \"x\"", "true"])
 VARIABLE = st.sampled_from(
     ["VLLM_LOGGING_LEVEL", "HF_TOKEN", "HOME", "NCCL_DEBUG", "A", "a.b", "HF_HUB_ENABLE_HF_TRANSFER", "VLLM_HOST_IP"]
@@ -206,6 +215,7 @@ PASSED_THROUGH: dict[str, Objects] = {
     "topologySpreadConstraints": st.lists(SPREAD, max_size=2),
     "extraEnv": st.lists(EXTRA_ENV, max_size=3),
     "extraObjects": st.lists(EXTRA_OBJECT, max_size=2, unique_by=_name),
+    "args": st.dictionaries(FLAG, FLAG_VALUE, max_size=3),
     "selectors": st.lists(CEL, max_size=2),
     "nodes": st.lists(CIDR, max_size=2),
 }

@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from chart.helm import CHART
 from hypothesis import strategies as st
+from llm_serving.schema import load_schema
 
 Schema = dict[str, Any]
-SCHEMA: Schema = json.loads((CHART / "values.schema.json").read_text())
+SCHEMA: Schema = load_schema()  # that of a user's document; Helm's demands the defaults too
 # What breaks templates that forget to quote: YAML's own words and signs, Go templates, PromQL, text of several lines.
 NASTY = (
     "", " ", "on", "no", "null", "~", "1e3", "0x1f", "1_000", "0123", "1048576", "2026-11-25", "a: b", "- a", "a # b",
@@ -101,16 +101,16 @@ def _object(node: Schema) -> st.SearchStrategy[Any]:
         {key: from_schema(child) for key, child in listed.items() if key in needed},
         optional={key: from_schema(child) for key, child in listed.items() if key not in needed},
     )
-    if "patternProperties" in node:  # the schema has single keys there, at most one of them at a time
-        choices = [(name.strip("^$"), child) for name, child in node["patternProperties"].items()]
-        single = [st.fixed_dictionaries({name: from_schema(child)}) for name, child in choices]
-        return st.one_of(st.just({}), *single)
     free = node.get("additionalProperties", True)
+    patterns = {name.strip("^$"): from_schema(child) for name, child in node.get("patternProperties", {}).items()}
+    if patterns and node.get("maxProperties") == 1:
+        return st.one_of(st.just({}), *[st.fixed_dictionaries({name: value}) for name, value in patterns.items()])
     if free is False:
         return named
     names = _string(resolve(node["propertyNames"])) if "propertyNames" in node else READABLE
     values = JSON if free is True else from_schema(free)
-    return st.builds(lambda more, own: {**more, **own}, st.dictionaries(names, values, max_size=3), named)
+    own = st.builds(lambda first, second: {**first, **second}, named, st.fixed_dictionaries({}, optional=patterns))
+    return st.builds(lambda more, found: {**more, **found}, st.dictionaries(names, values, max_size=3), own)
 
 
 _BY_TYPE: dict[str, Callable[[Schema], st.SearchStrategy[Any]]] = {

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import yaml
 from chart.helm import RefusedError, find, merge
+from fuzz.documents import LEAVES, put
 from fuzz.judging import judge, render
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}}
@@ -59,6 +60,23 @@ def test_a_plan_with_a_line_end_that_only_unicode_knows() -> None:
     assert yaml.safe_load(shown) == plan
 
 
+@pytest.mark.parametrize("value", [["a", 1], True, {"a": 1}, 7])
+def test_a_load_format_that_is_no_text(value: Any) -> None:
+    """A flag may have any value; the look at its beginning crashed."""
+    streamed = {"model": {"source": {"type": "s3", "uri": "s3://a"}}, "engine": {"args": {"load-format": value}}}
+    with pytest.raises(RefusedError, match="needs runai_streamer or runai_streamer_sharded"):
+        render(streamed)
+
+
+def test_no_key_with_a_default_can_be_taken_away() -> None:
+    """`--set storage=null` removes a default: some template met a nil pointer, or rendered an empty field."""
+    sections = {path.rsplit(".", count)[0] for path in LEAVES for count in range(1, path.count(".") + 1)}
+    for path in {*LEAVES, *sections} - {"global.imageRegistry"}:  # a parent's own
+        last = path.rsplit(".", 1)[-1]
+        with pytest.raises(RefusedError, match=f"missing property '{last}'"):
+            render(put(BASE, path, None))
+
+
 @pytest.mark.parametrize(
     ("changes", "path"),
     [
@@ -81,9 +99,14 @@ def test_a_plan_with_a_line_end_that_only_unicode_knows() -> None:
         ({"engine": {"extraEnv": [{"name": "a=b"}]}}, "/engine/extraEnv/0/name"),
         ({"networkPolicy": {"nodes": ["10.0.0.1"]}}, "/networkPolicy/nodes/0"),
         ({"kueue": {"queue": "a.b"}}, "/kueue/queue"),
+        ({"plan": {"warnings": "a"}}, "/plan/warnings"),
+        ({"plan": {"summary": ["a"]}}, "/plan/summary"),
+        ({"plan": {"estimateGiBPerGpu": 7}}, "/plan/estimateGiBPerGpu"),
+        ({"tolerations": [{"kee": "a"}]}, "/tolerations/0"),
+        ({"topologySpreadConstraints": [{"maxSkew": 1}]}, "/topologySpreadConstraints/0"),
         ({"network": {"glooInterface": "^lo,docker0"}}, "/network/glooInterface"),
     ],
 )
-def test_what_the_api_server_would_refuse_is_refused_by_the_schema(changes: dict[str, Any], path: str) -> None:
+def test_what_would_be_wrong_later_is_refused_by_the_schema(changes: dict[str, Any], path: str) -> None:
     with pytest.raises(RefusedError, match=f"at '{path}"):
         render(merge(BASE, changes))
