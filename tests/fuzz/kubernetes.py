@@ -116,7 +116,9 @@ MEMORY = st.sampled_from(["64Mi", "1Gi", "1.5Gi"])
 MORE_OF_A_CONTAINER: dict[str, Objects] = {
     "command": st.lists(TEXT, min_size=1, max_size=3),
     "args": st.lists(TEXT, max_size=3),
-    "env": st.lists(st.fixed_dictionaries({"name": LABEL, "value": TEXT}), max_size=2),
+    "env": st.dictionaries(LABEL, TEXT, max_size=2).map(
+        lambda env: [{"name": name, "value": value} for name, value in env.items()]
+    ),
     "ports": st.just([{"name": "side", "containerPort": 9999}]),
     "resources": st.fixed_dictionaries({"requests": st.fixed_dictionaries({"cpu": QUANTITY, "memory": MEMORY})}),
     "workingDir": st.just("/tmp"),
