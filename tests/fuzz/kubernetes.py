@@ -206,7 +206,7 @@ def containers(named: Objects) -> Objects:
 PASSED_THROUGH: dict[str, Objects] = {
     "tolerations": st.lists(TOLERATION, max_size=3),
     "affinity": AFFINITY,
-    "imagePullSecrets": st.lists(st.fixed_dictionaries({"name": NAME}), max_size=2),
+    "imagePullSecrets": st.lists(st.fixed_dictionaries({"name": NAME}), max_size=2, unique_by=str),
     "extraVolumes": VOLUMES,
     "extraVolumeMounts": MOUNTS,
     "clients": st.lists(PEER, max_size=3),

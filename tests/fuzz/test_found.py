@@ -95,6 +95,7 @@ def test_no_key_with_a_default_can_be_taken_away() -> None:
         ({"network": {"rdma": {"hugepages": "1.5Mi"}}}, "/network/rdma/hugepages"),
         ({"lifecycle": {"preStop": {"httpGet": {"port": 0}}}}, "/lifecycle/preStop/httpGet/port"),
         ({"imagePullSecrets": ["registry"]}, "/imagePullSecrets/0"),
+        ({"imagePullSecrets": [{"name": "a"}, {"name": "a"}]}, "/imagePullSecrets"),
         ({"engine": {"image": {"repository": "a b"}}}, "/engine/image/repository"),
         ({"engine": {"extraEnv": [{"name": "a=b"}]}}, "/engine/extraEnv/0/name"),
         ({"networkPolicy": {"nodes": ["10.0.0.1"]}}, "/networkPolicy/nodes/0"),
