@@ -7,9 +7,9 @@ PUBLISHING := PYTHONPATH=tools $(BIN)/python -m publishing
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup values generate verify format lint types test check golden bench calibrate test-rules test-cluster clean \
+.PHONY: help setup values generate verify format lint types test check golden bench compare calibrate test-rules test-cluster kwok load actionlint clean \
 	package sign verify-package publish index release test-registry lock audit wheel \
-	sign-keyless check-tag checksums github-release
+	sign-keyless check-tag checksums github-release ct-lint ct-install kind kind-delete
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,11 +40,14 @@ format: $(STAMP) ## format the Python code
 lint: $(STAMP) ## ruff, yamllint
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/yamllint -s .
 
+actionlint: $(STAMP) ## the GitHub workflows
+	@$(BIN)/actionlint -shellcheck= -pyflakes=
+
 types: $(STAMP) ## mypy
 	@$(BIN)/mypy
 
 test: $(STAMP) ## all tests that need no cluster
-	@$(BIN)/pytest -m "not cluster and not registry"
+	@$(BIN)/pytest -m "not cluster and not registry and not load"
 
 test-rules: $(STAMP) ## the alerts under promtool (Debian's package prometheus)
 	@LLM_SERVING_NEED_PROMTOOL=1 $(BIN)/pytest tests/rules
@@ -54,8 +57,19 @@ check: lint types verify test ## everything that a commit must pass
 golden: $(STAMP) ## write the golden manifests again; review the difference
 	@UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/chart
 
-bench: $(STAMP) ## time of one plan and one ranking against a bare Python, and of the whole grid
+kwok: $(STAMP) ## KWOK, which lets pods run on simulated nodes, into .venv (needs Go)
+	@GOBIN="$(CURDIR)/$(BIN)" go install sigs.k8s.io/kwok/cmd/kwok@v0.8.0
+
+load: $(STAMP) ## 200 streams during an upgrade, in each rollout mode, on the Kubernetes of KUBECONFIG (10 minutes)
+	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
+	@$(BIN)/pytest -m load -s tests/load
+
+bench: $(STAMP) ## a plan beside hf-mem and aiconfigurator (PyPI, own environments), a ranking, the whole grid
 	@$(BIN)/python tools/bench.py
+
+compare: $(STAMP) ## CONFIGS=: hf-mem and aiconfigurator (PyPI, own environments) on the measured starts
+	@test -n "$(CONFIGS)" || { echo "usage: make compare CONFIGS=<folder with <org>__<name>.json files>" >&2; exit 2; }
+	@$(BIN)/python tools/compare.py --configs "$(CONFIGS)"
 
 calibrate: $(STAMP) ## CONFIGS=: real start-ups with dummy weights; needs GPUs and an installed vLLM
 	@test -n "$(CONFIGS)" || { echo "usage: make calibrate CONFIGS=<folder with <org>__<name>.json files>" >&2; exit 2; }
@@ -67,6 +81,18 @@ calibrate: $(STAMP) ## CONFIGS=: real start-ups with dummy weights; needs GPUs a
 test-cluster: $(STAMP) ## [JOBS=2]: tests on the Kubernetes of KUBECONFIG, which offers two GPUs per job
 	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
 	@$(BIN)/pytest -m cluster --numprocesses $(JOBS) --dist worksteal tests/cluster
+
+ct-lint: $(STAMP) ## chart-testing: lint with all ci values (needs ct and helm on PATH)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/chart_testing.py lint
+
+ct-install: $(STAMP) ## [JOBS=2] [IMAGE=]: chart-testing: install, test and upgrade all ci values on the Kubernetes of KUBECONFIG
+	@$(BIN)/python tools/chart_testing.py install --jobs $(JOBS) $(if $(IMAGE),--image $(IMAGE))
+
+kind: $(STAMP) ## [GPUS=4] [NODE_IMAGE=]: a kind cluster with images, operators and made-up GPUs for test-cluster
+	@$(BIN)/python tools/kind_cluster.py create $(if $(GPUS),--gpus $(GPUS)) $(if $(NODE_IMAGE),--node-image $(NODE_IMAGE))
+
+kind-delete: $(STAMP) ## remove it
+	@$(BIN)/python tools/kind_cluster.py delete
 
 test-registry: $(STAMP) ## tests on a real registry (docker-registry, htpasswd) on loopback
 	@$(BIN)/pytest -m registry tests/published

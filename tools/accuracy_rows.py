@@ -9,7 +9,7 @@ from pathlib import Path
 from llm_serving import catalogue, engines, memory
 from llm_serving.engines import GIB
 from llm_serving.memory import Estimate, Gpu, Settings
-from llm_serving.model import ModelSpec
+from llm_serving.model import ModelSpec, Quantization
 from llm_serving.profiles import all_gpus
 
 DATA = Path(__file__).parent.parent / "docs" / "data"
@@ -25,11 +25,17 @@ UNLISTED = {"RTX 3090": (8, 6), "Turing 22GB": (7, 5), "RTX 5080": (12, 0)}
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One start: the row, the estimate for its settings, and the CUDA graphs that were expected, in bytes."""
+    """One start: row, model, the estimate for its settings, and the CUDA graphs that were expected, in bytes."""
 
     row: dict[str, str]
+    spec: ModelSpec
     estimate: Estimate
     graphs: int
+
+
+# GiB outside PyTorch before 0.11, median of what docs/data/measurements-public.csv prints: 12 logs of one GPU, 4 of
+# several over PCIe. Read from those rows, so that their non-torch term is no test.
+OLD_NON_TORCH, OLD_NON_TORCH_PARALLEL = 0.07, 0.2
 
 
 # Term, column of the tables, the planner's value. The outside is what was not free when the engine began.
@@ -60,27 +66,34 @@ def errors(starts: list[Start], column: str, planned: Callable[[Start], float]) 
 def predict(spec: ModelSpec, gpu: Gpu, settings: Settings, version: str) -> Estimate:
     """Estimate with the regime of a version; older ones than the first regime take the first."""
     oldest = engines.facts()["oldest"]
-    if engines.parse_version(version) < engines.parse_version(oldest):
-        version = oldest
+    old = engines.parse_version(version) < engines.parse_version(oldest)
+    version = oldest if old else version
     regime = engines.regime(version, spec.architecture, moe=spec.moe is not None, hybrid=spec.hybrid)
-    return memory.estimate(spec, gpu, settings, regime)
+    estimate = memory.estimate(spec, gpu, settings, regime)
+    if old and not (settings.ranks > 1 and gpu.nvlink):
+        taken = int((OLD_NON_TORCH_PARALLEL if settings.ranks > 1 else OLD_NON_TORCH) * GIB)
+        given_back = estimate.non_torch - taken
+        estimate = replace(estimate, non_torch=taken, kv_cache=estimate.kv_cache + given_back)
+    return estimate
 
 
 def own_starts(name: str) -> tuple[list[Start], list[dict[str, str]]]:
     """(predicted, left out) rows of a table with whole settings: measurements-h200, -h100 and -gpu.
 
-    Left out: models that the catalogue does not have, float32, pipelines, and what did not start.
+    Left out: models that the catalogue does not have, float32, data parallel engines, and what did not start.
     """
     found, left = [], []
     for row in rows(name):
         spec = catalogue.find(row["catalogue_model"]) if row["catalogue_model"] else None
-        plain = row.get("dtype") != "float32" and row["pp"] == "1" and row.get("outcome", "ok") == "ok"
+        plain = row.get("dtype") != "float32" and row.get("outcome", "ok") == "ok"
+        plain = plain and "--data-parallel-size" not in (row.get("args") or "")  # experts then lie on other engines too
         if spec is None or not plain or not row["kv_cache_gib"]:
             left.append(row)
             continue
         if row.get("weights_override_gib"):
             loaded = int(float(row["weights_override_gib"]) * GIB)
-            spec = replace(spec, weights=replace(spec.weights, loaded_bytes=loaded))
+            awq = Quantization("awq", 4, group_size=128)  # the one row with a block put over the model's config
+            spec = replace(spec, weights=replace(spec.weights, loaded_bytes=loaded), quantization=awq)
         settings = Settings(
             int(row["tp"]),
             int(row["max_model_len"]),
@@ -90,10 +103,12 @@ def own_starts(name: str) -> tuple[list[Start], list[dict[str, str]]]:
             kv_element_bytes=1 if row["kv_cache_dtype"].startswith("fp8") else 2,
             enforce_eager=row["enforce_eager"] == "True",
             runtime_fp8=row.get("quantization") == "fp8" and spec.quantization is None,
+            pipeline_parallel=int(row["pp"]),
         )
+        spec = memory.stage_spec(spec, settings.pipeline_parallel)
         estimate = predict(spec, own_gpu(row), settings, row["engine"].removeprefix("vllm "))
         graphs = memory.graph_bytes(spec, enforce_eager=settings.enforce_eager)
-        found.append(Start(row, estimate, graphs))
+        found.append(Start(row, spec, estimate, graphs))
     return found, left
 
 
@@ -120,6 +135,23 @@ def _gpu(row: dict[str, str]) -> Gpu | None:
     return None
 
 
+def _batch(row: dict[str, str], version: str, spec: ModelSpec, gpu: Gpu) -> tuple[int, int]:
+    """(tokens of a step, sequences) of a posted start: as printed, else the default of its version and GPU.
+
+    V0 took whole prompts, above 32 k tokens 512 a step, MLA apart (vLLM 0.6.4 arg_utils.py). V1 takes 8,192 tokens and
+    1,024 sequences on 70 GiB and more, A100 apart, else 2,048 and 256 (0.10.2 get_batch_defaults); before 0.8.5 1,024
+    sequences everywhere (what row M212 reports).
+    """
+    length, parsed = int(row["max_model_len"]), engines.parse_version(version)
+    if "V0" in row["engine_version"] or parsed < (0, 8):
+        tokens, sequences = 512 if length > 32768 and spec.mla is None else max(length, 2048), 256
+    elif gpu.total_bytes >= 70 * GIB and "A100" not in row["gpu_name"]:
+        tokens, sequences = 8192, 1024
+    else:
+        tokens, sequences = 2048, 1024 if parsed < (0, 8, 5) else 256
+    return int(row["max_num_batched_tokens"] or tokens), int(row["max_num_seqs"] or sequences)
+
+
 def public_starts() -> list[Start]:
     """Posted start-ups that say enough to be predicted: model, GPU, sizes, share, length, KV cache in GiB."""
     found = []
@@ -134,14 +166,11 @@ def public_starts() -> list[Start]:
         if row["nodes"] not in {"", "1"} or (row["quantization"] and spec.quantization is None):
             continue
         length = int(row["max_model_len"])
-        v0 = "V0" in row["engine_version"] or engines.parse_version(version.group()) < (0, 8)
-        # V0 chunks prompts by itself above 32 k tokens, MLA apart: 512 tokens a step (vLLM 0.6.4 arg_utils.py).
-        whole = 512 if length > 32768 and spec.mla is None else max(length, 2048)
-        tokens = int(row["max_num_batched_tokens"] or (whole if v0 else 2048))
+        tokens, sequences = _batch(row, version.group(), spec, gpu)
         settings = Settings(
             int(row["tp"]),
             length,
-            int(row["max_num_seqs"] or 256),
+            sequences,
             tokens,
             float(row["gpu_memory_utilization"]),
             enforce_eager=row["enforce_eager"] == "True",
@@ -150,7 +179,7 @@ def public_starts() -> list[Start]:
         supported = engines.parse_version(version.group()) >= engines.parse_version(engines.facts()["oldest"])
         shown = row | known | {"supported": "yes" if supported else ""}
         graphs = memory.graph_bytes(spec, enforce_eager=settings.enforce_eager)
-        found.append(Start(shown, predict(spec, gpu, settings, version.group()), graphs))
+        found.append(Start(shown, spec, predict(spec, gpu, settings, version.group()), graphs))
     return found
 
 

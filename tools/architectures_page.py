@@ -79,13 +79,15 @@ def _special(row: Architecture) -> str:
         "linear": "linear attention between full layers", "hybrid": "kinds of layers mixed, by a list",
         "blocks": "blocks of a search, each of its own width", "cross": "cross-attention to images",
         "flags": "window layers with heads of their own", "parallel": "attention and mamba in every layer",
-        "period": "mamba with attention every so many layers", "latent-as-heads": "latent weights, whole heads cached",
+        "period": "mamba with attention every so many layers", "encoder": "attention both ways, nothing cached",
+        "latent-as-heads": "latent weights, whole heads cached",
     }  # fmt: skip
     window = windows.get(row.window, "" if row.window == "config" else f"window: {row.window}")
     parts = [
         layers.get(row.layers, ""),
         window,
         "sparse attention with an indexer" if row.indexer else "",
+        {"embed": "vectors", "classify": "scores"}.get(row.pooling, ""),
         "one KV head" if row.multi_query else "",
         "multimodal" if row.multimodal else "",
         "not in float16" if not row.float16 else "",

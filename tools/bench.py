@@ -1,77 +1,148 @@
-"""`make bench`: times of an offline plan and an offline ranking as ratios to a bare Python, and of the whole grid.
+"""`make bench`: cost of plan, ranking and grid beside hf-mem and aiconfigurator, into docs/data/bench.json.
 
-Ratios are taken in one run, minimum and median of several, because machines are noisy.
+All commands take turns in one run, because machines are noisy; each is a process of its own. Wall time is what a user
+waits, CPU time what the command costs: the two part where the machine is shared. The rivals come from
+`tools/compare.py`'s environments. No network: hf-mem reads metadata on loopback, aiconfigurator its own files.
 """
 
-import statistics
+import datetime as dt
+import json
+import os
+import platform
 import subprocess
 import sys
-import tempfile
 import time
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
+from compare import RIVALS, environment, pinned
 from llm_serving import catalogue
 from llm_serving.errors import DoesNotFitError
+from llm_serving.model import ModelSpec
 from llm_serving.plan import make_plan
 from llm_serving.profiles import profile_grid
 
 ROOT = Path(__file__).parent.parent
-ROUNDS = 15
-ADVISE = ["-m", "llm_serving", "advise", "mistralai/Mistral-7B-Instruct-v0.2", "--offline"]
-PLAN = ["-m", "llm_serving", "plan", "mistralai/Mistral-7B-Instruct-v0.2", "--profile", "2xt4", "--offline"]
+TABLE = ROOT / "docs" / "data" / "bench.json"
+MODEL, PROFILE = "meta-llama/Llama-3.1-8B-Instruct", "1xh200"
+ROUNDS = 9
+SLOW_ROUNDS = 3  # of what takes seconds
+SHARES = (8, 4, 2, 1)  # every eighth model of the catalogue, every fourth ...
 
 
-def timed(words: list[str]) -> float:
-    """Wall seconds of one Python process."""
-    started = time.perf_counter()
-    subprocess.run([sys.executable, *words], check=True, capture_output=True)
-    return time.perf_counter() - started
+# Starts the command from a process that is small itself: a child's largest resident set is never below its parent's.
+LAUNCHER = """
+import os, sys, time
+words, said = sys.argv[1:], os.open(os.devnull, os.O_WRONLY)
+started = time.perf_counter()
+actions = [(os.POSIX_SPAWN_DUP2, said, 1)]
+child = os.posix_spawn(words[0], words, os.environ, file_actions=actions)
+_, status, usage = os.wait4(child, 0)
+print(status, time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+"""
 
 
-def wheel_and_import() -> None:
-    """Size of the wheel, and time of importing the command line beyond a bare Python."""
-    with tempfile.TemporaryDirectory() as folder:
-        pip = ["-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, str(ROOT)]
-        timed(pip)
-        (wheel,) = Path(folder).glob("*.whl")
-        print(f"wheel               {wheel.stat().st_size / 1024:.0f} KiB")
-    bare = [timed(["-c", "pass"]) for _ in range(ROUNDS)]
-    imported = [timed(["-c", "import llm_serving.cli"]) for _ in range(ROUNDS)]
-    least, median = min(imported) - min(bare), statistics.median(imported) - statistics.median(bare)
-    print(f"import of the cli   min {least * 1000:6.1f} ms  median {median * 1000:6.1f} ms, beyond a bare Python")
+def measured(words: list[str], environ: dict[str, str]) -> dict[str, float]:
+    """Seconds and MiB of one process.
+
+    Raises:
+        SystemExit: it failed, with what it said.
+    """
+    launch = [sys.executable, "-S", "-c", LAUNCHER, *words]
+    done = subprocess.run(launch, capture_output=True, text=True, check=True, env={**os.environ, **environ})
+    status, wall, cpu, mib = map(float, done.stdout.split())
+    if status:
+        raise SystemExit(f"{' '.join(words)}: {done.stderr[-2000:]}")
+    return {"wall": wall, "cpu": cpu, "mib": mib}
 
 
-def main() -> None:
-    """Print all figures."""
-    bare, plan, advise = [], [], []
-    for _ in range(ROUNDS):
-        bare.append(timed(["-c", "pass"]))
-        plan.append(timed(PLAN))
-        advise.append(timed(ADVISE))
-    print(f"python -c pass      min {min(bare) * 1000:6.1f} ms  median {statistics.median(bare) * 1000:6.1f} ms")
-    print(f"plan, offline       min {min(plan) * 1000:6.1f} ms  median {statistics.median(plan) * 1000:6.1f} ms")
-    print(f"advise, offline     min {min(advise) * 1000:6.1f} ms  median {statistics.median(advise) * 1000:6.1f} ms")
-    print(f"ratio of plan       min {min(plan) / min(bare):6.2f}     median "
-          f"{statistics.median(plan) / statistics.median(bare):6.2f}")  # fmt: skip
-    print(f"ratio of advise     min {min(advise) / min(bare):6.2f}     median "
-          f"{statistics.median(advise) / statistics.median(bare):6.2f}")  # fmt: skip
-    wheel_and_import()
+def hub_of(spec: ModelSpec) -> Any:
+    """A hub on loopback that has the model: a config of the catalogue's facts and a header with its bytes."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from generator.fake_hub import FakeHub, FakeModel, safetensors
+
+    config = {
+        "architectures": [spec.architecture], "hidden_size": spec.hidden_size, "torch_dtype": "bfloat16",
+        "num_hidden_layers": spec.num_layers, "num_attention_heads": spec.num_attention_heads,
+        "num_key_value_heads": spec.num_kv_heads, "head_dim": spec.head_dim, "vocab_size": spec.vocab_size,
+        "intermediate_size": spec.intermediate_size, "max_position_embeddings": spec.max_position,
+    }  # fmt: skip
+    hub = FakeHub()
+    header = safetensors({"model.weight": ("BF16", [spec.weights.loaded_bytes // 2])})
+    hub.models[spec.model_id] = FakeModel({"config.json": json.dumps(config).encode(), "model.safetensors": header})
+    return hub
+
+
+def commands(endpoint: str) -> dict[str, tuple[int, list[str], dict[str, str]]]:
+    """Name to (rounds, command line, environment)."""
+    ours = [sys.executable, "-m", "llm_serving"]
+    hf_mem = [str(environment("hf-mem")), str(RIVALS / "hf_mem_cli.py"), "--model-id", MODEL, "--experimental"]
+    aic = [
+        str(environment("aiconfigurator").parent / "aiconfigurator"), "cli", "estimate", "--no-color",
+        "--model-path", "meta-llama/Meta-Llama-3.1-8B", "--system", "h200_sxm", "--backend", "vllm",
+        "--estimate-mode", "static", "--isl", "7168", "--osl", "1024", "--batch-size", "16", "--max-seq-len", "8192",
+    ]  # fmt: skip
+    return {
+        "python -c pass": (ROUNDS, [sys.executable, "-c", "pass"], {}),
+        "plan": (ROUNDS, [*ours, "plan", MODEL, "--profile", PROFILE, "--offline"], {}),
+        "hf-mem": (ROUNDS, [*hf_mem, "--max-model-len", "8192"], {"HF_ENDPOINT": endpoint}),
+        "advise": (ROUNDS, [*ours, "advise", MODEL, "--offline"], {}),
+        "aiconfigurator": (SLOW_ROUNDS, aic, {"HF_HUB_OFFLINE": "1"}),
+    }
+
+
+def grid() -> list[dict[str, float]]:
+    """CPU seconds of planning shares of the catalogue on all profiles, one core."""
     specs = [spec for name in catalogue.model_ids() if (spec := catalogue.find(name)) is not None]
     profiles = profile_grid()
-    fits = 0
-    started = time.perf_counter()
-    for spec in specs:
-        for profile in profiles:
-            try:
-                make_plan(spec, profile)
-            except DoesNotFitError:
-                continue
-            fits += 1
-    seconds = time.perf_counter() - started
-    count = len(specs) * len(profiles)
-    print(f"{len(specs)} models x {len(profiles)} profiles: {count} plans ({fits} fit) in {seconds:.1f} s, "
-          f"{1e6 * seconds / count:.0f} us each")  # fmt: skip
+    found = []
+    for share in SHARES:
+        started, fits, chosen = time.process_time(), 0, specs[::share]
+        for spec in chosen:
+            for profile in profiles:
+                try:
+                    make_plan(spec, profile)
+                except DoesNotFitError:
+                    continue
+                fits += 1
+        seconds = time.process_time() - started
+        plans = len(chosen) * len(profiles)
+        found.append({"models": len(chosen), "profiles": len(profiles), "plans": plans, "fit": fits, "cpu": seconds})
+    return found
+
+
+def main() -> int:
+    """Run everything, write the table, print the ratios."""
+    spec = catalogue.find(MODEL)
+    if spec is None:
+        raise KeyError(MODEL)
+    hub = hub_of(spec)
+    runs: dict[str, list[dict[str, float]]] = {}
+    todo = commands(hub.url)
+    for turn in range(ROUNDS):
+        for name, (rounds, words, environ) in todo.items():
+            if turn < rounds:
+                runs.setdefault(name, []).append(measured(words, environ))
+    hub.close()
+    table = {
+        "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
+        "machine": {"python": platform.python_version(), "cores": os.cpu_count(), "load": os.getloadavg()[1]},
+        "versions": {"llm-serving": metadata.version("llm-serving"), **pinned()},
+        "model": MODEL,
+        "profile": PROFILE,
+        "runs": {name: [{key: round(value, 4) for key, value in run.items()} for run in runs[name]] for name in runs},
+        "grid": [{key: round(value, 3) for key, value in step.items()} for step in grid()],
+    }
+    TABLE.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    for name, tries in runs.items():
+        least = {key: min(run[key] for run in tries) for key in ("wall", "cpu", "mib")}
+        print(
+            f"{name:16} wall {least['wall']:.3f} s  cpu {least['cpu']:.3f} s  {least['mib']:.0f} MiB", file=sys.stderr
+        )
+    print(f"wrote {TABLE.relative_to(ROOT)}; make generate writes docs/performance.md from it", file=sys.stderr)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

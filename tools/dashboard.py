@@ -45,7 +45,7 @@ PANELS: tuple[Panel, ...] = (
     ("Time between tokens", "s", percentiles("interToken")),
     ("Time of a whole request", "s", percentiles("duration")),
     ("Time in the queue", "s", percentiles("queueTime")),
-    ("KV cache in use", "percentunit", (("@kvCache@@series@", "{{pod}}"),)),
+    ("KV cache in use", "percentunit", (("@kvCache@@series@", "{{pod}} {{engine}}"),)),
     ("Prefix cache hits", "percentunit", ((f"{rate('prefixHits')} / {rate('prefixQueries')}", "hits"),)),
     ("Tokens per second", "short", ((rate("promptTokens"), "prompt"), (rate("generatedTokens"), "generated"))),
     ("Preemptions per second", "short", ((rate("preemptions"), "preemptions"),)),

@@ -21,6 +21,7 @@ from llm_serving.plan import make_plan
 from llm_serving.profiles import parse_profile
 from llm_serving.render import render_values, write_text
 from llm_serving.source import resolve
+from performance_page import performance_page, performance_svg
 from publishing import metadata
 from quantization_page import quantization_page
 
@@ -55,6 +56,8 @@ def main() -> int:
         ROOT / "docs" / "architectures.md": architectures_page(),
         ROOT / "docs" / "architecture.md": architecture_page(ROOT),
         ROOT / "docs" / "cli.md": cli_page(),
+        ROOT / "docs" / "performance.md": performance_page(),
+        ROOT / "docs" / "performance.svg": performance_svg(),
         ROOT / "docs" / "quantization.md": quantization_page(),
         ROOT / "charts" / "llm-serving" / "Chart.yaml": metadata.chart_yaml(ROOT),
     }

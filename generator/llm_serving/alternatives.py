@@ -54,15 +54,36 @@ def _other_settings(spec: ModelSpec, profile: GpuProfile, options: Options) -> I
         plan = _try(spec, profile, replace(options, language_model_only=True))
         if plan:
             yield f"--language-model-only (no images or sound; {plan.settings.max_model_len:,} tokens of context)"
+    yield from _less_beside(spec, profile, options)
+    if options.data_parallel_size is not None:
+        plan = _try(spec, profile, replace(options, data_parallel_size=None, enable_expert_parallel=False))
+        if plan:
+            yield f"leave --data-parallel-size away (tensor parallel {plan.layout.tensor} fits)"
+    elif spec.moe is not None and not options.enable_expert_parallel and options.engine == "vllm":
+        plan = _try(spec, profile, replace(options, enable_expert_parallel=True))
+        if plan:
+            yield f"--enable-expert-parallel ({plan.settings.max_model_len:,} tokens of context)"
     for name in ("dtype", "kv_cache_dtype", "quantization", "gpu_memory_utilization", "max_num_batched_tokens",
                  "max_num_seqs", "engine_version"):  # fmt: skip
         freed: dict[str, Any] = {name: None}
         if getattr(options, name) is not None and _try(spec, profile, replace(options, **freed)):
             yield f"leave --{name.replace('_', '-')} away"
-    if options.engine_version is None and options.engine == "vllm":
+    if options.engine_version is None and options.engine == "vllm" and profile.gpu.vendor == "nvidia":
         yield from _older_engine(spec, profile, options)
     if options.kv_cache_dtype is None and _try(spec, profile, replace(options, kv_cache_dtype="fp8")):
         yield "--kv-cache-dtype fp8 (half the cache, slightly less exact)"
+
+
+def _less_beside(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
+    """Fewer slots for adapters, no drafts: what serves beside the model is given up before the model is."""
+    if len(options.lora) > 1 and (options.max_loras or 2) > 1:
+        plan = _try(spec, profile, replace(options, max_loras=1))
+        if plan:
+            yield "--max-loras 1 (one adapter in a batch at a time)"
+    if options.speculative is not None:
+        plan = _try(spec, profile, replace(options, speculative=None, speculative_tokens=None, draft=None))
+        if plan:
+            yield f"leave --speculative {options.speculative} away"
 
 
 def _older_engine(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
@@ -92,7 +113,7 @@ def _quantised(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterat
 def _checkpoints(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
     """Quantised checkpoints that were planned, the least loss first: more bits, then native arithmetic, then size."""
     free = replace(options, quantization=None, revision=None)
-    compute = capability(profile.gpu.compute_capability)
+    compute = capability(profile.gpu.compute_capability or "0")
     planned = []
     for variant in variants_of(spec):
         plan = _try(variant, profile, free)
@@ -105,9 +126,10 @@ def _checkpoints(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iter
     for (bits, _, _), kind, support, plan in sorted(planned, key=lambda row: row[0]):
         taken[bits] = taken.get(bits, 0) + 1
         if taken[bits] <= _MOST_PER_WIDTH:
+            kernel = f", {support.kernel}" if support.kernel else ""  # known for NVIDIA GPUs only
             yield (
-                f"the checkpoint {plan.spec.model_id} ({quantization_support.label(kind)}, {-bits} bits, "
-                f"{support.kernel}; {plan.settings.max_model_len:,} tokens of context)"
+                f"the checkpoint {plan.spec.model_id} ({quantization_support.label(kind)}, {-bits} bits"
+                f"{kernel}; {plan.settings.max_model_len:,} tokens of context)"
             )
 
 
@@ -131,13 +153,16 @@ def _other_counts(spec: ModelSpec, profile: GpuProfile, options: Options) -> Ite
 def _unpinned(options: Options) -> Options:
     """The options without what belongs to one layout."""
     return replace(
-        options, tensor_parallel_size=None, pipeline_parallel_size=None, controller=None, executor=None, storage=None
-    )
+        options, tensor_parallel_size=None, pipeline_parallel_size=None, data_parallel_size=None,
+        enable_expert_parallel=False, controller=None, executor=None, storage=None,
+    )  # fmt: skip
 
 
 def _other_engine(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
     if options.engine != "vllm" and _try(spec, profile, replace(options, engine="vllm", engine_version=None)):
         yield "--engine vllm"
+    if profile.gpu.generation == "gaudi1" and _try(spec, profile, replace(options, engine="tgi", engine_version=None)):
+        yield "--engine tgi (Gaudi 1)"
 
 
 def _more_nodes(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
@@ -175,7 +200,9 @@ def _machines(spec: ModelSpec, options: Options) -> Iterator[str]:
     for machine in priced:
         try:
             profile = parse_profile(machine.type)
-        except InputError:  # other vendors and slices of a GPU are not planned
+        except InputError:  # slices of a GPU and further vendors are not planned
+            continue
+        if profile.gpu.vendor != "nvidia":  # others are not measured: never offered unasked
             continue
         plan = _try(spec, profile, plain)
         if plan:

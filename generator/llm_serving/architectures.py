@@ -10,7 +10,7 @@ from typing import Literal
 
 WindowRule = Literal["config", "opt-in", "alternate", "one-in-six", "one-in-four", "chunked-one-in-four"]
 LayerRule = Literal[
-    "alike", "linear", "hybrid", "blocks", "cross", "flags", "parallel", "period", "latent-as-heads",
+    "alike", "encoder", "linear", "hybrid", "blocks", "cross", "flags", "parallel", "period", "latent-as-heads",
 ]  # fmt: skip
 
 
@@ -32,6 +32,7 @@ class Architecture:
         output_gate: a projection of the queries' size that gates the output of attention.
         state_field: the field that names the dtype of recurrent states; `state_default` where it is absent.
         float16: the engine accepts float16 for it (vLLM 0.33.0 `_FLOAT16_NOT_SUPPORTED_MODELS`).
+        pooling: vectors (embed) or scores (classify), no text; `layers` encoder is attention both ways, uncached.
         multimodal: carries an encoder whose activations are not modelled exactly.
         until: last vLLM release that serves it (0.33.0 registry.py, _PREVIOUSLY_SUPPORTED_MODELS).
     """
@@ -50,6 +51,7 @@ class Architecture:
     state_field: str | None = None
     state_default: str = "auto"
     float16: bool = True
+    pooling: Literal["", "embed", "classify"] = ""
     multimodal: bool = False
     until: str | None = None
 
@@ -68,12 +70,21 @@ _NEMOTRON_H = Architecture(
     gated_mlp=False, layers="hybrid", state_field="mamba_ssm_cache_dtype", state_default="float32"
 )
 
+# bert.py, roberta.py, modernbert.py: no head over the vocabulary, so the embedding counts once
+_ENCODER = Architecture(
+    gated_mlp=False, tied=True, layers="encoder", one_head_each=True, learned_positions=True, pooling="embed"
+)
+_SCORES = replace(_ENCODER, pooling="classify")
+_MODERN = replace(_ENCODER, gated_mlp=True, learned_positions=False)
+
 ARCHITECTURES: dict[str, Architecture] = {
     "ApertusForCausalLM": Architecture(gated_mlp=False, one_head_each=True),
     "ArceeForCausalLM": Architecture(gated_mlp=False, one_head_each=True),
     "BaiChuanForCausalLM": Architecture(one_head_each=True, until="0.23.0"),
     "BaichuanForCausalLM": Architecture(one_head_each=True, until="0.23.0"),
     "BambaForCausalLM": Architecture(layers="hybrid", until="0.23.0"),
+    "BertForSequenceClassification": _SCORES,
+    "BertModel": _ENCODER,
     "BloomForCausalLM": Architecture(gated_mlp=False, tied=True, one_head_each=True, four_hidden=True),
     "ChatGLMForConditionalGeneration": _EACH,
     "ChatGLMModel": _EACH,
@@ -100,6 +111,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "Gemma2ForCausalLM": Architecture(tied=True, window="alternate", head_dim=256, float16=False),
     "Gemma3ForCausalLM": _GEMMA3,
     "Gemma3ForConditionalGeneration": replace(_GEMMA3, multimodal=True),
+    "Gemma3TextModel": replace(_GEMMA3, layers="encoder", pooling="embed"),
     "Gemma4ForCausalLM": Architecture(tied=True, layers="hybrid"),
     "Gemma4ForConditionalGeneration": Architecture(tied=True, layers="hybrid", multimodal=True),
     "GemmaForCausalLM": Architecture(tied=True, head_dim=256),
@@ -126,6 +138,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     "Llama4ForCausalLM": Architecture(window="chunked-one-in-four"),
     "Llama4ForConditionalGeneration": Architecture(window="chunked-one-in-four", multimodal=True),
     "LlamaForCausalLM": _EACH,
+    "LlamaForSequenceClassification": replace(_EACH, tied=True, pooling="classify"),
+    "LlamaModel": replace(_EACH, tied=True, pooling="embed"),
     "LlavaForConditionalGeneration": Architecture(one_head_each=True, multimodal=True),
     "MiMoForCausalLM": _OPT_IN,
     "MiMoV2FlashForCausalLM": Architecture(layers="flags"),
@@ -135,7 +149,10 @@ ARCHITECTURES: dict[str, Architecture] = {
     "Ministral3ForCausalLM": Architecture(head_dim=128),
     "Mistral3ForConditionalGeneration": _MULTIMODAL,
     "MistralForCausalLM": _PLAIN,
+    "MistralModel": Architecture(tied=True, pooling="embed"),
     "MixtralForCausalLM": _PLAIN,
+    "ModernBertForSequenceClassification": replace(_MODERN, pooling="classify"),
+    "ModernBertModel": _MODERN,
     "MllamaForConditionalGeneration": Architecture(layers="cross", multimodal=True, until="0.10.2"),
     "MuseGlimmerForConditionalGeneration": Architecture(output_gate=True, multimodal=True),
     "NemotronForCausalLM": Architecture(gated_mlp=False, one_head_each=True),
@@ -152,10 +169,13 @@ ARCHITECTURES: dict[str, Architecture] = {
     "PhiMoEForCausalLM": _PLAIN,
     "QWenLMHeadModel": Architecture(one_head_each=True, until="0.23.0"),
     "Qwen2ForCausalLM": _OPT_IN,
+    "Qwen2ForSequenceClassification": replace(_OPT_IN, tied=True, pooling="classify"),
+    "Qwen2Model": replace(_OPT_IN, tied=True, pooling="embed"),
     "Qwen2MoeForCausalLM": _OPT_IN,
     "Qwen2VLForConditionalGeneration": replace(_OPT_IN, multimodal=True),
     "Qwen2_5_VLForConditionalGeneration": replace(_OPT_IN, multimodal=True),
     "Qwen3ForCausalLM": _OPT_IN_128,
+    "Qwen3ForSequenceClassification": replace(_OPT_IN_128, tied=True, pooling="classify"),
     "Qwen3MoeForCausalLM": _OPT_IN,
     "Qwen3NextForCausalLM": Architecture(layers="linear", head_dim=256, output_gate=True),
     "Qwen3VLForConditionalGeneration": replace(_OPT_IN_128, multimodal=True),
@@ -164,10 +184,14 @@ ARCHITECTURES: dict[str, Architecture] = {
     "Qwen3_5ForConditionalGeneration": replace(_QWEN3_5, multimodal=True),
     "Qwen3_5MoeForCausalLM": _QWEN3_5,
     "Qwen3_5MoeForConditionalGeneration": replace(_QWEN3_5, multimodal=True),
+    "RobertaForSequenceClassification": _SCORES,
+    "RobertaModel": _ENCODER,
     "SeedOssForCausalLM": Architecture(head_dim=128),
     "SmolLM3ForCausalLM": _TIED,
     "StableLmForCausalLM": _PLAIN,
     "Starcoder2ForCausalLM": Architecture(gated_mlp=False, tied=True),
+    "XLMRobertaForSequenceClassification": _SCORES,
+    "XLMRobertaModel": _ENCODER,
 }
 
 # Known by name and refused, each with its reason (vLLM 0.33.0 registry.py and the files named, read 2026-11-25).

@@ -55,5 +55,10 @@ def _entry(path: Path, index: int, data: Any) -> Entry:
         name=str(data["name"]),
         model=str(data["model"]),
         profile=str(data["profile"]),
-        options=Options(**{**options, "name": str(data["name"]), "about": data.get("about")}),
+        options=Options(**{**_tuples(options), "name": str(data["name"]), "about": data.get("about")}),
     )
+
+
+def _tuples(options: dict[str, Any]) -> dict[str, Any]:
+    """Lists of YAML as the tuples that options are."""
+    return {name: tuple(map(str, value)) if isinstance(value, list) else value for name, value in options.items()}

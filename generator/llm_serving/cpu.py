@@ -86,7 +86,8 @@ def pod(resources: Resources, estimate: Estimate, ranks: int) -> Resources:
 
     Weights, cache and activations of each rank with 1 GiB beside them, 2 GiB for the API server (assumptions).
     """
-    per_rank = estimate.weights + estimate.activations + cache_gib(estimate) * GIB + GIB
+    beside = estimate.lora + estimate.draft
+    per_rank = estimate.weights + estimate.activations + beside + cache_gib(estimate) * GIB + GIB
     size = -(-per_rank * ranks // GIB) * GIB + 2 * GIB + resources.shared_memory
     return replace(resources, memory_request=size, memory_limit=size, cpu_request=CORES_PER_RANK * ranks)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from llm_serving import cpu, engine_types, engines
+from llm_serving import accelerators, cpu, engine_types, engines
 from llm_serving.errors import InputError
 from llm_serving.plan import Plan
 
@@ -31,9 +31,11 @@ def engine_env(plan: Plan) -> dict[str, str]:
 
 def _vllm(plan: Plan) -> dict[str, Any]:
     settings, version = plan.settings, plan.engine_version
+    # An encoder's files may name a shorter limit (sentence_bert_config.json), which the engine reads and takes.
+    own = plan.use.pooling and not plan.spec.layers and plan.context_limit == "model"
     args: dict[str, Any] = {
         "dtype": plan.dtype,
-        "max-model-len": settings.max_model_len,
+        **({} if own else {"max-model-len": settings.max_model_len}),
         "max-num-seqs": settings.max_num_seqs,
         "max-num-batched-tokens": settings.max_num_batched_tokens,
         "gpu-memory-utilization": settings.utilization,
@@ -41,7 +43,7 @@ def _vllm(plan: Plan) -> dict[str, Any]:
     }
     if plan.quantization:
         args["quantization"] = plan.quantization
-    args |= dict.fromkeys(plan.flags, True)
+    args |= dict.fromkeys(plan.flags, True) | plan.use.args
     if settings.enforce_eager and not cpu.is_cpu(plan.profile):
         args["enforce-eager"] = True
     if engines.at_least(version, "disable-access-log-for-endpoints"):
@@ -62,6 +64,9 @@ def _tgi(plan: Plan) -> dict[str, Any]:
         "cuda-graphs": "0" if settings.enforce_eager else _TGI_GRAPHS,
         "usage-stats": "off",
     }
+    if accelerators.is_other(plan.profile):  # nothing of CUDA there
+        args.pop("cuda-memory-fraction")
+        args.pop("cuda-graphs")
     if plan.quantization:
         args["quantize"] = plan.quantization
     elif plan.spec.quantization is None:

@@ -22,7 +22,8 @@ class Regime:
     """How one range of engine versions divides GPU memory; the fields are those of data/engines.json.
 
     `hold_back` is the share of what is free after loading that the engine leaves alone; with `whole_prompt` a prompt
-    is prefilled in one step, however long; `graphs` is false where it captures no CUDA graphs.
+    is prefilled in one step, however long; `graphs` is false where it captures no CUDA graphs. `penalties` says where
+    the second model runner's tables of seen tokens lie: charged to the budget, outside of it, or nowhere ("").
     """
 
     default_utilization: float
@@ -36,6 +37,12 @@ class Regime:
     hold_back: float = 0.0
     whole_prompt: bool = False
     graphs: bool = True
+    sampler_buffer: bool = False
+    whole_blocks: bool = False
+    stale_scales: bool = False
+    mxfp4_tile: int = 32
+    deep_gemm: bool = False
+    penalties: str = ""
 
 
 def load_data(name: str) -> dict[str, Any]:
@@ -119,22 +126,34 @@ def regime(version: str, architecture: str, *, moe: bool, hybrid: bool) -> Regim
     """Memory regime of a version for a model class.
 
     From 0.25.0 on vLLM has two model runners that charge differently (vllm/config/vllm.py:
-    use_v2_model_runner): dense models and the listed classes use the second.
+    use_v2_model_runner): dense models and the listed classes use the second, from 0.31.0 on all do. Fields that end
+    in `_v2` are the second one's.
     """
     chosen: dict[str, Any] = {}
     for entry in facts()["regimes"]:
         if parse_version(version) >= parse_version(entry["from"]):
             chosen = entry
-    second = "v2_classes" in chosen and ((not moe and not hybrid) or architecture in chosen["v2_classes"])
+    named = architecture in chosen.get("v2_classes", ())
+    second = chosen.get("v2_all", False) or ("v2_classes" in chosen and (named or (not moe and not hybrid)))
+
+    def of_runner(name: str, default: Any = None) -> Any:
+        return chosen[f"{name}_v2"] if second and f"{name}_v2" in chosen else chosen.get(name, default)
+
     return Regime(
         default_utilization=chosen["default_utilization"],
-        sampler_bytes=chosen["sampler_bytes_v2"] if second else chosen["sampler_bytes"],
+        sampler_bytes=of_runner("sampler_bytes"),
         sampler_constant_bytes=chosen["sampler_constant_mib"] * MIB,
         moe_workspace=chosen["moe_workspace"],
-        graphs_charged=chosen["graphs_charged_v2"] if second else chosen["graphs_charged"],
+        graphs_charged=of_runner("graphs_charged"),
         compile_buffer_bytes=chosen["compile_buffer_mib"] * MIB,
         measured=chosen["measured"],
         source=chosen["source"],
+        sampler_buffer=of_runner("sampler_buffer", default=False),
+        whole_blocks=chosen.get("whole_blocks", False),
+        stale_scales=chosen.get("stale_scales", False),
+        mxfp4_tile=chosen.get("mxfp4_tile", 32),
+        deep_gemm=chosen.get("deep_gemm", False),
+        penalties=of_runner("penalties", default=""),
     )
 
 

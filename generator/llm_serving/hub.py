@@ -56,6 +56,17 @@ def fetch(
     return _Session(model, revision, progress, sleep).checkpoint()
 
 
+def read_file(model: str, name: str, *, revision: str | None, progress: Progress) -> tuple[str, dict[str, Any]]:
+    """(commit, a JSON file of it): what is not a checkpoint, such as the config of an adapter.
+
+    Raises:
+        HubUnreachableError, HubError: as `fetch`; HubError too where there is no such file.
+    """
+    session = _Session(model, revision, progress, time.sleep)
+    sha = session.commit()
+    return sha, session.json(name, sha)
+
+
 def _offline_by_environment() -> bool:
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
@@ -145,7 +156,7 @@ class _Session:
         if _only_gguf(sizes):
             message, hint = quantization_support.gguf_problem(self.model)
             raise HubError(message, hint=hint)
-        config = self._json("config.json", info.sha)
+        config = self.json("config.json", info.sha)
         side = next((name for name in _SIDE_FILES if name in sizes), None)
         tensors, weights_bytes = self._weights(sizes, info.sha)
         return Checkpoint(
@@ -154,13 +165,18 @@ class _Session:
             gated=bool(info.gated),
             source="hub",
             config=config,
-            quant_config=self._json(side, info.sha) if side else None,
+            quant_config=self.json(side, info.sha) if side else None,
             tensors=tensors,
             weights_bytes=weights_bytes,
             files_bytes=self._files_bytes(sizes, weights_bytes),
         )
 
-    def _json(self, name: str, sha: str | None) -> dict[str, Any]:
+    def commit(self) -> str:
+        """The commit that the revision names."""
+        info = self._ask("model", lambda: self.api.model_info(self.model, revision=self.revision))
+        return str(info.sha)
+
+    def json(self, name: str, sha: str | None) -> dict[str, Any]:
         path = self._ask(
             name,
             lambda: self.api.hf_hub_download(self.model, name, revision=sha, etag_timeout=10),

@@ -151,6 +151,8 @@ def layer_groups(
     if traits.layers == "latent-as-heads":  # minicpm3.py: latent attention without a latent cache
         width = positive(text, "qk_nope_head_dim") + positive(text, "qk_rope_head_dim")
         return (LayerGroup("full", layers, kv_heads, width, width),)
+    if traits.layers == "encoder":  # attention both ways over a whole prompt: nothing is cached
+        return ()
     kinds = layer_kinds(text, layers, traits)
     shared = optional(text, "num_kv_shared_layers") or 0
     kinds = kinds[: layers - shared]

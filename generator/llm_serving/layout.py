@@ -14,9 +14,11 @@ from llm_serving.profiles import GpuProfile
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Sizes of one engine; tensor x pipeline = nodes x gpus_per_node.
+    """Sizes of one deployment; tensor x pipeline x data = nodes x gpus_per_node.
 
     Attributes:
+        data: engines behind one API, each with tensor x pipeline GPUs.
+        expert: whole experts are divided over tensor x data ranks.
         reasons: what stands against it.
         rejected: sizes that were not taken, with the reason.
     """
@@ -27,15 +29,26 @@ class Layout:
     gpus_per_node: int
     reasons: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
+    data: int = 1
+    expert: bool = False
 
     @property
     def gpus(self) -> int:
-        """GPUs of the whole engine."""
-        return self.tensor * self.pipeline
+        """GPUs of the whole engine, or of all its data parallel engines."""
+        return self.tensor * self.pipeline * self.data
+
+    @property
+    def engines_per_pod(self) -> int:
+        """Data parallel engines of one pod."""
+        return max(1, self.data // self.nodes)
 
 
 def choose_layout(spec: ModelSpec, profile: GpuProfile, options: Options) -> Layout:
     """The layout on a profile: pinned sizes as they are, else the largest tensor parallel size that a node allows."""
+    if (options.data_parallel_size or 1) > 1:
+        from llm_serving import data_parallel
+
+        return data_parallel.choose_layout(spec, profile, options)
     reasons: list[str] = []
     rejected: list[str] = []
     nodes = profile.nodes
@@ -47,7 +60,7 @@ def choose_layout(spec: ModelSpec, profile: GpuProfile, options: Options) -> Lay
         nodes = 1
     tensor = options.tensor_parallel_size or _tensor(spec, profile, options, rejected)
     pipeline = options.pipeline_parallel_size or _pipeline(profile, options, tensor, nodes)
-    reasons += rules.tensor_parallel_reasons(spec, tensor)
+    reasons += rules.parallel_reasons(spec, tensor, 1, expert=options.enable_expert_parallel)
     reasons += engine_types.shard_reasons(options.engine, spec, tensor)
     if pipeline > spec.num_layers:
         reasons.append(f"pipeline parallel size {pipeline} is above the {spec.num_layers} layers")
@@ -68,7 +81,8 @@ def choose_layout(spec: ModelSpec, profile: GpuProfile, options: Options) -> Lay
             f"tensor parallel inside a node: --tensor-parallel-size {tensor} spans nodes, so that every layer waits "
             "for the network"
         )
-    return Layout(tensor, pipeline, nodes, per_node, tuple(reasons), tuple(rejected))
+    expert = options.enable_expert_parallel
+    return Layout(tensor, pipeline, nodes, per_node, tuple(reasons), tuple(rejected), expert=expert)
 
 
 def _tensor(spec: ModelSpec, profile: GpuProfile, options: Options, rejected: list[str]) -> int:
@@ -80,7 +94,8 @@ def _tensor(spec: ModelSpec, profile: GpuProfile, options: Options, rejected: li
     if profile.exact_count and profile.nodes == 1 and options.pipeline_parallel_size is None:
         return available
     for size in range(available, 0, -1):
-        against = rules.tensor_parallel_reasons(spec, size) + engine_types.shard_reasons(options.engine, spec, size)
+        against = rules.parallel_reasons(spec, size, 1, expert=options.enable_expert_parallel)
+        against += engine_types.shard_reasons(options.engine, spec, size)
         whole = profile.exact_count and available % size
         if not against and not whole:
             break

@@ -10,17 +10,14 @@ N = max_model_len, u = gpu_memory_utilization, M = GPU memory as CUDA reports it
 import math
 from dataclasses import dataclass, replace
 
-from llm_serving import engines
+from llm_serving import activations, engines, tensors, weights
 from llm_serving.engines import GIB, Regime
 from llm_serving.model import LayerGroup, ModelSpec
+from llm_serving.use.lora import Slots
+from llm_serving.use.speculative import Draft
 
 BLOCK_TOKENS = 16  # vLLM CacheConfig.DEFAULT_BLOCK_SIZE
 MLA_BLOCK_TOKENS = 64  # page of the MLA attention backends, vLLM 0.25.1
-VOCAB_PADDING = 64  # vllm/model_executor/layers/vocab_parallel_embedding.py
-H200_MULTIPROCESSORS = 132  # largest GPU measured; buffer of the top-k/top-p kernel, an upper bound elsewhere
-# Llama 4 has 10,485,760 positions, and its table lies whole on every rank; more is a typo
-LONGEST_ROTARY_TABLE = 1 << 24
-_LATENT = ("mla", "index")  # kinds of cache that have no key and value projections of their own
 SMALL_HIDDEN = 1024
 SMALL_HIDDEN_GRAPH_SHARE = 0.6  # 0.018 of 0.030 GiB per layer at hidden size 1024 (Qwen3-0.6B, vLLM 0.25.1)
 
@@ -32,11 +29,15 @@ class Gpu:
     total_bytes: int
     capability: tuple[int, int]
     nvlink: bool
+    vendor: str = "nvidia"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Engine settings that decide memory."""
+    """Engine settings that decide memory.
+
+    `pooling` engines give vectors or scores and sample nothing; without `encoders` no image or sound is taken.
+    """
 
     tensor_parallel: int
     max_model_len: int
@@ -47,11 +48,27 @@ class Settings:
     enforce_eager: bool = False
     runtime_fp8: bool = False
     pipeline_parallel: int = 1
+    pooling: bool = False
+    encoders: bool = True
+    lora: Slots | None = None
+    draft: Draft | None = None
+    data_parallel: int = 1
+    expert_parallel: bool = False
 
     @property
     def ranks(self) -> int:
-        """GPUs of the engine."""
-        return self.tensor_parallel * self.pipeline_parallel
+        """GPUs of the engine, of all data parallel engines together."""
+        return self.tensor_parallel * self.pipeline_parallel * self.data_parallel
+
+    @property
+    def expert_ranks(self) -> int:
+        """Ranks over which experts are divided."""
+        return self.tensor_parallel * self.data_parallel
+
+    @property
+    def positions(self) -> int:
+        """Tokens of one sequence in a step of decoding: drafts are verified with the last one."""
+        return 1 + (self.draft.tokens if self.draft else 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +83,7 @@ class Estimate:
         kv_per_request: one request of max_model_len tokens.
         outside: what lies outside `requested` (CUDA context, graphs that are not charged, NCCL).
         margin: band of the estimate; "fits" keeps it free.
+        lora, draft: slots of adapters, and what drafts (a term before the cache each, 0 without).
     """
 
     total: int
@@ -78,16 +96,18 @@ class Estimate:
     kv_per_request: int
     outside: int
     margin: int
+    lora: int = 0
+    draft: int = 0
 
     @property
     def concurrency(self) -> float:
-        """Requests of max_model_len tokens that the cache holds at once."""
-        return max(self.kv_cache, 0) / self.kv_per_request if self.kv_per_request else math.inf
+        """Requests of max_model_len tokens that the cache holds at once; 0 for a model that caches nothing."""
+        return max(self.kv_cache, 0) / self.kv_per_request if self.kv_per_request else 0.0
 
-
-def padded_vocab(vocab_size: int) -> int:
-    """Rows of the embedding after vLLM's padding to 64."""
-    return -(-vocab_size // VOCAB_PADDING) * VOCAB_PADDING
+    @property
+    def used(self) -> int:
+        """All terms before the cache."""
+        return self.weights + self.activations + self.non_torch + self.cuda_graphs + self.lora + self.draft
 
 
 def stage_layers(num_layers: int, stages: int) -> list[int]:
@@ -137,107 +157,6 @@ def stage_spec(spec: ModelSpec, stages: int) -> ModelSpec:
     )
 
 
-def weights_bytes(spec: ModelSpec, tensor_parallel: int, *, runtime_fp8: bool = False) -> int:
-    """Weights of the fullest rank.
-
-    Sharded tensors are divided by the tensor parallel size; keys and values by at most their heads, what mamba's
-    groups share by at most their number (vLLM replicates them beyond); norms, routers, learned positions, indexers
-    and MLA's down-projections are whole on every rank.
-    """
-    embedding_rows = spec.vocab_size * (1 if spec.tied else 2)
-    embedding = embedding_rows * spec.hidden_size * 2
-    loaded = spec.weights.loaded_bytes
-    if runtime_fp8 and spec.quantization is None:
-        loaded = embedding + max(loaded - embedding, 0) // 2
-    per_parameter = _linear_bytes(spec, runtime_fp8)
-    key_value = int(_key_value_parameters(spec) * per_parameter)
-    whole = int(_replicated_parameters(spec) * 2)
-    groups = spec.recurrent.groups if spec.recurrent else 0
-    grouped = int(spec.recurrent.group_parameters * per_parameter) if spec.recurrent else 0
-    sharded = max(loaded - key_value - whole - grouped, 0)
-    padding = (padded_vocab(spec.vocab_size) - spec.vocab_size) * spec.hidden_size * (2 if spec.tied else 4)
-    kv_heads = max((group.kv_heads for group in spec.layers if group.kind not in _LATENT), default=1)
-    rank = (sharded + padding) / tensor_parallel + key_value / min(tensor_parallel, kv_heads) + whole
-    rank += grouped / min(tensor_parallel, groups or 1)
-    rotary = 2 * min(spec.max_position or 0, LONGEST_ROTARY_TABLE) * spec.head_dim
-    rounding = engines.facts()["terms"]["weights_rounding"]["value"]
-    return int(rank * rounding) + rotary
-
-
-def _linear_bytes(spec: ModelSpec, runtime_fp8: bool) -> float:
-    if spec.quantization is not None:
-        return spec.quantization.bits / 8
-    return 1.0 if runtime_fp8 else 2.0
-
-
-def _key_value_parameters(spec: ModelSpec) -> int:
-    return sum(
-        group.count * spec.hidden_size * group.kv_heads * (group.k_dim + group.v_dim)
-        for group in spec.layers
-        if group.kind not in _LATENT
-    )
-
-
-def _replicated_parameters(spec: ModelSpec) -> int:
-    norms = spec.hidden_size * (2 * spec.num_layers + 1)
-    router = spec.moe.layers * spec.moe.experts * spec.hidden_size if spec.moe else 0
-    latent = 0
-    if spec.mla is not None:
-        width = spec.mla.kv_lora_rank + spec.mla.qk_rope + spec.mla.q_lora_rank
-        latent = spec.num_layers * spec.hidden_size * width
-        latent += sum(group.count for group in spec.layers if group.kind == "index") * spec.mla.indexer
-    return norms + router + latent + spec.learned_positions * spec.hidden_size
-
-
-def activation_bytes(spec: ModelSpec, settings: Settings, regime: Regime) -> int:
-    """Peak of the profiling run: the sampler's logits or the fattest moment of the MLP, whichever is larger."""
-    tokens, hidden, ranks = settings.max_num_batched_tokens, spec.hidden_size, settings.tensor_parallel
-    sequences = min(settings.max_num_seqs, tokens)
-    vocab = padded_vocab(spec.vocab_size)
-    sampler = regime.sampler_bytes * sequences * vocab + 2 * tokens * hidden + 4 * sequences * hidden
-    sampler += regime.sampler_constant_bytes
-    if regime.measured and regime.sampler_bytes > 6:
-        sampler += 4 * H200_MULTIPROCESSORS * vocab
-    matrices = 3 if _gated(spec) else 2
-    if spec.moe is None:
-        forward = 2 * tokens * (matrices * spec.intermediate_size // ranks + 4 * hidden)
-    else:
-        forward = 2 * tokens * 4 * hidden
-    workspace = engines.term_bytes("cublas_workspace")
-    if not settings.enforce_eager:
-        workspace += regime.compile_buffer_bytes
-    if spec.multimodal:
-        workspace += engines.term_bytes("multimodal")
-    return workspace + _moe_workspace(spec, settings, regime) + max(sampler, forward, _mla(spec, settings))
-
-
-def _gated(spec: ModelSpec) -> bool:
-    from llm_serving.architectures import ARCHITECTURES
-
-    return ARCHITECTURES[spec.architecture].gated_mlp
-
-
-def _moe_workspace(spec: ModelSpec, settings: Settings, regime: Regime) -> int:
-    moe = spec.moe
-    if moe is None or not regime.moe_workspace or (spec.quantization and spec.quantization.method == "mxfp4"):
-        return 0
-    width = -(-moe.intermediate // settings.tensor_parallel)
-    rows = 2 * settings.max_num_batched_tokens * moe.top_k
-    return rows * (max(2 * width, spec.hidden_size) + max(width, spec.hidden_size))
-
-
-def _mla(spec: ModelSpec, settings: Settings) -> int:
-    mla = spec.mla
-    if mla is None:
-        return 0
-    heads = -(-spec.num_attention_heads // settings.tensor_parallel)
-    length, sequences = settings.max_model_len, settings.max_num_seqs
-    chunk = min(max(8 * length, 4 * sequences * BLOCK_TOKENS), 65536)
-    per_token = 2 * spec.hidden_size + heads * (mla.qk_nope + mla.qk_rope + mla.v_dim)
-    per_token += 2 * (mla.kv_lora_rank + mla.qk_rope)
-    return 2 * chunk * heads * (mla.qk_nope + mla.v_dim) + 2 * settings.max_num_batched_tokens * per_token
-
-
 def page_bytes(group: LayerGroup, settings: Settings) -> tuple[int, int]:
     """(bytes of one block over the group's layers on one rank, tokens of a block)."""
     if group.kind == "index":  # FP8 keys and their scales, whatever the cache's dtype
@@ -250,13 +169,28 @@ def page_bytes(group: LayerGroup, settings: Settings) -> tuple[int, int]:
     return group.count * BLOCK_TOKENS * per_token, BLOCK_TOKENS
 
 
+def padded_layers(spec: ModelSpec) -> list[int]:
+    """Layers of each group as the cache counts them: groups of equal size, filled up with padding layers.
+
+    The size is that of the smallest kind, or of the largest where it is less than half as large again (vLLM 0.19.0,
+    0.25.1 and 0.33.0, _get_kv_cache_groups_uniform_page_size). Kinds whose layers differ in width are left alone.
+    """
+    counts = [group.count for group in spec.layers]
+    widths = {(group.kind in tensors.LATENT, group.kv_heads, group.k_dim, group.v_dim) for group in spec.layers}
+    if len(counts) < 2 or len(widths) > 1 or spec.recurrent is not None:
+        return counts
+    size = max(counts) if 2 * max(counts) < 3 * min(counts) else min(counts)
+    return [-(-count // size) * size for count in counts]
+
+
 def kv_request_bytes(spec: ModelSpec, settings: Settings, tokens: int) -> int:
     """Cache of one request of `tokens` tokens on one rank, in whole blocks.
 
     A window keeps its own tokens and those in flight (vllm/v1/kv_cache_interface.py:SlidingWindowSpec).
     """
     need = 0
-    for group in spec.layers:
+    cached = [replace(group, count=layers) for group, layers in zip(spec.layers, padded_layers(spec), strict=True)]
+    for group in (*cached, *(settings.draft.layers if settings.draft else ())):
         page, block = page_bytes(group, settings)
         if group.window is None:
             blocks = -(-tokens // block)
@@ -290,52 +224,75 @@ def outside_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime)
     needed = engines.term_bytes("context")
     if not regime.graphs_charged or not regime.measured:
         needed += graph_bytes(spec, enforce_eager=settings.enforce_eager)
-    if settings.tensor_parallel > 1 and gpu.nvlink and gpu.capability >= (9, 0):
+    if settings.pipeline_parallel > 1:
+        needed += engines.term_bytes("outside_pipeline")
+    if regime.penalties == "outside":
+        needed += activations.penalty_bytes(spec, settings)
+    exchange = _collective(spec, settings) or settings.pipeline_parallel > 1
+    if exchange and gpu.nvlink and gpu.capability >= (9, 0):
         needed += engines.term_bytes("outside_nvlink_hopper")
         needed += engines.term_bytes("outside_expert_group") if spec.moe is not None else 0
     return needed
 
 
-def non_torch_bytes(gpu: Gpu, settings: Settings) -> int:
+def _collective(spec: ModelSpec, settings: Settings) -> bool:
+    """Whether ranks exchange activations in every layer; dense data parallel engines know nothing of each other."""
+    return settings.tensor_parallel > 1 or (settings.data_parallel > 1 and spec.moe is not None)
+
+
+def non_torch_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings) -> int:
     """Memory outside PyTorch's allocator, NCCL's buffers included."""
-    if settings.ranks == 1:
+    if not _collective(spec, settings):  # a pipeline's channels open when they are first used, after profiling
         return engines.term_bytes("non_torch")
-    if settings.tensor_parallel > 1 and gpu.nvlink and gpu.capability >= (9, 0):
+    if gpu.nvlink and gpu.capability >= (9, 0):
         return engines.term_bytes("non_torch_tp_nvlink_hopper")
     return engines.term_bytes("non_torch_tp")
 
 
 def margin_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> int:
     """Band of the estimate: small where the version and the GPU class were measured, wide elsewhere."""
+    if gpu.vendor in {"amd", "intel"}:
+        from llm_serving import accelerators
+
+        return accelerators.margin_bytes(gpu.total_bytes)
     margins = engines.facts()["margins_gib"]
     if spec.multimodal or spec.hybrid:
         return int(margins["hybrid_or_multimodal"]["value"] * GIB)
-    if regime.measured and settings.ranks == 1 and gpu.capability[0] == 9:
-        return int(margins["measured"]["value"] * GIB)
+    spread = settings.pipeline_parallel > 1 or settings.data_parallel > 1 or settings.expert_parallel
+    if regime.measured and gpu.capability[0] == 9 and not spread:
+        if settings.ranks == 1:
+            return int(margins["measured"]["value"] * GIB)
+        if gpu.nvlink:
+            return int(margins["measured_parallel"]["value"] * GIB)
     share = margins["unmeasured_share"]["value"] * gpu.total_bytes
     return int(max(margins["unmeasured"]["value"] * GIB, share))
 
 
 def estimate(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> Estimate:
     """All terms of one GPU (the fullest rank); `spec` is the fullest stage where there are several (`stage_spec`)."""
+    from llm_serving.use import footprint
+
     requested = math.ceil(gpu.total_bytes * settings.utilization)
-    weights = weights_bytes(spec, settings.tensor_parallel, runtime_fp8=settings.runtime_fp8)
-    activations = activation_bytes(spec, settings, regime)
-    non_torch = non_torch_bytes(gpu, settings)
+    loaded = weights.loaded_bytes(spec, gpu, settings, regime)
+    peak = activations.peak_bytes(spec, gpu, settings, regime)
+    non_torch = non_torch_bytes(spec, gpu, settings)
     graphs = graph_bytes(spec, enforce_eager=settings.enforce_eager) if regime.graphs_charged else 0
-    free = requested - weights - engines.term_bytes("context")
+    adapters, draft = footprint.lora_bytes(spec, settings), footprint.draft_bytes(spec, settings)
+    free = requested - loaded - engines.term_bytes("context")
     requested -= int(regime.hold_back * max(free, 0))
     return Estimate(
         total=gpu.total_bytes,
         requested=requested,
-        weights=weights,
-        activations=activations,
+        weights=loaded,
+        activations=peak,
         non_torch=non_torch,
         cuda_graphs=graphs,
-        kv_cache=requested - weights - activations - non_torch - graphs,
+        kv_cache=requested - loaded - peak - non_torch - graphs - adapters - draft,
         kv_per_request=kv_request_bytes(spec, settings, settings.max_model_len),
         outside=outside_bytes(spec, gpu, settings, regime),
         margin=margin_bytes(spec, gpu, settings, regime),
+        lora=adapters,
+        draft=draft,
     )
 
 

@@ -114,8 +114,10 @@ _ZERO_IS_NONE = (
 class ModelSpec:
     """All that sizing needs to know of one model.
 
-    `learned_positions` is the number of rows of a position embedding, 0 where positions are rotated; `parameters`
-    is what the dimensions of the text model make, a check of the weights and never their source.
+    `learned_positions` is the number of rows of a position embedding, 0 where positions are rotated;
+    `rotary_elements` the size of the tables that rotation needs, at 16 bits; `parameters` is what the dimensions of
+    the text model make, a check of the weights and never their source. `labels` is the number of scores that a
+    classifying head gives, 0 without such a head.
     """
 
     model_id: str
@@ -142,7 +144,9 @@ class ModelSpec:
     multimodal: bool = False
     remote_code: bool = False
     learned_positions: int = 0
+    rotary_elements: int = 0
     parameters: int = 0
+    labels: int = 0
     notes: tuple[str, ...] = ()
 
     @property
@@ -175,8 +179,9 @@ class ModelSpec:
         for part, key in _ZERO_IS_NONE:
             if data.get(part, {}).get(key) == 0:
                 del data[part][key]
-        if not self.learned_positions:
-            del data["learned_positions"]
+        for key in ("learned_positions", "rotary_elements", "labels"):
+            if not data[key]:
+                del data[key]
         return data
 
 

@@ -25,6 +25,8 @@ def attention(text: Config, spec: ModelSpec, traits: Architecture) -> int:
     if traits.layers == "latent-as-heads":
         return _latent_heads(text, spec)
     total, hidden = 0, spec.hidden_size
+    if traits.layers == "encoder":
+        return 2 * spec.num_layers * hidden * (spec.num_attention_heads + spec.num_kv_heads) * spec.head_dim
     for group in spec.layers:
         queries = spec.num_attention_heads * group.k_dim * (2 if traits.output_gate else 1)
         one_kv = group.kind == "full" and text.get("attention_k_eq_v") is True

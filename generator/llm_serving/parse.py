@@ -15,6 +15,7 @@ from llm_serving.layers import blocks_of, layer_groups, num_layers, recurrent
 from llm_serving.model import Mla, ModelSpec, Weights
 from llm_serving.parameters import count
 from llm_serving.quantization import parse_quantization
+from llm_serving.rotary import elements
 
 _MOST_ROPE_FACTOR = 10_000
 _DTYPES = ("float16", "bfloat16", "float32")
@@ -77,9 +78,18 @@ def parse(
         multimodal=traits.multimodal,
         remote_code="auto_map" in config and str(config.get("model_type")) in _REMOTE_CODE_TYPES,
         learned_positions=(_max_position(text, config) or 0) if traits.learned_positions else 0,
+        labels=_labels(config) if traits.pooling == "classify" else 0,
+        rotary_elements=0 if traits.learned_positions else elements(text, config, architecture, head_dim, mla),
         notes=_notes(config),
     )
-    return replace(spec, parameters=count(text, spec, traits))
+    return replace(spec, parameters=count(text, spec, traits), max_position=_usable_positions(text, spec))
+
+
+def _usable_positions(text: Config, spec: ModelSpec) -> int | None:
+    """Positions for tokens: those of RoBERTa begin after the padding's (roberta.py:RobertaEmbedding)."""
+    if "Roberta" not in spec.architecture or spec.max_position is None:
+        return spec.max_position
+    return spec.max_position - (optional(text, "pad_token_id") or 1) - 1
 
 
 # Classes whose tokenizer or config has no copy in transformers: the engine needs --trust-remote-code.
@@ -98,6 +108,13 @@ def _architecture(config: Config) -> tuple[str, Architecture]:
             "architectures", name, hint="`llm-serving models` lists what is known; nothing is guessed"
         )
     return name, ARCHITECTURES[name]
+
+
+def _labels(config: Config) -> int:
+    """Scores of a classifying head: `num_labels` or the names of the labels; two as transformers' PretrainedConfig."""
+    given = optional(config, "num_labels")
+    names = config.get("id2label")
+    return given or (len(names) if isinstance(names, dict) and names else 2)
 
 
 def _notes(config: Config) -> tuple[str, ...]:
@@ -122,7 +139,7 @@ def _dtype(config: Config, text: Config) -> str | None:
 
 def _tied(text: Config, traits: Architecture) -> bool:
     value = text.get("tie_word_embeddings")
-    if value is None:
+    if value is None or traits.pooling:  # no head over the vocabulary
         return traits.tied
     if not isinstance(value, bool):
         raise UnsupportedModelError("tie_word_embeddings", value, hint="true or false is expected")

@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from llm_serving import cpu, engine_types, engines, memory, rules
+from llm_serving import accelerators, cpu, data_parallel, engine_types, engines, memory, rules
 from llm_serving.attention import Attention, attention
 from llm_serving.deployment import Deployment, choose_deployment
 from llm_serving.engines import GIB, Regime
@@ -20,6 +20,9 @@ from llm_serving.options import CONTROLLERS, DTYPES, EXECUTORS, KV_CACHE_DTYPES,
 from llm_serving.profiles import GpuProfile
 from llm_serving.resources import DEFAULT_DOWNLOAD_GBPS, Resources, plan_resources
 from llm_serving.search import FALLBACK_CONTEXT, Search, Verdict, context_of
+from llm_serving.use import plan as using
+from llm_serving.use import speculative
+from llm_serving.use.plan import NO_USE, Use
 
 _LONGEST_NAME = 40  # of a release, so that the profile and suffixes still fit 63 characters
 
@@ -58,6 +61,7 @@ class Plan:
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
     rejected: tuple[str, ...]
+    use: Use = NO_USE
 
     @property
     def served_name(self) -> str:
@@ -81,9 +85,10 @@ class Plan:
         return int(self.estimate.concurrency * self.settings.max_model_len)
 
     def requests_of(self, tokens: int) -> float:
-        """How many requests of `tokens` tokens fit into the cache at once."""
+        """How many requests of `tokens` tokens fit into the cache at once; max-num-seqs where nothing is cached."""
         stage = memory.stage_spec(self.spec, self.layout.pipeline)
-        return max(self.estimate.kv_cache, 0) / memory.kv_request_bytes(stage, self.settings, tokens)
+        one = memory.kv_request_bytes(stage, self.settings, tokens)
+        return max(self.estimate.kv_cache, 0) / one if one else float(self.settings.max_num_seqs)
 
     @property
     def engine_name(self) -> str:
@@ -107,12 +112,15 @@ class Plan:
             "layout": {
                 "tensor": self.layout.tensor,
                 "pipeline": self.layout.pipeline,
+                "data": self.layout.data,
+                "expert": self.layout.expert,
                 "nodes": self.layout.nodes,
                 "gpus_per_node": self.layout.gpus_per_node,
                 "controller": self.deployment.controller,
                 "executor": self.deployment.executor,
             },
-            "settings": asdict(self.settings),
+            "settings": {name: value for name, value in asdict(self.settings).items() if name not in {"lora", "draft"}},
+            "use": using.to_dict(self.use),
             "estimate": asdict(self.estimate),
             "cache_tokens": self.cache_tokens,
             "concurrency": round(self.estimate.concurrency, 2),
@@ -133,24 +141,37 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
     """
     options = options or Options()
     check_options(options)
-    version = engine_types.check_version(options.engine, options.engine_version)
+    other = accelerators.is_other(profile)
+    version = (
+        accelerators.version(profile.gpu, options)
+        if other
+        else engine_types.check_version(options.engine, options.engine_version)
+    )
     compute = rules.capability(profile.gpu.compute_capability or "0")
     full, spec = spec, spec.text_only() if options.language_model_only else spec
     choice, reasons = _choice(spec, profile, options, version, compute)
     reasons += _text_only_reasons(full, options, version)
     layout = choose_layout(spec, profile, options)
     reasons += layout.reasons
+    use = using.plan_use(spec, options, version, layout.tensor, layout.pipeline)
+    reasons += [*use.reasons, *using.flag_reasons(use, version)]
+    spec = replace(spec, max_position=speculative.context(use.draft, spec) or spec.max_position)
     deployment = choose_deployment(layout, options, version)
-    reasons += deployment.reasons
+    reasons += (*deployment.reasons, *data_parallel.reasons(layout, spec, options))
     reasons += _context_reasons(spec, options)
-    gpu = Gpu(int(profile.gpu.memory_usable_gib * GIB), compute, nvlink=profile.link in {"nvlink", "nvswitch"})
+    nvlink = profile.link in {"nvlink", "nvswitch"}
+    gpu = Gpu(int(profile.gpu.memory_usable_gib * GIB), compute, nvlink=nvlink, vendor=profile.gpu.vendor)
     regime = engine_types.regime(options.engine, version, spec)
+    if other:
+        reasons += accelerators.layout_reasons(layout, profile.gpu)
+        regime = accelerators.regime(regime, profile.gpu)
     if cpu.is_cpu(profile):
         regime = replace(regime, graphs=False)
     stage = memory.stage_spec(spec, min(layout.pipeline, spec.num_layers))
     settings, verdict, memory_reasons, search_rejected = Search(
-        stage, gpu, regime, options, layout, choice.kv_cache_dtype, choice.quantization
+        stage, gpu, regime, options, layout, choice.kv_cache_dtype, choice.quantization, use
     ).run()
+    reasons += using.batch_reasons(use, settings)
     reasons += memory_reasons
     resources = plan_resources(
         spec,
@@ -158,6 +179,10 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
         enforce_eager=settings.enforce_eager,
         download_gbps=options.download_gbps,
         nodes=layout.nodes,
+        offload=use.kv_offload,
+        host=use.host,
+        files=use.files,
+        engines_per_pod=layout.engines_per_pod,
     )
     if cpu.is_cpu(profile):
         resources = cpu.pod(resources, memory.estimate(stage, gpu, settings, regime), layout.gpus_per_node)
@@ -174,7 +199,7 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
     limit = "user" if options.max_model_len else (
         "model" if settings.max_model_len == context_of(spec) else "memory"
     )  # fmt: skip
-    return Plan(
+    plan = Plan(
         spec=spec,
         profile=profile,
         options=options,
@@ -192,10 +217,17 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
         context_limit=limit,
         attention=kernels.backend,
         attention_reason=kernels.reason,
-        assumptions=_assumptions(full, profile, options, regime, version),
-        warnings=choice.notes + _warnings(estimate, settings, options, version, profile, layout),
+        assumptions=(
+            *_assumptions(full, profile, options, regime, version),
+            *data_parallel.assumptions(layout, spec),
+            *use.assumptions,
+        ),
+        warnings=choice.notes + use.notes + _warnings(estimate, settings, options, version, profile, layout),
         rejected=(*layout.rejected, *search_rejected),
+        use=use,
     )
+    proposal = data_parallel.proposal(plan)
+    return replace(plan, rejected=(*plan.rejected, proposal)) if proposal else plan
 
 
 def _choice(
@@ -206,6 +238,11 @@ def _choice(
     if cpu.is_cpu(profile):
         choice = cpu.choose_types(spec, options)
         return choice, [*rules.architecture_reasons(spec, version), *choice.reasons]
+    if accelerators.is_other(profile):
+        choice = accelerators.choose_types(spec, options, profile.gpu)
+        against = accelerators.engine_reasons(profile.gpu, options, version)
+        against += rules.architecture_reasons(spec, version) if options.engine == "vllm" else []
+        return choice, [*against, *choice.reasons]
     reasons = engine_types.reasons(options.engine, spec, device, compute)
     if options.engine == "vllm":
         reasons = rules.engine_reasons(version, device, compute) + rules.architecture_reasons(spec, version)
@@ -218,6 +255,8 @@ def _attention(
 ) -> Attention:
     if cpu.is_cpu(profile):
         return cpu.ATTENTION
+    if accelerators.is_other(profile):
+        return accelerators.attention(spec, profile.gpu, options)
     compute = rules.capability(profile.gpu.compute_capability)
     size = layout.tensor if not layout.reasons else 1
     return attention(options.engine, version, spec, compute, choice.kv_cache_dtype, tensor_parallel=size)
@@ -230,8 +269,8 @@ def check_options(options: Options) -> None:
         InputError: one line for the first such option.
     """
     positive = (
-        "max_model_len", "tensor_parallel_size", "pipeline_parallel_size", "max_num_seqs", "max_num_batched_tokens",
-        "replicas",
+        "max_model_len", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "max_num_seqs",
+        "max_num_batched_tokens", "replicas",
     )  # fmt: skip
     for name in positive:
         value = getattr(options, name)
@@ -253,6 +292,7 @@ def check_options(options: Options) -> None:
     if options.storage in {"existingClaim", "hostPath"} and not options.storage_name:
         what = "the claim's name" if options.storage == "existingClaim" else "an absolute path"
         raise InputError(f"--storage {options.storage} needs --storage-name: {what}")
+    using.check(options)
     _check_engine_options(options)
     if options.dtype == "float32":
         raise InputError("--dtype float32 doubles every term and is not sized; float16 or bfloat16 are")
@@ -312,7 +352,9 @@ def _assumptions(
     found = []
     if options.download_gbps is None:
         found.append(f"download at {DEFAULT_DOWNLOAD_GBPS:g} Gbit/s")
-    if not regime.measured:
+    if accelerators.is_other(profile):
+        found += accelerators.assumptions(profile.gpu, options, version)
+    elif not regime.measured:
         name = engine_types.label(options.engine)
         found.append(f"no start-up of {name} {version} was measured: terms are upper bounds")
     if spec.weights.assumed:
@@ -327,7 +369,8 @@ def _assumptions(
         found.append("commit of the checkpoint is not known offline: the newest is served")
     if cpu.is_cpu(profile):
         found.append(f"{cpu.PROCESS_MEMORY_GIB} GiB of memory for each engine process")
-    if "assumption" in engine_types.facts(options.engine) and options.image is None:
+    stock = options.image is None and not accelerators.is_other(profile)
+    if "assumption" in engine_types.facts(options.engine) and stock:
         found.append(engine_types.facts(options.engine)["assumption"])
     if profile.node_memory_mib is None:
         found.append("host memory and CPU of the node are not known: requests are not checked against it")
@@ -359,7 +402,9 @@ def _warnings(
         found.append(
             "several nodes: every node downloads or mounts the whole model, and the network carries activations"
         )
-    if options.engine == "vllm" and engines.at_least(version, "driver-580"):
+    if accelerators.is_other(profile):
+        found += accelerators.notes(profile.gpu)
+    elif options.engine == "vllm" and engines.at_least(version, "driver-580"):
         found.append(f"vLLM {version} images hold CUDA 13: NVIDIA driver 580 or newer on the node")
     if options.storage == "emptyDir":
         found.append("emptyDir: every new pod downloads the model again")

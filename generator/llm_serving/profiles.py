@@ -17,6 +17,9 @@ from llm_serving.errors import InputError
 Link = Literal["none", "pcie", "nvlink", "nvswitch", "unknown"]
 
 MOST_GPUS_PER_NODE = 16
+PLANNED_VENDORS = frozenset({"nvidia", "amd", "intel", "cpu"})
+_FILE_VENDORS = {"nvidia": "nvidia", "amd": "amd", "gaudi": "intel"}
+_RESOURCES = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu", "gaudi": "habana.ai/gaudi"}
 # Names that people write for the part they most likely mean.
 ALIASES = {
     "a100": "a100-80gb",
@@ -30,6 +33,10 @@ ALIASES = {
     "rtx4090": "rtx-4090",
     "5090": "rtx-5090",
     "rtx5090": "rtx-5090",
+    "mi250": "mi250x",
+    "hl-205": "gaudi1",
+    "hl-225": "gaudi2",
+    "hl-325": "gaudi3",
 }
 _PROFILE = re.compile(r"(?:(\d+)x)?(\d+)x([a-z0-9][a-z0-9.-]*)")
 _CPUS = re.compile(r"(?:(\d+)x)??(?:(\d+)x)?cpu")
@@ -39,7 +46,11 @@ _LINKS: dict[str, Link] = {"none": "none", "pcie": "pcie", "nvlink": "nvlink", "
 
 @dataclass(frozen=True, slots=True)
 class GpuType:
-    """One GPU; memory in GiB as CUDA reports it, bandwidth in GB/s, rates in dense TFLOPS."""
+    """One GPU; memory in GiB as CUDA reports it, bandwidth in GB/s, rates in dense TFLOPS.
+
+    `generation` is gfx942 and the like (AMD) or gaudi2 (Intel), empty for NVIDIA's, which have a compute capability.
+    `gfd_product_labels` are values of the label that names the product, whoever sets it.
+    """
 
     id: str
     vendor: str
@@ -56,6 +67,7 @@ class GpuType:
     source: str
     date: str
     fp8_tflops: float | None = None
+    generation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +119,36 @@ def _rows(name: str) -> list[dict[str, Any]]:
 @cache
 def all_gpus() -> tuple[GpuType, ...]:
     """Every GPU of the data, other vendors' included."""
-    names = [field for field in GpuType.__dataclass_fields__ if field != "gfd_product_labels"]
+    names = [field for field in GpuType.__dataclass_fields__ if field not in {"gfd_product_labels", "generation"}]
     found = []
+    others = _other_gpus()
     for row in _rows("gpus.json"):
         fields: dict[str, Any] = {name: row[name] for name in names}
         fields["compute_capability"] = row["compute_capability"] or ""
-        found.append(GpuType(**fields, gfd_product_labels=tuple(row["gfd_product_labels"])))
+        fields["gfd_product_labels"] = tuple(row["gfd_product_labels"])
+        found.append(GpuType(**{**fields, **_corrections(fields, others.pop(row["id"], {}))}))
+    found += [GpuType(id=name, compute_capability="", nvlink_gb_s=0.0, **_fields(row)) for name, row in others.items()]
     return tuple(found)
+
+
+def _other_gpus() -> dict[str, Any]:
+    """GPUs of data/accelerators.json: what gpus.json lacks of them, or all of one that it does not have."""
+    data = json.loads(files("llm_serving").joinpath("data", "accelerators.json").read_text(encoding="utf-8"))
+    found: dict[str, Any] = data["gpus"]
+    return dict(found)
+
+
+def _fields(row: dict[str, Any]) -> dict[str, Any]:
+    return {("gfd_product_labels" if key == "product_labels" else key): tuple(value) if isinstance(value, list) else
+            value for key, value in row.items()}  # fmt: skip
+
+
+def _corrections(fields: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+    """What data/accelerators.json says of a GPU, its source behind the other one."""
+    if not row:
+        return {}
+    source = "; ".join(text for text in (fields["source"], row["source"]) if text)
+    return {**_fields(row), "source": source, "date": fields["date"]}
 
 
 @cache
@@ -219,9 +254,10 @@ def _check(name: str, nodes: int, count: int, gpu: GpuType) -> None:
             f"profile {name!r}: {count} GPUs in one node; {MOST_GPUS_PER_NODE} are the most",
             hint="write <nodes>x<GPUs per node>x<GPU> for several nodes",
         )
-    if gpu.vendor not in {"nvidia", "cpu"}:
+    if gpu.vendor not in PLANNED_VENDORS:
         raise InputError(
-            f"profile {name!r}: {gpu.device_name} is of {gpu.vendor}; only NVIDIA GPUs are planned in this version"
+            f"profile {name!r}: {gpu.device_name} is of {gpu.vendor}; GPUs of NVIDIA and AMD and Intel's Gaudi are "
+            "planned"
         )
 
 
@@ -241,16 +277,17 @@ def _from_file(path: Path) -> GpuProfile:
     else:
         gpu = GpuType(
             id=given["name"].lower().replace(" ", "-"),
-            vendor="nvidia",
+            vendor=_FILE_VENDORS[given.get("vendor", "nvidia")],
             device_name=given["name"],
             architecture="",
-            compute_capability=given["computeCapability"],
+            compute_capability=given.get("computeCapability", ""),
+            generation=given.get("generation", ""),
             memory_usable_gib=float(given["usableMemoryGiB"]),
             memory_basis=f"given in {path.name}",
             bandwidth_gb_s=given.get("bandwidthGBs"),
             fp16_tflops=None,
             nvlink_gb_s=None,
-            resource_name=given.get("resourceName", "nvidia.com/gpu"),
+            resource_name=given.get("resourceName", _RESOURCES[given.get("vendor", "nvidia")]),
             gfd_product_labels=(given["productLabel"],) if "productLabel" in given else (),
             source=str(path.name),
             date="",

@@ -4,10 +4,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from llm_serving import cpu, home, memory
+from llm_serving import accelerators, cpu, home, memory
 from llm_serving.engines import GIB
 from llm_serving.plan import Plan
 from llm_serving.search import context_of
+from llm_serving.use import parsers
+from llm_serving.use.values import explain_keys
 from llm_serving.values import summary
 
 _BAR_WIDTH = 40
@@ -17,9 +19,9 @@ def command_line(plan: Plan) -> str:
     """The command that gives this plan again."""
     words = ["llm-serving", "values", plan.spec.model_id, "--profile", plan.profile.name]
     for name, value in plan.options.pinned().items():
-        words.append(f"--{name.replace('_', '-')}")
-        if value is not True:
-            words.append(str(value))
+        for each in value if isinstance(value, tuple) else (value,):
+            words.append(f"--{name.replace('_', '-')}")
+            words += [] if each is True else [str(each)]
     return shlex.join(words)
 
 
@@ -30,7 +32,8 @@ def explain(plan: Plan) -> dict[str, Any]:
         "release": plan.release_name,
         "file": f"values/{plan.file_stem}.yaml",
         "model": _explain_model(plan),
-        "args": _explain_args(plan),
+        "args": _explain_args(plan) | plan.use.why,
+        "use": explain_keys(plan.use),
         "env": {
             "VLLM_CPU_KVCACHE_SPACE": f"GiB of cache per process; one request needs "
             f"{plan.estimate.kv_per_request / GIB:.2f} GiB",
@@ -38,11 +41,13 @@ def explain(plan: Plan) -> dict[str, Any]:
         },
         "cpu": "two cores per engine process"
         if cpu.is_cpu(plan.profile)
-        else "two cores for the API server, one per GPU",
+        else "two cores for the API server, one per GPU"
+        + (", one per further engine" if plan.layout.engines_per_pod > 1 else ""),
         "rollout": "the GPUs of the old pod are freed before the new one asks for them",
         "parallelism": _explain_parallelism(plan),
         "node_selector": _explain_selector(plan),
-        "shared_memory": f"{plan.layout.gpus_per_node} GPU(s) in the pod; 2Gi up to two, 8Gi up to four, 16Gi above",
+        "shared_memory": f"{plan.layout.gpus_per_node} GPU(s) in the pod; 2Gi up to two, 8Gi up to four, 16Gi above"
+        + (f"; {plan.use.kv_offload / GIB:.0f} GiB of KV cache" if plan.use.kv_offload else ""),
         **_explain_memory(plan),
         "storage": f"checkpoint {plan.spec.weights.file_bytes / GIB:.1f} GiB + 10 % + 8 GiB for compile caches",
         "startup": _explain_startup(plan),
@@ -54,13 +59,16 @@ def _explain_memory(plan: Plan) -> dict[str, str]:
         text = "weights, cache and activations of each process, 3 GiB beside them, the shared memory"
         return {"memory_request": text, "memory_limit": "the same: nothing of it lies on a GPU"}
     return {
-        "memory_request": "4 GiB for the API server, 3 GiB per GPU process, the shared memory",
+        "memory_request": "4 GiB for the API server, 3 GiB per GPU process, "
+        + ("2 GiB per further engine, " if plan.layout.engines_per_pod > 1 else "")
+        + "the shared memory",
         "memory_limit": "the request and up to 10 GiB of the file that is being read",
     }
 
 
 def _explain_model(plan: Plan) -> dict[str, str]:
-    notes = dict.fromkeys(("id", "path", "servedName", "trustRemoteCode"), "")
+    notes = dict.fromkeys(("id", "path", "servedName", "aliases", "trustRemoteCode"), "")
+    notes["task"] = "  # vectors or scores in place of text"
     notes["revision"] = "  # the commit that was sized"
     notes["gated"] = "  # whether it is gated is not known" if plan.spec.gated is None else ""
     return notes
@@ -133,6 +141,11 @@ def _explain_parallelism(plan: Plan) -> str:
     if layout.pipeline > 1:
         most = max(memory.stage_layers(plan.spec.num_layers, layout.pipeline))
         parts.append(f"{plan.spec.num_layers} layers over {layout.pipeline} stages, at most {most} each")
+    if layout.data > 1:
+        parts.append(f"{layout.data} engines, each with attention and a cache of its own")
+    if plan.spec.moe is not None and (layout.expert or layout.data > 1):
+        how = "whole" if layout.expert else "in slices"
+        parts.append(f"{plan.spec.moe.experts} experts {how} over {layout.tensor * layout.data} ranks")
     return "; ".join(parts)
 
 
@@ -141,6 +154,8 @@ def _explain_selector(plan: Plan) -> str:
         return "any node"
     if plan.profile.instance is not None:
         return "the machine type that was planned for"
+    if accelerators.is_other(plan.profile):
+        return str(accelerators.vendor(plan.profile.gpu)["labels_source"])
     if len(plan.profile.gpu.gfd_product_labels) == 1:
         return "label of NVIDIA's GPU feature discovery"
     return "several product labels exist for this GPU: none is demanded"
@@ -162,7 +177,9 @@ def text_report(plan: Plan) -> str:
         ("activations", estimate.activations),
         ("non-torch", estimate.non_torch),
         ("CUDA graphs", estimate.cuda_graphs),
-        ("KV cache", estimate.kv_cache),
+        *((("LoRA", estimate.lora),) if estimate.lora else ()),
+        *((("draft", estimate.draft),) if estimate.draft else ()),
+        ("KV cache" if estimate.kv_per_request else "free", estimate.kv_cache),
         ("reserve", estimate.total - estimate.requested),
     )
     per_gpu = "  ".join(f"{name} {size / GIB:.2f}" for name, size in terms)
@@ -177,9 +194,7 @@ def text_report(plan: Plan) -> str:
         summary(plan),
         f"  GiB/GPU   {per_gpu}",
         f"            {_bar(terms)}",
-        f"  context   {settings.max_model_len:,} tokens per request ({context[plan.context_limit]}); "
-        f"{plan.cache_tokens:,} tokens in the cache: {estimate.concurrency:.1f} such requests, "
-        f"{plan.requests_of(min(2000, settings.max_model_len)):.0f} of 2,000 tokens",
+        f"  context   {settings.max_model_len:,} tokens per request ({context[plan.context_limit]}); {_cache(plan)}",
         f"  batch     max-num-seqs {settings.max_num_seqs}, max-num-batched-tokens "
         f"{settings.max_num_batched_tokens}, gpu-memory-utilization {settings.utilization}"
         f"{', eager' if settings.enforce_eager else ''}",
@@ -190,6 +205,7 @@ def text_report(plan: Plan) -> str:
         f"{plan.resources.memory_limit // GIB} GiB, shared memory {plan.resources.shared_memory // GIB} GiB, disk "
         f"{plan.resources.disk // GIB} GiB ({plan.deployment.storage})",
         f"  source    {plan.spec.source}: {plan.spec.weights.basis}",
+        *_use(plan),
     ]
     for label, entries in (
         ("assumed", plan.assumptions),
@@ -200,13 +216,46 @@ def text_report(plan: Plan) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _cache(plan: Plan) -> str:
+    estimate, length = plan.estimate, plan.settings.max_model_len
+    if not estimate.kv_per_request:
+        return "nothing is cached"
+    each = " of each engine" if plan.layout.data > 1 else ""
+    return (
+        f"{plan.cache_tokens:,} tokens in the cache{each}: {estimate.concurrency:.1f} such requests, "
+        f"{plan.requests_of(min(2000, length)):.0f} of 2,000 tokens"
+    )
+
+
+def _use(plan: Plan) -> list[str]:
+    """Lines on what is served beside generation, and on tools that could be."""
+    use, lines = plan.use, []
+    if use.pooling:
+        lines.append(f"  task      {use.task}")
+    if use.slots:
+        names = ", ".join(adapter.name for adapter in use.adapters)
+        lines.append(f"  adapters  {names}: {use.slots.loras} at once, rank at most {use.slots.rank}")
+    if use.draft:
+        lines.append(
+            f"  drafts    {use.draft.method} {use.draft.id}".rstrip() + f", {use.draft.tokens} token(s) a step"
+        )
+    if use.kv_offload:
+        lines.append(f"  offload   {use.kv_offload / GIB:g} GiB of host memory for the cache")
+    if "tool-call-parser" in use.args or "reasoning-parser" in use.args:
+        named = [f"{flag} {use.args[flag]}" for flag in ("tool-call-parser", "reasoning-parser") if flag in use.args]
+        lines.append(f"  tools     {', '.join(named)}")
+    elif plan.options.engine == "vllm" and not use.pooling and parsers.offer(plan.spec):
+        lines.append(f"  tools     {parsers.offer(plan.spec)}")
+    return lines
+
+
 def _bar(terms: tuple[tuple[str, int], ...]) -> str:
     """Share of each term of the GPU's memory, one letter per fortieth, in the order of the line above."""
     total = sum(size for _, size in terms)
     marks = dict(
         zip(
-            ("weights", "activations", "non-torch", "CUDA graphs", "KV cache", "reserve"),
-            "█▓▒▒░ ",
+            ("weights", "activations", "non-torch", "CUDA graphs", "LoRA", "draft", "KV cache", "free", "reserve"),
+            "█▓▒▒▚▞░· ",
             strict=True,
         )
     )

@@ -1,7 +1,7 @@
 """What the node must give besides GPU memory: shared and host memory, CPU, disk, time to start."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llm_serving.engines import GIB
 from llm_serving.model import ModelSpec
@@ -11,6 +11,7 @@ from llm_serving.model import ModelSpec
 _SHARED_MEMORY_GIB = ((2, 2), (4, 8), (16, 16))
 _HOST_BASE_GIB = 4  # API server, tokenizer, Python; assumption
 _HOST_PER_GPU_GIB = 3  # worker process with its CUDA context and staging buffers; assumption
+_ENGINE_GIB = 2  # scheduler process of each further data parallel engine; assumption
 _LOADING_GIB = 10  # page cache of the file being read counts against the container; largest usual shard 10 GB
 _DISK_EXTRA_GIB = 8  # torch.compile, Triton and FlashInfer caches, tokenizer; assumption
 _START_BASE_SECONDS = 120  # imports, process start, profiling; vLLM issues 11005, 19824, 20264
@@ -46,20 +47,33 @@ class Resources:
 
 
 def plan_resources(
-    spec: ModelSpec, gpus: int, *, enforce_eager: bool, download_gbps: float | None, nodes: int = 1
+    spec: ModelSpec,
+    gpus: int,
+    *,
+    enforce_eager: bool,
+    download_gbps: float | None,
+    nodes: int = 1,
+    offload: int = 0,
+    host: int = 0,
+    files: int = 0,
+    engines_per_pod: int = 1,
 ) -> Resources:
-    """Host side of one pod with `gpus` GPUs, of an engine over `nodes` such pods.
+    """Host side of one pod with `gpus` GPUs, of an engine over `nodes` such pods, or of several engines in each.
 
-    Rules: shared memory by GPU count, host memory per process, disk and time by the checkpoint's bytes.
+    Rules: shared memory by GPU count, host memory per process, disk and time by the checkpoint's bytes. `offload`
+    bytes of KV cache lie in /dev/shm (vLLM 0.33.0 vllm/v1/kv_offload/cpu/shared_offload_region.py, read 2026-11-25),
+    `host` bytes of adapters beside it; `files` bytes are downloaded besides the model.
     """
-    shared = next(size for limit, size in _SHARED_MEMORY_GIB if gpus <= limit) * GIB
-    request = (_HOST_BASE_GIB + _HOST_PER_GPU_GIB * gpus) * GIB
+    shared = next(size for limit, size in _SHARED_MEMORY_GIB if gpus <= limit) * GIB + offload
+    request = (_HOST_BASE_GIB + _HOST_PER_GPU_GIB * gpus + _ENGINE_GIB * (engines_per_pod - 1)) * GIB + host
+    if files:
+        spec = replace(spec, weights=replace(spec.weights, file_bytes=spec.weights.file_bytes + files))
     loading = min(_LOADING_GIB * GIB, math.ceil(spec.weights.file_bytes / GIB) * GIB)
     return Resources(
         shared_memory=shared,
         memory_request=request + shared,
         memory_limit=request + shared + loading,
-        cpu_request=2 + gpus,
+        cpu_request=1 + gpus + engines_per_pod,
         disk=(math.ceil(spec.weights.file_bytes * 1.1 / GIB) + _DISK_EXTRA_GIB) * GIB,
         startup=startup(
             spec,

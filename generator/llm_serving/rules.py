@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from llm_serving import attention, engines, quantization_support
 from llm_serving.architectures import ARCHITECTURES
 from llm_serving.compute import Capability, capability, dotted
-from llm_serving.memory import padded_vocab
 from llm_serving.model import ModelSpec
 from llm_serving.options import Options
+from llm_serving.tensors import padded_vocab
 
 __all__ = [
-    "Capability", "Choice", "architecture_reasons", "capability", "choose_types", "engine_reasons",
+    "Capability", "Choice", "architecture_reasons", "capability", "choose_types", "engine_reasons", "parallel_reasons",
     "tensor_parallel_reasons", "valid_tensor_parallel",
 ]  # fmt: skip
 
@@ -90,7 +90,9 @@ def _dtype(
     wanted = options.dtype if options.dtype not in {None, "auto"} else None
     dtype = wanted or (spec.dtype if spec.dtype in {"float16", "bfloat16"} else None)
     if dtype is None:
-        dtype = "bfloat16" if bfloat16 else "float16"
+        # vectors keep more digits in float16, which vLLM takes for pooling models too (config/model.py, 2026-11-25)
+        half = float16 and ARCHITECTURES[spec.architecture].pooling
+        dtype = "bfloat16" if bfloat16 and not half else "float16"
         notes.append(f"config.json says {spec.dtype or 'no dtype'}: {dtype} is used")
     if wanted is None and dtype == "bfloat16" and not bfloat16:
         dtype = "float16"
@@ -160,8 +162,13 @@ def _quantization(
 
 def tensor_parallel_reasons(spec: ModelSpec, size: int) -> list[str]:
     """Every divisibility rule that `size` breaks (vLLM 0.33.0, config/model.py and the layers it builds)."""
+    return parallel_reasons(spec, size, 1, expert=False)
+
+
+def parallel_reasons(spec: ModelSpec, size: int, data: int, *, expert: bool) -> list[str]:
+    """The same for `data` engines of `size` tensor parallel ranks, with slices of experts or whole ones per rank."""
     if size == 1:
-        return []
+        return _expert_reasons(spec, size * data, expert=expert)
     reasons = []
     heads, kv_heads = spec.num_attention_heads, spec.num_kv_heads
     if heads % size:
@@ -170,20 +177,34 @@ def tensor_parallel_reasons(spec: ModelSpec, size: int) -> list[str]:
         reasons.append(f"{kv_heads} KV heads and tensor parallel size {size}: neither divides the other")
     if padded_vocab(spec.vocab_size) % size:
         reasons.append(f"vocabulary of {padded_vocab(spec.vocab_size)} rows does not divide by {size}")
-    width = spec.moe.intermediate if spec.moe else spec.intermediate_size
-    if width % size:
-        name = "expert" if spec.moe else "MLP"
-        reasons.append(f"{name} width {width} does not divide by tensor parallel size {size}")
     quantization = spec.quantization
+    if spec.moe is None:
+        reasons += _width_reasons(spec, spec.intermediate_size, size, "MLP")
+    reasons += _expert_reasons(spec, size * data, expert=expert)
     if quantization and not quantization_support.divisible(quantization_support.kind_of(quantization)):
         reasons.append(f"a {quantization.method} checkpoint is not divided over GPUs: tensor parallel size 1 only")
-    if quantization and not width % size:
-        unit = quantization.block[0] if quantization.block else quantization.group_size
-        if unit and unit > 1 and (width // size) % unit:
-            reasons.append(
-                f"{width // size} weights per rank do not divide by the {quantization.method} group of {unit}"
-            )
     return reasons
+
+
+def _expert_reasons(spec: ModelSpec, ranks: int, *, expert: bool) -> list[str]:
+    """Experts over all ranks: whole ones need one each, slices must divide (fused_moe/config.py of vLLM 0.33.0)."""
+    if spec.moe is None or ranks == 1:
+        return []
+    if not expert:
+        return _width_reasons(spec, spec.moe.intermediate, ranks, "expert")
+    if spec.moe.experts < ranks:
+        return [f"{spec.moe.experts} experts are fewer than the {ranks} ranks that expert parallel divides them over"]
+    return []
+
+
+def _width_reasons(spec: ModelSpec, width: int, size: int, name: str) -> list[str]:
+    if width % size:
+        return [f"{name} width {width} does not divide by tensor parallel size {size}"]
+    quantization = spec.quantization
+    unit = (quantization.block[0] if quantization.block else quantization.group_size) if quantization else None
+    if quantization and unit and unit > 1 and (width // size) % unit:
+        return [f"{width // size} weights per rank do not divide by the {quantization.method} group of {unit}"]
+    return []
 
 
 def valid_tensor_parallel(spec: ModelSpec, limit: int) -> list[int]:

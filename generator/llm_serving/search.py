@@ -9,6 +9,7 @@ from llm_serving.layout import Layout
 from llm_serving.memory import Estimate, Gpu, Settings
 from llm_serving.model import ModelSpec
 from llm_serving.options import Options
+from llm_serving.use.plan import NO_USE, Use
 
 Verdict = Literal["fits", "tight"]
 
@@ -45,6 +46,7 @@ class Search:
     layout: Layout
     kv_cache_dtype: str
     quantization: str | None
+    use: Use = NO_USE
 
     def run(self) -> tuple[Settings, Verdict, list[str], list[str]]:
         """(settings, verdict, reasons against, alternatives that were not taken)."""
@@ -90,7 +92,7 @@ class Search:
         return pinned, "tight", [self._misfit(estimate, target)], rejected
 
     def _misfit(self, estimate: Estimate, tokens: int) -> str:
-        used = estimate.weights + estimate.activations + estimate.non_torch + estimate.cuda_graphs
+        used = estimate.used
         if estimate.weights > estimate.requested:
             return (
                 f"weights need {estimate.weights / GIB:.1f} GiB per GPU, {estimate.requested / GIB:.1f} GiB "
@@ -109,6 +111,7 @@ class Search:
     def _usual(self) -> list[tuple[int, int, bool]]:
         """(batched tokens, sequences, eager): the engine's own batch, then fewer tokens per step."""
         large = self.gpu.total_bytes >= _LARGE_GPU_BYTES and self.gpu.capability != (8, 0)
+        large = large and self.gpu.vendor != "intel"  # vllm_gaudi/platform.py reports a total of 0
         tokens, sequences = engine_types.batch(self.options.engine) or (_LARGE_BATCH if large else _SMALL_BATCH)
         tokens = self.options.max_num_batched_tokens or tokens
         sequences = self.options.max_num_seqs or sequences
@@ -136,15 +139,27 @@ class Search:
         fields: dict[str, Any] = {
             "tensor_parallel": self.layout.tensor,
             "pipeline_parallel": self.layout.pipeline,
+            "data_parallel": self.layout.data,
+            "expert_parallel": self.layout.expert,
             "max_model_len": context,
             "max_num_seqs": sequences,
-            "max_num_batched_tokens": context if self.regime.whole_prompt else tokens,
+            "max_num_batched_tokens": self._tokens(context, tokens),
             "kv_element_bytes": 1 if self.kv_cache_dtype == "fp8" else 2,
             "enforce_eager": eager,
             "runtime_fp8": self.quantization == "fp8",
+            "pooling": self.use.pooling,
+            "encoders": self.use.encoders,
+            "lora": self.use.slots,
+            "draft": self.use.draft,
         }
         probe = Settings(utilization=1.0, **fields)
         return Settings(utilization=self._utilization(probe), **fields)
+
+    def _tokens(self, context: int, tokens: int) -> int:
+        """Tokens per step: attention both ways takes a prompt whole (vLLM: no chunked prefill for encoders)."""
+        if self.regime.whole_prompt:
+            return context
+        return max(context, tokens) if not self.spec.layers and self.spec.recurrent is None else tokens
 
     def _utilization(self, probe: Settings) -> float:
         """The engine's default, lowered so that what lies outside u * M has room; two decimals."""
@@ -159,7 +174,10 @@ class Search:
         if self.options.max_num_seqs is not None:
             return settings
         estimate = memory.estimate(self.spec, self.gpu, settings, self.regime)
-        useful = max(8, estimate.kv_cache // memory.kv_request_bytes(self.spec, settings, _TOKENS_PER_SEQUENCE))
+        one = memory.kv_request_bytes(self.spec, settings, _TOKENS_PER_SEQUENCE)
+        if not one:
+            return settings
+        useful = max(8, estimate.kv_cache // one)
         sequences = settings.max_num_seqs
         while sequences // 2 >= useful:
             sequences //= 2

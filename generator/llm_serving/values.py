@@ -2,15 +2,16 @@
 
 from typing import Any
 
-from llm_serving import __version__, cpu, engine_types, engines
+from llm_serving import __version__, accelerators, cpu, engine_types, engines
 from llm_serving.engine_args import engine_args, engine_env
 from llm_serving.engines import GIB
 from llm_serving.errors import InputError
 from llm_serving.plan import Plan
+from llm_serving.use.values import using_keys
 
 _PRE_STOP_SECONDS = 15  # endpoints leave the Service before the engine drains; KServe uses 15 (read 2026-11-22)
 _DRAIN_SECONDS = 60
-_GPU_TAINT = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
+_GPU_TAINT = {"key": "", "operator": "Exists", "effect": "NoSchedule"}
 
 
 def build_values(plan: Plan) -> dict[str, Any]:
@@ -20,11 +21,7 @@ def build_values(plan: Plan) -> dict[str, Any]:
         InputError: the deployment needs something that only the user can name (a token's secret, a model's volume).
     """
     spec, options = plan.spec, plan.options
-    if spec.gated and not options.hf_token_secret and not _is_folder(plan):
-        raise InputError(
-            f"{spec.model_id} is gated: the pod needs a Hugging Face token",
-            hint="name the Secret that holds it (key token): --hf-token-secret NAME",
-        )
+    _check_token(plan)
     if _is_folder(plan) and plan.deployment.storage not in {"existingClaim", "hostPath"}:
         raise InputError(
             f"{spec.model_id} is a folder: storage {plan.deployment.storage} would not hold it in the cluster",
@@ -36,6 +33,8 @@ def build_values(plan: Plan) -> dict[str, Any]:
         "parallelism": {
             "tensor": plan.layout.tensor,
             "pipeline": plan.layout.pipeline,
+            **({"data": plan.layout.data} if plan.layout.data > 1 else {}),
+            **({"expert": True} if plan.layout.expert else {}),
             "nodes": plan.layout.nodes,
             "gpusPerNode": plan.layout.gpus_per_node,
             "controller": plan.deployment.controller,
@@ -46,7 +45,8 @@ def build_values(plan: Plan) -> dict[str, Any]:
             "resourceName": plan.profile.gpu.resource_name,
             "product": plan.profile.gpu.device_name,
             "nodeSelector": _node_selector(plan),
-            "tolerations": [] if cpu.is_cpu(plan.profile) else [_GPU_TAINT],
+            "tolerations": [] if cpu.is_cpu(plan.profile) else [{**_GPU_TAINT, "key": plan.profile.gpu.resource_name}],
+            **(accelerators.gpu_values(plan.profile, plan.layout.gpus_per_node) if _other(plan) else {}),
         },
         "cpu": {"request": str(plan.resources.cpu_request)},
         "memory": {
@@ -78,6 +78,21 @@ def build_values(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _check_token(plan: Plan) -> None:
+    spec, options = plan.spec, plan.options
+    if spec.gated and not options.hf_token_secret and not _is_folder(plan):
+        raise InputError(
+            f"{spec.model_id} is gated: the pod needs a Hugging Face token",
+            hint="name the Secret that holds it (key token): --hf-token-secret NAME",
+        )
+    draft = plan.use.draft
+    if draft is not None and draft.gated and not options.hf_token_secret:
+        raise InputError(
+            f"{draft.id}, which drafts, is gated: the pod needs a Hugging Face token",
+            hint="name the Secret that holds it (key token): --hf-token-secret NAME",
+        )
+
+
 def _engine(plan: Plan) -> dict[str, Any]:
     engine: dict[str, Any] = {
         "type": plan.options.engine,
@@ -92,7 +107,7 @@ def _engine(plan: Plan) -> dict[str, Any]:
     env = engine_env(plan)
     if env:
         engine["env"] = env
-    return engine
+    return engine | using_keys(plan.use)
 
 
 def _image(plan: Plan) -> dict[str, str]:
@@ -104,6 +119,8 @@ def _image(plan: Plan) -> dict[str, str]:
     if plan.options.image is None:
         if cpu.is_cpu(plan.profile):
             return cpu.image(plan.engine_version)
+        if _other(plan):
+            return accelerators.image(plan.profile.gpu, plan.options, plan.engine_version)
         return engine_types.image(plan.options.engine, plan.engine_version)
     name, _, tag = plan.options.image.rpartition(":")
     if not name or "/" in tag or tag == "latest":
@@ -112,6 +129,10 @@ def _image(plan: Plan) -> dict[str, str]:
     if rest and ("." in first or ":" in first or first == "localhost"):
         return {"registry": first, "repository": rest, "tag": tag}
     return {"registry": "docker.io", "repository": name, "tag": tag}
+
+
+def _other(plan: Plan) -> bool:
+    return accelerators.is_other(plan.profile)
 
 
 def _is_folder(plan: Plan) -> bool:
@@ -127,6 +148,8 @@ def _model(plan: Plan) -> dict[str, Any]:
         model["revision"] = spec.revision or plan.options.revision
     if plan.options.engine == "vllm":
         model["servedName"] = plan.served_name
+        model |= {"aliases": list(plan.options.alias)} if plan.options.alias else {}
+        model |= {"task": plan.use.task} if plan.use.pooling else {}
     model["gated"] = bool(spec.gated)
     model["trustRemoteCode"] = spec.remote_code
     return model
@@ -135,6 +158,8 @@ def _model(plan: Plan) -> dict[str, Any]:
 def _node_selector(plan: Plan) -> dict[str, str]:
     if plan.profile.instance is not None:
         return {"node.kubernetes.io/instance-type": plan.profile.instance.type}
+    if _other(plan):
+        return accelerators.node_selector(plan.profile.gpu)
     labels = plan.profile.gpu.gfd_product_labels
     return {"nvidia.com/gpu.product": labels[0]} if len(labels) == 1 else {}
 
@@ -186,6 +211,8 @@ def plan_block(plan: Plan) -> dict[str, Any]:
             "kvCachePerRequest": gib(estimate.kv_per_request),
             "outside": gib(estimate.outside),
             "margin": gib(estimate.margin),
+            **({"lora": gib(estimate.lora)} if estimate.lora else {}),
+            **({"draft": gib(estimate.draft)} if estimate.draft else {}),
         },
         "cacheTokens": plan.cache_tokens,
         "concurrency": round(estimate.concurrency, 2),
@@ -198,7 +225,10 @@ def plan_block(plan: Plan) -> dict[str, Any]:
         "assumptions": list(plan.assumptions),
         "warnings": list(plan.warnings),
         "rejected": list(plan.rejected),
-        "pinned": {key: str(value) for key, value in plan.options.pinned().items()},
+        "pinned": {
+            key: ", ".join(value) if isinstance(value, tuple) else str(value)
+            for key, value in plan.options.pinned().items()
+        },
     }
 
 
@@ -216,6 +246,10 @@ def sizes(plan: Plan) -> str:
     text = f"tensor parallel {plan.layout.tensor}"
     if plan.layout.pipeline > 1:
         text += f", pipeline parallel {plan.layout.pipeline}"
+    if plan.layout.data > 1:
+        text = f"data parallel {plan.layout.data} x {text}"
+    if plan.layout.expert:
+        text += f", experts over {plan.layout.tensor * plan.layout.data} ranks"
     if plan.layout.nodes > 1:
         text += f" over {plan.layout.nodes} nodes ({plan.deployment.controller}, {plan.deployment.executor})"
     return text

@@ -1,6 +1,7 @@
 """Two ways to render the chart with a real Helm: in process, and through the program where there is one."""
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,10 @@ import yaml
 ROOT = Path(__file__).parent.parent.parent
 CHART = ROOT / "charts" / "llm-serving"
 Manifest = dict[str, Any]
+HELM = os.environ.get("LLM_SERVING_HELM", "helm")  # the program; the wheel is always there
+KUBE = "v1.36.0"  # what the wheel's Helm takes for a cluster; other Helms know other versions
+# What a cluster of that minor version serves and a Helm without a cluster may be too old to know (3.18 knows 1.33).
+SERVED_FROM = {"resource.k8s.io/v1": 34}
 OPERATORS = (
     "leaderworkerset.x-k8s.io/v1", "ray.io/v1", "keda.sh/v1alpha1", "kueue.x-k8s.io/v1beta1",
     "monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1", "route.openshift.io/v1",
@@ -31,7 +36,7 @@ class Renderer(Protocol):
     ) -> list[Manifest]:  # fmt: skip
         """Objects of the chart, hooks and tests included, on a cluster that serves `apis` beside Kubernetes' own.
 
-        `kube` is the cluster's version, by default what Helm knows.
+        `kube` is the cluster's version, by default KUBE.
         """
 
 
@@ -82,9 +87,11 @@ def program(
     values: Manifest, *, name: str = "mistral", namespace: str = "llm", apis: tuple[str, ...] = OPERATORS,
     kube: str | None = None,
 ) -> list[Manifest]:  # fmt: skip
-    """The helm on PATH."""
-    command = ["helm", "template", name, str(CHART), "--namespace", namespace, "--values", "-"]
-    command += ["--kube-version", kube] if kube else []
+    """The helm on PATH, or the one that LLM_SERVING_HELM names."""
+    command = [HELM, "template", name, str(CHART), "--namespace", namespace, "--values", "-"]
+    version = kube or KUBE
+    command += ["--kube-version", version]
+    apis += tuple(api for api, since in SERVED_FROM.items() if int(version.split(".")[1]) >= since)
     command += [word for api in apis for word in ("--api-versions", api)]
     done = subprocess.run(command, input=json.dumps(values), capture_output=True, text=True, check=False)
     if done.returncode:
@@ -98,7 +105,7 @@ def notes(values: Manifest) -> str:
 
 
 RENDERERS: dict[str, Renderer] = {"wheel": in_process}
-if shutil.which("helm"):
+if shutil.which(HELM) or "LLM_SERVING_HELM" in os.environ:  # one that is named must be there
     RENDERERS["program"] = program
 
 

@@ -79,7 +79,7 @@ def test_engines_start_together_with_rank_and_address(group: ModuleType, tmp_pat
     async def scene() -> tuple[str, str]:
         leader, worker = member(group, 0, RUNS), member(group, 1, RUNS)
         lives = [asyncio.ensure_future(ends(group, one)) for one in (leader, worker)]
-        await until(lambda: (tmp_path / "0").exists() and (tmp_path / "1").exists())
+        await until(lambda: all((tmp_path / rank).exists() and (tmp_path / rank).read_text() for rank in "01"))
         worker.stop.set()  # as on SIGTERM of the worker's pod: the whole group stops
         return await lives[0], await lives[1]
 
@@ -203,3 +203,74 @@ def test_ray_starts_with_the_pods_address(group: ModuleType, monkeypatch: pytest
     assert worker.ray_command()[-1] == "--address=10.0.0.9:6379"
     assert "--num-gpus=4" in worker.ray_command()
     assert "--node-ip-address=10.0.0.1" in worker.ray_command()
+
+
+def with_ray(group: ModuleType, rank: int, script: str) -> Any:
+    """A member over Ray whose `ray start` is a Python script."""
+    os.environ["GROUP_RANK"] = str(rank)
+    made = (group.Leader if rank == 0 else group.Worker)("ray", RUNS)
+    made.name = f"pod-{rank}"
+    made.ray_command = lambda: [sys.executable, "-c", script]
+    return made
+
+
+def test_a_leader_whose_ray_ends_does_not_wait_for_workers(group: ModuleType) -> None:
+    said = asyncio.run(asyncio.wait_for(ends(group, with_ray(group, 0, "raise SystemExit(1)")), 8))
+    assert said == "Ray ended on the leader; the group ends and forms anew"
+
+
+@pytest.mark.parametrize("loss", ["worker", "stop"])
+def test_a_ray_that_answers_nobody_does_not_make_the_leader_deaf(
+    group: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, loss: str
+) -> None:
+    """Its client tries for minutes to reach a Ray that is not there."""
+    (tmp_path / "ray.py").write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    dies, lives = "raise SystemExit(3)", "import time; time.sleep(60)"
+
+    async def scene() -> str:
+        leader, worker = with_ray(group, 0, lives), with_ray(group, 1, dies if loss == "worker" else lives)
+        tasks = [asyncio.ensure_future(ends(group, one)) for one in (leader, worker)]
+        await until(lambda: leader.started)
+        if loss == "stop":
+            leader.stop.set()
+        said = await asyncio.wait_for(asyncio.shield(tasks[0]), 8)
+        worker.stop.set()
+        await tasks[1]
+        return said
+
+    said = asyncio.run(scene())
+    assert said == (
+        "stopped" if loss == "stop" else "pod-1: its engine ended with code 3; the group ends and forms anew"
+    )
+
+
+DATA_RUNS = [
+    sys.executable, "-c",
+    "import os, sys, time; rank = '1' if '--headless' in sys.argv else '0'; "
+    "print(*sys.argv, file=open(os.environ['RAN'] + rank, 'w'), flush=True); time.sleep(60)",
+]  # fmt: skip
+
+
+def test_data_parallel_members_get_their_own_ranks_and_one_api(group: ModuleType, tmp_path: Path) -> None:
+    def made(rank: int, data: int) -> Any:
+        os.environ["GROUP_RANK"] = str(rank)
+        one = (group.Leader if rank == 0 else group.Worker)("mp", DATA_RUNS, data, 3)
+        one.name = f"pod-{rank}"
+        return one
+
+    async def scene() -> tuple[str, str]:
+        lives = [asyncio.ensure_future(ends(group, made(rank, 8))) for rank in (0, 1)]
+        await until(lambda: (tmp_path / "0").exists() and (tmp_path / "1").exists())
+        assert not any(life.done() for life in lives)
+        for life in lives:
+            life.cancel()
+        await asyncio.gather(*lives, return_exceptions=True)
+        return (tmp_path / "0").read_text().strip(), (tmp_path / "1").read_text().strip()
+
+    leader, worker = asyncio.run(scene())
+    common = "--data-parallel-size-local 4 --data-parallel-address 127.0.0.1 --data-parallel-rpc-port 29550"
+    assert leader.endswith(f"{common} --api-server-count 3")
+    assert worker.endswith(f"{common} --data-parallel-start-rank 4 --headless")
+    assert "--nnodes" not in leader + worker
+    assert made(0, 8).digest != made(0, 4).digest

@@ -27,6 +27,9 @@ OTHER: dict[str, Any] = {
     "storage.scratch": "1Gi", "storage.ephemeral": {"request": "60Gi", "limit": "99Gi"}, "rollout.mode": "surge",
     "service.type": "NodePort", "podLabels": {"team": "b"}, "podAnnotations": {"a": "b"}, "nodeSelector": {"a": "b"},
     "tolerations": [{"operator": "Exists"}], "gpu.resourceName": "amd.com/gpu", "gpu.nodeSelector": {"a": "b"},
+    "gpu.supplementalGroups": [44], "gpu.hugepages": "2Gi", "parallelism.data": {"data": 2, "gpusPerNode": 2},
+    "parallelism.apiServers": {"data": 2, "gpusPerNode": 2, "apiServers": 2},
+    "parallelism.expert": {"tensor": 2, "gpusPerNode": 2, "expert": True},
     "affinity": {"nodeAffinity": {}}, "platform": "openshift", "auth.rotation": "2", "tls.existingSecret": "other",
     "parallelism.tensor": {"tensor": 4, "gpusPerNode": 4}, "model.download": {"mode": "init", "verify": False},
     "initContainers": [{"name": "a", "image": "i"}], "sidecars": [{"name": "b", "image": "i"}],
@@ -61,7 +64,7 @@ def changes() -> dict[str, dict[str, Any]]:
         elif isinstance(value, str):
             found[path] = nest(path, f"{value}x")
     for path, value in OTHER.items():
-        whole = path.rpartition(".")[0] if path == "parallelism.tensor" else path
+        whole = path.rpartition(".")[0] if path.startswith("parallelism.") else path
         found[path] = nest(whole, value)
     return {path: change for path, change in found.items() if path not in IDENTITY}
 

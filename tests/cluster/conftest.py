@@ -3,9 +3,10 @@
 import asyncio
 import os
 import re
+import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,89 @@ from typing import Any
 import pytest
 import yaml
 from chart.helm import CHART, ROOT
+from cluster import failure, needs, own_node, report
 from pykube import HTTPClient, Namespace, PersistentVolume, PersistentVolumeClaim, Pod
 from pytest_helm_charts.clusters import Cluster
 
-STANDIN: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "standin-values.yaml").read_text())
+RUN = "LLM_SERVING_TEST_RUN"  # set by the process that starts a run, inherited by its workers
+MARK = "llm-serving/test-run"  # label of everything that a run makes outside namespaces, and of its namespaces
+
+
+def standin_values() -> dict[str, Any]:
+    """What puts the stand-in engine in the place of the real one; LLM_SERVING_STANDIN_IMAGE names another tag of it."""
+    values: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "standin-values.yaml").read_text())
+    if named := os.environ.get("LLM_SERVING_STANDIN_IMAGE"):
+        registry, repository, tag = re.fullmatch(r"([^/]+)/(.+):([^:/]+)", named).groups()  # type: ignore[union-attr]
+        for part in (values["engine"], values["test"]):
+            part["image"] |= {"registry": registry, "repository": repository, "tag": tag}
+    return values
+
+
+STANDIN = standin_values()
+TAG = STANDIN["engine"]["image"]["tag"]
+NEXT = {"engine": {"image": {"tag": f"{TAG}-next"}}}  # the same image under another name: an upgrade of the image
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Once for a run: look whether the cluster has what the tests need."""
+    config = session.config
+    if hasattr(config, "workerinput") or "KUBECONFIG" not in os.environ or config.option.collectonly:
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a cancelled workflow cleans up as Ctrl-C does
+    report.start()
+    os.environ[RUN] = run = f"run-{time.time_ns() % 10**9}"
+    name = f"{STANDIN['engine']['image']['registry']}/{STANDIN['engine']['image']['repository']}"
+    jobs = max(1, getattr(config.option, "numprocesses", None) or 1)
+    namespace = f"llm-serving-{run}"
+    made = needs.kubectl("create", "namespace", namespace)
+    if made.returncode:
+        pytest.exit(f"the cluster of KUBECONFIG cannot be used: {made.stderr.strip()[-300:]}", returncode=2)
+    needs.kubectl("label", "namespace", namespace, f"{MARK}={run}")
+    problems = needs.missing((f"{name}:{TAG}", f"{name}:{TAG}-next"), namespace, 2 * jobs)
+    needs.kubectl("delete", "namespace", namespace, "--wait=false")
+    if problems:
+        lines = "\n".join(f"  {number}. {problem}" for number, problem in enumerate(problems, 1))
+        pytest.exit(f"the cluster lacks what these tests need:\n{lines}", returncode=2)
+
+
+def pytest_report_header() -> str:
+    """What finds everything that this run made, should it ever be killed."""
+    return f"kubectl label of this run: {MARK}={os.environ[RUN]}" if RUN in os.environ else "no cluster"
+
+
+@pytest.hookimpl(trylast=True)  # when xdist has ended its workers
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Also after Ctrl-C: nothing that this run made stays, whatever its workers still could do."""
+    if hasattr(session.config, "workerinput") or RUN not in os.environ:
+        return
+    own_node.forget(os.environ[RUN])
+    mine = f"{MARK}={os.environ.pop(RUN)}"
+    needs.kubectl("delete", "nodes", "-l", mine, "--ignore-not-found")
+    gone = needs.kubectl("delete", "namespaces", "-l", mine, "--ignore-not-found", "--timeout=180s", seconds=200)
+    left = needs.kubectl("get", "namespaces", "-l", mine, "-o", "name").stdout.split()
+    if gone.returncode or left:
+        session.config.stash[LEFT] = left
+        session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+
+LEFT: pytest.StashKey[list[str]] = pytest.StashKey()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The faults, and what stayed behind."""
+    report.finish(terminalreporter)
+    if left := terminalreporter.config.stash.get(LEFT, None):
+        terminalreporter.section("left behind", red=True)
+        terminalreporter.write_line(" ".join(left))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A failure shows what the cluster looked like, while it still does."""
+    made = yield
+    if made.failed and made.when != "teardown":
+        failure.describe(made)
+    return made
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -57,8 +137,32 @@ class Release:
         async def go() -> Any:
             chart = await self.client.get_chart(str(CHART))
             return await self.client.install_or_upgrade_release(
-                self.name, chart, *values, namespace=self.namespace, create_namespace=False, wait=wait, timeout="3m"
+                self.name, chart, *values, namespace=self.namespace, create_namespace=False, wait=wait, timeout="6m"
             )
+
+        return asyncio.run(go())
+
+    def rollback(self, revision: int, *, wait: bool = True) -> None:
+        """Back to an earlier revision, as a new one."""
+
+        async def go() -> None:
+            current = await self.client.get_current_revision(self.name, namespace=self.namespace)
+            # Helm 4 knows no --recreate-pods; pyhelm3 passes what it is told and nothing else
+            await current.release.rollback(revision, wait=wait, timeout="6m")
+
+        asyncio.run(go())
+
+    def history(self) -> list[str]:
+        """Statuses of all revisions, the first one first; empty where no release of this name is known."""
+        from pyhelm3 import errors
+
+        async def go() -> list[str]:
+            try:
+                current = await self.client.get_current_revision(self.name, namespace=self.namespace)
+            except errors.ReleaseNotFoundError:
+                return []
+            told = sorted(await current.release.history(), key=lambda revision: int(revision.revision))
+            return [str(revision.status.value) for revision in told]
 
         return asyncio.run(go())
 
@@ -73,7 +177,7 @@ class Release:
 
     def test(self) -> str:
         """`helm test` with its logs."""
-        command = ["helm", "test", self.name, "--namespace", self.namespace, "--timeout", "2m", "--logs"]
+        command = ["helm", "test", self.name, "--namespace", self.namespace, "--timeout", "5m", "--logs"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
@@ -85,18 +189,16 @@ class Release:
 
 @contextmanager
 def made_namespace(client: HTTPClient, level: str) -> Iterator[str]:
-    """A namespace that enforces a Pod Security level, removed afterwards."""
+    """A namespace that enforces a Pod Security level, on its way out afterwards."""
     name = f"llm-serving-{time.time_ns() % 10**9}"
-    labels = {"pod-security.kubernetes.io/enforce": level}
+    labels = {"pod-security.kubernetes.io/enforce": level, MARK: os.environ.get(RUN, "alone")}
     Namespace(client, {"metadata": {"name": name, "labels": labels}}).create()
+    failure.NAMESPACES.append(name)
     try:
         yield name
     finally:
-        Namespace(client, {"metadata": {"name": name}}).delete()
-        deadline = time.monotonic() + 120
-        while Namespace.objects(client).get_or_none(name=name) and time.monotonic() < deadline:
-            time.sleep(1)
-    assert Namespace.objects(client).get_or_none(name=name) is None, f"{name} is still there"
+        failure.NAMESPACES.remove(name)
+        Namespace(client, {"metadata": {"name": name}}).delete()  # the end of the run waits until all are gone
 
 
 @pytest.fixture
@@ -146,6 +248,7 @@ def _chmod(client: HTTPClient, path: str) -> None:
         "image": f"{image['registry']}/{image['repository']}:{image['tag']}",
         "imagePullPolicy": image["pullPolicy"],
         "command": ["chmod", "0777", "/volume"],
+        "securityContext": {"runAsUser": 0},
         "volumeMounts": [{"name": "volume", "mountPath": "/volume"}],
     }
     volumes = [{"name": "volume", "hostPath": {"path": path}}]

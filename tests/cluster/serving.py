@@ -1,15 +1,11 @@
 """What the cluster tests ask of a release: does it serve, which pods are its members, how do its processes end."""
 
-import json
 import subprocess
 import time
-from pathlib import Path
 from typing import Any
 
 from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
-
-TIMES = Path(__file__).parent.parent.parent / "build" / "cluster-times.jsonl"
 
 
 def engine_pods(cluster: Cluster, namespace: str, release: str) -> list[Pod]:
@@ -27,9 +23,14 @@ def _leads(pod: Pod) -> bool:
     return bool(rank == "0")
 
 
+def fullname(release: str) -> str:
+    """Name of the release's Service, as the chart makes it."""
+    return (release if "llm-serving" in release else f"{release}-llm-serving")[:53].rstrip("-")
+
+
 def ask(cluster: Cluster, namespace: str, release: str, path: str, scheme: str = "") -> Any:
     """GET through the API server's proxy to the http port (scheme "https:" for TLS); None where nothing answers."""
-    service = f"services/{scheme}{release}-llm-serving:http/proxy/{path}"
+    service = f"services/{scheme}{fullname(release)}:http/proxy/{path}"
     answer = cluster.kube_client.get(version="v1", namespace=namespace, url=service)
     return answer.json() if answer.status_code == 200 else None
 
@@ -93,10 +94,3 @@ def kill(pod: Pod, processes: list[int]) -> None:
     """SIGKILL, as the kernel does when memory runs out."""
     assert processes, f"no engine runs in {pod.name}"
     run(pod, f"import os; [os.kill(p, 9) for p in {processes}]")
-
-
-def fault_log(layout: str, fault: str, seconds: float) -> None:
-    """Keep a measured time for the table of the documents."""
-    TIMES.parent.mkdir(exist_ok=True)
-    with TIMES.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"layout": layout, "fault": fault, "seconds": round(seconds, 1)}) + "\n")

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from chart.helm import merge
 from cluster.conftest import Release
-from cluster.serving import engine_pods, engine_processes, fault_log, kill, last_words, logs, serves, wait_until_serves
+from cluster.report import fault_log
+from cluster.serving import engine_pods, engine_processes, kill, last_words, logs, serves, wait_until_serves
 from pykube import Pod, ResourceQuota
 from pytest_helm_charts.clusters import Cluster
 
@@ -24,7 +25,7 @@ TWO_NODES: dict[str, Any] = {
     "parallelism": {"tensor": 1, "pipeline": 2, "nodes": 2, "gpusPerNode": 1, "shareNodes": True},
     "engine": {"hasRay": True},
     "storage": {"type": "emptyDir"},
-    "startup": {"budgetSeconds": 120, "imagePullSeconds": 60},
+    "startup": {"budgetSeconds": 300, "imagePullSeconds": 240},
     "drain": {"preStopSeconds": 1, "shutdownTimeoutSeconds": 5},
     # Ray's own processes need more than the stand-in
     "memory": {"sharedMemory": "256Mi", "host": {"request": "64Mi", "limit": "2Gi"}},
@@ -63,7 +64,7 @@ def test_a_group_serves_and_survives(
     changes = merge(TWO_NODES, {"parallelism": LAYOUTS[layout]})
     started = time.monotonic()
     release.apply(mistral, standin, changes, wait=False)
-    wait_until_serves(kube_cluster, namespace, "mistral", 120)
+    wait_until_serves(kube_cluster, namespace, "mistral", 300)
     fault_log(layout, "install", time.monotonic() - started)
     assert "chunks, then [DONE]" in release.test()
     leader, worker = engine_pods(kube_cluster, namespace, "mistral")
@@ -76,7 +77,7 @@ def test_a_group_serves_and_survives(
         broken = time.monotonic()
         while serves(kube_cluster, namespace, "mistral") and time.monotonic() < broken + 30:
             time.sleep(0.2)
-        wait_until_serves(kube_cluster, namespace, "mistral", 150)
+        wait_until_serves(kube_cluster, namespace, "mistral", 300)
         fault_log(layout, fault, time.monotonic() - broken)
         first, second = engine_pods(kube_cluster, namespace, "mistral")
         return first, second
@@ -97,7 +98,7 @@ def test_an_idle_engine_that_notices_nothing_is_ended_by_its_group(
     """The real engine may watch a dead peer for minutes: the supervisor must not."""
     blind = {"engine": {"env": {"STANDIN_BLIND": "1"}}, "parallelism": LAYOUTS["statefulset-mp"]}
     release.apply(mistral, standin, merge(TWO_NODES, blind), wait=False)
-    wait_until_serves(kube_cluster, namespace, "mistral", 120)
+    wait_until_serves(kube_cluster, namespace, "mistral", 300)
     leader, worker = engine_pods(kube_cluster, namespace, "mistral")
     kill(worker, engine_processes(worker))
     deadline = time.monotonic() + 60
@@ -105,7 +106,7 @@ def test_an_idle_engine_that_notices_nothing_is_ended_by_its_group(
         time.sleep(0.5)
     said = logs(leader, previous=True)
     assert f"{worker.name}: its engine ended with code -9; the group ends and forms anew" in said
-    wait_until_serves(kube_cluster, namespace, "mistral", 120)
+    wait_until_serves(kube_cluster, namespace, "mistral", 300)
 
 
 def test_a_worker_that_never_comes_is_a_clear_failure(
@@ -115,7 +116,8 @@ def test_a_worker_that_never_comes_is_a_clear_failure(
     quota = {"metadata": {"name": "one-pod", "namespace": namespace}, "spec": {"hard": {"pods": "1"}}}
     ResourceQuota(kube_cluster.kube_client, quota).create()
     started = time.monotonic()
-    release.apply(mistral, standin, merge(TWO_NODES, {"parallelism": LAYOUTS["statefulset-mp"]}), wait=False)
+    short = {"parallelism": LAYOUTS["statefulset-mp"], "startup": {"imagePullSeconds": 60}}
+    release.apply(mistral, standin, merge(TWO_NODES, short), wait=False)
     said, deadline = "", started + 60 + 30
     while "gave up" not in said and time.monotonic() < deadline:
         time.sleep(1)

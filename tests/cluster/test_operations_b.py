@@ -21,7 +21,7 @@ from pytest_helm_charts.clusters import Cluster
 NO_GPU: dict[str, Any] = {
     "gpu": {"resourceName": ""},
     "storage": {"type": "emptyDir"},
-    "startup": {"budgetSeconds": 120, "imagePullSeconds": 60},
+    "startup": {"budgetSeconds": 300, "imagePullSeconds": 240},
     "cpu": {"request": "50m"},
 }
 GROUPS = merge(TWO_NODES, merge(NO_GPU, {"drain": {"preStopSeconds": 0, "shutdownTimeoutSeconds": 1}}))
@@ -111,8 +111,8 @@ def test_a_drain_takes_one_group_at_a_time(
     kube_cluster: Cluster, namespace: str, release: Release, mistral: dict[str, Any], standin: dict[str, Any]
 ) -> None:
     release.apply(mistral, standin, STATEFULSET, BUDGET, {"replicas": 2}, wait=False)
-    wait_until_serves(kube_cluster, namespace, "mistral", 120)
-    until("both groups", lambda: budget(namespace).get("disruptionsAllowed") == 1, 120)
+    wait_until_serves(kube_cluster, namespace, "mistral", 300)
+    until("both groups", lambda: budget(namespace).get("disruptionsAllowed") == 1, 300)
     pods = engine_pods(kube_cluster, namespace, "mistral")
     assert len(pods) == 4
     first = next(pod for pod in pods if pod.name.endswith("-0-1"))
@@ -123,7 +123,7 @@ def test_a_drain_takes_one_group_at_a_time(
     allowed, said = evict(other)
     assert not allowed
     assert "disruption budget" in said
-    until("the group is whole again", lambda: budget(namespace).get("disruptionsAllowed") == 1, 120)
+    until("the group is whole again", lambda: budget(namespace).get("disruptionsAllowed") == 1, 300)
     allowed, said = evict(other)
     assert allowed, said
 
@@ -139,7 +139,7 @@ def test_a_lone_group_holds_up_a_drain_only_where_that_is_chosen(
 ) -> None:
     chosen = {"podDisruptionBudget": {"blockDrain": block}}
     release.apply(mistral, standin, STATEFULSET, BUDGET, chosen, wait=False)
-    wait_until_serves(kube_cluster, namespace, "mistral", 120)
+    wait_until_serves(kube_cluster, namespace, "mistral", 300)
     until("the budget", lambda: budget(namespace).get("currentHealthy") == 2)
     answers = [evict(pod) for pod in engine_pods(kube_cluster, namespace, "mistral")]
     assert [allowed for allowed, _ in answers] == [not block] * 2, answers
@@ -151,7 +151,7 @@ def test_a_raycluster_can_be_drained(
     """Kubernetes cannot count its pods by their owner, and a wrong budget would never let one go."""
     ray = merge(GROUPS, {"parallelism": {"controller": "raycluster", "executor": "ray"}})
     release.apply(mistral, standin, ray, BUDGET, wait=False)
-    wait_until_serves(kube_cluster, namespace, "mistral", 180)
+    wait_until_serves(kube_cluster, namespace, "mistral", 300)
     assert until("the budget", lambda: budget(namespace).get("currentHealthy") == 2)
     leader, worker = engine_pods(kube_cluster, namespace, "mistral")
     for pod in (worker, leader):
@@ -186,7 +186,7 @@ def test_an_isolated_release_serves_where_restricted_is_enforced(
     watched = {"networkPolicy": {"enabled": True}, "monitoring": {"dashboard": {"enabled": True, "dcgm": True}}}
     spread = [{"maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway"}]
     release.apply(mistral, standin, changes, BUDGET, watched, {"topologySpreadConstraints": spread}, wait=False)
-    wait_until_serves(kube_cluster, namespace, "mistral", 120)
+    wait_until_serves(kube_cluster, namespace, "mistral", 300)
     assert serves(kube_cluster, namespace, "mistral")
     release.test()
     names = {item["metadata"]["name"] for item in get(namespace, "networkpolicies")["items"]}

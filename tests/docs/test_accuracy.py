@@ -8,6 +8,7 @@ from chart.helm import ROOT
 from llm_serving import catalogue, engines, memory
 from llm_serving.engines import GIB
 from llm_serving.memory import Gpu, Settings
+from llm_serving.weights import weights_bytes
 
 sys.path.insert(0, str(ROOT / "tools"))
 
@@ -42,7 +43,7 @@ def test_llama_4s_rotary_table_is_whole() -> None:
     table = 2 * spec.max_position * spec.head_dim
     assert table / GIB == pytest.approx(2.5)
     measured = float(of("meta-llama/Llama-4-Scout-17B-16E-Instruct", 4).row["weights_gib"])
-    assert memory.weights_bytes(spec, 4) / GIB == pytest.approx(measured, abs=0.25)
+    assert weights_bytes(spec, 4) / GIB == pytest.approx(measured, abs=0.25)
 
 
 def test_a_mixture_of_experts_has_one_more_group() -> None:

@@ -1,6 +1,9 @@
 """Workflows stay thin and pinned: one make target or one action per step, each action by commit."""
 
 import re
+import subprocess
+import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +32,7 @@ def test_each_step_is_one_target_or_one_pinned_action(path: Path) -> None:
             assert line is not None
             assert re.fullmatch(r" # v\d+\.\d+\.\d+", line.group(1)), "the version stands beside the commit"
         elif step["run"] not in OTHER:
-            target = re.fullmatch(r'make ([a-z-]+)( [A-Z]+="\$[A-Z_]+")*', step["run"])
+            target = re.fullmatch(r'make ([a-z-]+)( [A-Z_]+="\$[A-Z_]+")*', step["run"])
             assert target is not None, step["run"]
             assert re.search(rf"^{target.group(1)}:", MAKEFILE, re.MULTILINE), step["run"]
 
@@ -49,6 +52,44 @@ def test_rights_are_the_least(path: Path) -> None:
 def test_one_commit_per_action() -> None:
     used = {step["uses"] for path in FILES for step in steps(path) if "uses" in step}
     assert len({name.split("@")[0] for name in used}) == len(used)
+
+
+def actionlint(text: str) -> str:
+    """What it finds in a workflow; without shellcheck, which is not everywhere."""
+    program = Path(sys.executable).parent / "actionlint"
+    command = [str(program), "-shellcheck=", "-pyflakes=", "-no-color", "-oneline", "-"]
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode in {0, 1}, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
+def test_actionlint_finds_nothing(path: Path) -> None:
+    assert actionlint(path.read_text()) == ""
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "found"),
+    [
+        ("runs-on: ubuntu-24.04", "runs-on: ubuntu-99.04", 'label "ubuntu-99.04" is unknown'),
+        ("timeout-minutes: 30", "timeout-minuts: 30", 'unexpected key "timeout-minuts"'),
+        ("${{ matrix.helm }}", "${{ matrix.hlem }}", 'property "hlem" is not defined'),
+    ],
+)
+def test_actionlint_finds_what_is_wrong(good: str, bad: str, found: str) -> None:
+    text = (ROOT / ".github" / "workflows" / "check.yml").read_text()
+    assert good in text
+    assert found in actionlint(text.replace(good, bad))
+
+
+def test_the_matrix_has_every_supported_python_and_both_helms() -> None:
+    matrix = yaml.safe_load((ROOT / ".github/workflows/check.yml").read_text())["jobs"]["versions"]["strategy"][
+        "matrix"
+    ]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert project["requires-python"] == f">={matrix['python'][0]}"
+    assert matrix["python"] == ["3.11", "3.12", "3.13", "3.14"]
+    assert [name.split(".")[0] for name in matrix["helm"]] == ["v3", "v4"]
 
 
 @pytest.mark.parametrize("path", FORMS, ids=lambda path: path.name)

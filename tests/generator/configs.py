@@ -148,6 +148,8 @@ def case(name: str) -> tuple[Config, int, int, int]:
     if name in CASES:
         config, *expected = CASES[name]
         return {"architectures": [name], **config}, *expected  # type: ignore[return-value]
+    if row.layers == "encoder":
+        return {"architectures": [name], **(EACH if row.one_head_each else BASE)}, 0, 0, 0
     assert (row.window, row.layers) in {("config", "alike"), ("opt-in", "alike")}, f"{name} has rules of its own"
     config = EACH if row.one_head_each else BASE
     width = (row.head_dim or 16) * (4 if row.one_head_each else 2)

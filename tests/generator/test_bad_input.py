@@ -42,7 +42,7 @@ PLAN_CASES: list[tuple[list[str], int, str]] = [
     ([MISTRAL, "--profile", "0xt4"], 1, "at least one node and one GPU"),
     ([MISTRAL, "--profile", ""], 1, "the profile is empty"),
     ([MISTRAL, "--profile", "99xt4"], 1, "99 GPUs in one node"),
-    ([MISTRAL, "--profile", "1xmi300x"], 1, "only NVIDIA GPUs"),
+    ([MISTRAL, "--profile", "1xtpu-v5e"], 1, "GPUs of NVIDIA and AMD and Intel's Gaudi are planned"),
     ([MISTRAL, "--profile", "nowhere.yaml"], 1, "nowhere.yaml: cannot be read"),
     ([MISTRAL, "--profile", "3xt4"], 1, "32 attention heads do not divide by tensor parallel size 3"),
     ([MISTRAL, "--profile", "2x2xt4", "--controller", "deployment"], 1, "controller deployment runs one node"),
@@ -101,7 +101,7 @@ PLAN_CASES: list[tuple[list[str], int, str]] = [
     ([MISTRAL, "--profile", "2xt4", "--revision", "v1"], 1, "knows no revisions|the Hugging Face cache has no"),
     ([MISTRAL], 2, "--profile"),
     (["deepseek-ai/DeepSeek-V4-Pro", "--profile", "8xh200"], 1, "DeepseekV4ForCausalLM"),
-    (["meta-llama/Llama-3.1-70B-Instruct", "--profile", "4xa10g"], 1, "weights need 33.0 GiB per GPU"),
+    (["meta-llama/Llama-3.1-70B-Instruct", "--profile", "4xa10g"], 1, "weights need 32.9 GiB per GPU"),
 ]
 
 

@@ -57,7 +57,7 @@ def test_a_plan_as_json_has_stable_keys(tmp_path: Path) -> None:
     assert set(plan) == {
         "model", "profile", "gpu", "engine", "verdict", "dtype", "quantization", "kv_cache_dtype", "attention",
         "attention_reason", "context_limit", "layout", "settings", "estimate", "cache_tokens", "concurrency",
-        "resources", "pinned", "assumptions", "warnings", "rejected",
+        "resources", "pinned", "use", "assumptions", "warnings", "rejected",
     }  # fmt: skip
     assert plan["settings"]["tensor_parallel"] == 2
 
@@ -119,7 +119,7 @@ def test_an_engine_version_gets_its_own_flags(tmp_path: Path, version: str) -> N
 
 def test_profiles_models_schema_and_validate_answer(tmp_path: Path) -> None:
     gpus = json.loads(run("profiles", "--format", "json", cwd=tmp_path).stdout)
-    assert (len(gpus["gpus"]), len(gpus["machines"])) == (35, 137)
+    assert (len(gpus["gpus"]), len(gpus["machines"])) == (36, 137)
     models = json.loads(run("models", "--format", "json", cwd=tmp_path).stdout)
     assert len(models) >= 250
     assert json.loads(run("schema", cwd=tmp_path).stdout)["title"].startswith("Values")

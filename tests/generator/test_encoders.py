@@ -53,7 +53,8 @@ def planned(model: str, profile: str = "1xa100-80gb", **options: Any) -> Plan:
 
 
 def test_language_model_only_frees_memory_and_is_a_flag() -> None:
-    whole, text = planned("google/gemma-3-27b-it"), planned("google/gemma-3-27b-it", language_model_only=True)
+    whole, text = (planned("google/gemma-3-27b-it", "1xh100", language_model_only=only) for only in (False, True))
+    assert whole.settings == text.settings  # else the freed memory would go into a larger batch
     assert whole.estimate.weights - text.estimate.weights == pytest.approx(2 * 423_060_336, rel=0.01)
     assert text.estimate.activations < whole.estimate.activations
     assert engine_args(text)["language-model-only"] is True

@@ -9,6 +9,8 @@ from llm_serving import catalogue, engines, memory
 from llm_serving.engines import GIB
 from llm_serving.memory import Gpu, Settings
 from llm_serving.model import ModelSpec
+from llm_serving.tensors import padded_vocab
+from llm_serving.weights import weights_bytes
 
 
 def spec(name: str) -> ModelSpec:
@@ -77,24 +79,24 @@ def test_recurrent_state_is_constant() -> None:
 
 @pytest.mark.parametrize(("vocabulary", "padded"), [(32000, 32000), (32001, 32064), (50257, 50304)])
 def test_vocabulary_is_padded_to_64(vocabulary: int, padded: int) -> None:
-    assert memory.padded_vocab(vocabulary) == padded
+    assert padded_vocab(vocabulary) == padded
 
 
 def test_tied_embeddings_are_held_once() -> None:
     found = spec("Qwen/Qwen3-0.6B")
     assert found.tied
-    assert memory.weights_bytes(found, 1) == pytest.approx(596_049_920 * 2, rel=0.02)
+    assert weights_bytes(found, 1) == pytest.approx(596_049_920 * 2, rel=0.02)
 
 
 def test_replicated_keys_keep_weights_above_an_even_share() -> None:
     found = spec("Qwen/Qwen2.5-7B")
-    even = memory.weights_bytes(found, 4) * 4
-    assert memory.weights_bytes(found, 8) * 8 > even
+    even = weights_bytes(found, 4) * 4
+    assert weights_bytes(found, 8) * 8 > even
 
 
 def test_runtime_fp8_halves_linear_weights_only() -> None:
     found = spec("meta-llama/Llama-3.1-8B-Instruct")
-    whole, half = memory.weights_bytes(found, 1), memory.weights_bytes(found, 1, runtime_fp8=True)
+    whole, half = weights_bytes(found, 1), weights_bytes(found, 1, runtime_fp8=True)
     embedding = 2 * found.vocab_size * found.hidden_size * 2
     assert half == pytest.approx((whole - embedding) / 2 + embedding, rel=0.01)
 

@@ -8,7 +8,7 @@ from llm_serving.profiles import all_gpus, all_instances, parse_profile, profile
 
 
 def test_the_data_are_whole_and_sourced() -> None:
-    assert (len(all_gpus()), len(all_instances())) == (35, 137)
+    assert (len(all_gpus()), len(all_instances())) == (36, 137)
     assert all(gpu.source and gpu.date and gpu.memory_basis for gpu in all_gpus())
     assert all(machine.source and machine.date for machine in all_instances())
     ids = {gpu.id for gpu in all_gpus()}
@@ -61,8 +61,7 @@ def test_a_machine_brings_its_node() -> None:
         ("2xt5", "not understood"),
         ("17xt4", "17 GPUs in one node"),
         ("t4", "not understood"),
-        ("1xmi300x", "only NVIDIA"),
-        ("4xgaudi2", "only NVIDIA"),
+        ("1xtpu-v5e", "GPUs of NVIDIA and AMD and Intel's Gaudi are planned"),
         ("Standard_NV6ads_A10_v5", "slices"),
     ],
 )

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 from generator.shards import rank, whole
-from llm_serving import engines
-from llm_serving.memory import weights_bytes
 from llm_serving.model import ModelSpec, Weights
 from llm_serving.parse import parse
+from llm_serving.weights import weights_bytes
 
 Config = dict[str, Any]
 
@@ -104,8 +103,7 @@ def spec_of(config: Config) -> ModelSpec:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_weights_of_a_rank_are_the_sum_of_its_tensors(family: str, tensor_parallel: int) -> None:
     config = FAMILIES[family]
-    rounding = engines.facts()["terms"]["weights_rounding"]["value"]
-    exact = 2 * rank(config, tensor_parallel) * rounding
+    exact = 2 * rank(config, tensor_parallel)
     planned = weights_bytes(spec_of(config), tensor_parallel)
     assert planned == pytest.approx(exact, rel=0.01), f"{100 * (planned / exact - 1):+.2f} %"
 

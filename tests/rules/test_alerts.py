@@ -100,7 +100,31 @@ TGI: list[Case] = [
         ),
     )
 ]  # fmt: skip
-CASES = VLLM + TGI
+
+
+def of_engines(name: str, *values: str) -> Series:
+    """One series per data parallel engine of the same pod, as vLLM labels them."""
+    return {f'{name}{{{POD},engine="{number}"}}': value for number, value in enumerate(values)}
+
+
+DATA_PARALLEL: list[Case] = [
+    (
+        "LlmQueueGrowing", "vllm", 30,
+        of_engines("vllm:num_requests_waiting", "0+1x60", "0+1x60"),
+        of_engines("vllm:num_requests_waiting", "0+5x60", "500-5x60"),  # one engine takes what the other hands over
+    ),
+    (
+        "LlmKvCacheFull", "vllm", 20,
+        of_engines("vllm:kv_cache_usage_perc", "0.99x60", "0.1x60"),
+        of_engines("vllm:kv_cache_usage_perc", "0.6x60", "0.6x60"),  # shares do not add up
+    ),
+    (
+        "LlmPreemptions", "vllm", 30,
+        of_engines("vllm:num_preemptions_total", "0+4x60", "0+4x60"),
+        of_engines("vllm:num_preemptions_total", "0+2x60", "0+2x60"),
+    ),
+]  # fmt: skip
+CASES = VLLM + TGI + DATA_PARALLEL
 
 
 def rules(engine: str) -> dict[str, Any]:

@@ -72,7 +72,7 @@ def fits_on(pod: dict[str, Any], node: dict[str, Any]) -> list[str]:
     against += [f"taint {taint}" for taint in node["taints"] if taint not in tolerated]
     requests = pod["containers"][0]["resources"]["requests"]
     for resource, amount in requests.items():
-        number = float(str(amount).removesuffix("Gi"))
+        number = float(str(amount).removesuffix("Gi").removesuffix("Mi"))
         if number > node["allocatable"].get(resource, 0):
             against.append(f"{resource} {amount}")
     return against
@@ -87,12 +87,16 @@ def test_the_pod_lands_on_a_node_of_its_profile_and_not_on_a_smaller_one(entry: 
     if profile.gpu.vendor == "cpu":
         assert fits_on(pod, node) == []
         return
-    node["labels"] = {"nvidia.com/gpu.product": profile.gpu.gfd_product_labels[0]}
-    node["taints"] = ["nvidia.com/gpu"]
-    node["allocatable"]["nvidia.com/gpu"] = profile.gpus_per_node
+    resource = profile.gpu.resource_name
+    label = {"nvidia": "nvidia.com/gpu.product", "amd": "amd.com/gpu.product-name"}.get(profile.gpu.vendor)
+    node["labels"] = {label: profile.gpu.gfd_product_labels[0]} if label else {}  # none names a Gaudi
+    node["taints"] = [resource]
+    node["allocatable"][resource] = profile.gpus_per_node
+    if profile.gpu.vendor == "intel":
+        node["allocatable"]["hugepages-2Mi"] = 9500
     assert fits_on(pod, node) == []
-    smaller = {**node, "allocatable": {**node["allocatable"], "nvidia.com/gpu": profile.gpus_per_node - 1}}
-    assert fits_on(pod, smaller) == [f"nvidia.com/gpu {profile.gpus_per_node}"]
+    smaller = {**node, "allocatable": {**node["allocatable"], resource: profile.gpus_per_node - 1}}
+    assert fits_on(pod, smaller) == [f"{resource} {profile.gpus_per_node}"]
 
 
 def test_limits_are_explicit_and_consistent() -> None:
@@ -100,7 +104,8 @@ def test_limits_are_explicit_and_consistent() -> None:
         values = yaml.safe_load(path.read_text())
         limits = engine(in_process(values))["resources"]["limits"]
         layout = values["parallelism"]
-        assert layout["tensor"] * layout["pipeline"] == layout["nodes"] * layout["gpusPerNode"]
+        engines = layout.get("data", 1)
+        assert layout["tensor"] * layout["pipeline"] * engines == layout["nodes"] * layout["gpusPerNode"]
         expected = None if values["gpu"]["resourceName"] == "" else layout["gpusPerNode"]
-        assert limits.get("nvidia.com/gpu") == expected
+        assert limits.get(values["gpu"]["resourceName"]) == expected
         assert values["plan"]["verdict"] == "fits"

@@ -8,10 +8,12 @@ loads a broken file once more, and leaves a mark beside the cache; a marked mode
 hashed again. Several pods on one claim take turns. `wait` returns when the mark is there. Only huggingface_hub is
 needed beside the standard library.
 
+With DOWNLOAD_LINK `fetch` leaves a symbolic link to the files there.
+
 Exit codes: 0 done; 1 not done in time (a retry may help); 3 refused: no such model, no access, no room.
 
-Environment: DOWNLOAD_MODEL, DOWNLOAD_REVISION, DOWNLOAD_CACHE, DOWNLOAD_VERIFY, DOWNLOAD_SECONDS; HF_TOKEN and
-HF_ENDPOINT as huggingface_hub reads them.
+Environment: DOWNLOAD_MODEL, DOWNLOAD_REVISION, DOWNLOAD_CACHE, DOWNLOAD_LINK, DOWNLOAD_VERIFY, DOWNLOAD_SECONDS;
+HF_TOKEN and HF_ENDPOINT as huggingface_hub reads them.
 """
 
 import contextlib
@@ -30,6 +32,7 @@ import time
 MODEL = os.environ["DOWNLOAD_MODEL"]
 REVISION = os.environ.get("DOWNLOAD_REVISION") or "main"
 CACHE = pathlib.Path(os.environ["DOWNLOAD_CACHE"])
+LINK = os.environ.get("DOWNLOAD_LINK", "")
 VERIFY = os.environ.get("DOWNLOAD_VERIFY", "1") == "1"
 SECONDS = float(os.environ.get("DOWNLOAD_SECONDS", "3600"))
 DEADLINE = time.monotonic() + SECONDS
@@ -243,8 +246,19 @@ def fetch():
                 if text is not None:
                     raise RefusedError(text) from error
                 told = pause(f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no text'}", told)
+    if LINK:
+        link()
     say(f"{MODEL} is there")
     return 0
+
+
+def link():
+    """Point DOWNLOAD_LINK at the marked folder, in one step, so that no reader ever finds half of it."""
+    path = pathlib.Path(LINK)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    draft.symlink_to(CACHE / json.loads(MARK.read_text(encoding="utf-8"))["folder"])
+    draft.replace(path)
 
 
 def wait():

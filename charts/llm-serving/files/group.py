@@ -1,6 +1,6 @@
 """One member of a group of pods that serve one model together, whatever controller made the pods.
 
-    group.py [--executor mp|ray] -- ENGINE ARGUMENTS...
+    group.py [--executor mp|ray] [--data N [--api-servers K]] -- ENGINE ARGUMENTS...
 
 The leader (rank 0) waits for every other member, then all start the engine at once; a member whose arguments differ
 is turned away, because engines with different arguments wait for each other for ever. From then on the group lives
@@ -11,6 +11,9 @@ finishes its running answers while the members wait for it.
 Waiting has a deadline (GROUP_WAIT_SECONDS) and shows progress. GET /health on port 29401 is what the probes ask: the
 engine's own health on the leader, "this member is alive" elsewhere. Workers find the leader by its DNS name; the
 engines then get its address, because a name may still lead to the leader's predecessor. The standard library only.
+
+With --data the pods do not share one engine: each runs N / GROUP_SIZE whole engines of a data parallel group, and the
+leader's API servers hand requests to all of them.
 
 Environment: GROUP_SIZE, GROUP_RANK, GROUP_LEADER (DNS name), GROUP_GPUS, GROUP_WAIT_SECONDS, GROUP_GRACE_SECONDS,
 VLLM_HOST_IP, GROUP_ENGINE_TLS (set where the engine speaks TLS).
@@ -29,6 +32,7 @@ import time
 GROUP_PORT = 29400
 HEALTH_PORT = 29401
 MASTER_PORT = 29501
+DATA_PORT = 29550  # vLLM's default of --data-parallel-rpc-port (vllm/config/parallel.py of 0.33.0, read 2026-11-25)
 RAY_PORT = 6379
 ENGINE_PORT = 8000
 BEAT_SECONDS = 5
@@ -50,8 +54,8 @@ def say(text):
 class Member:
     """What leader and workers have in common: settings, the engine's process, the stop signal."""
 
-    def __init__(self, executor, command):
-        self.executor, self.command = executor, command
+    def __init__(self, executor, command, data=0, api_servers=1):
+        self.executor, self.command, self.data, self.api_servers = executor, command, data, api_servers
         self.size, self.rank = int(os.environ["GROUP_SIZE"]), int(os.environ["GROUP_RANK"])
         self.leader = os.environ["GROUP_LEADER"]
         self.address = os.environ.get("VLLM_HOST_IP", "127.0.0.1") if self.rank == 0 else None
@@ -59,7 +63,8 @@ class Member:
         self.seconds = float(os.environ.get("GROUP_WAIT_SECONDS", "900"))
         self.grace = float(os.environ.get("GROUP_GRACE_SECONDS", "60"))
         self.deadline = time.monotonic() + self.seconds
-        self.digest = hashlib.sha256(json.dumps([executor, self.size, command]).encode()).hexdigest()[:12]
+        agreed = [executor, self.size, command, *([data] if data else [])]
+        self.digest = hashlib.sha256(json.dumps(agreed).encode()).hexdigest()[:12]
         self.stop = asyncio.Event()
         self.process = None
 
@@ -86,9 +91,20 @@ class Member:
         """The engine's command line on this member."""
         if self.executor == "ray":
             return self.command
+        if self.data:
+            return [*self.command, *self.data_words()]
         words = [*self.command, "--nnodes", str(self.size), "--node-rank", str(self.rank)]
         words += ["--master-addr", self.address, "--master-port", str(MASTER_PORT)]
         return words if self.rank == 0 else [*words, "--headless"]
+
+    def data_words(self):
+        """Flags of this member's own data parallel engines; only the leader has an API."""
+        local = self.data // self.size
+        words = ["--data-parallel-size-local", str(local), "--data-parallel-address", self.address]
+        words += ["--data-parallel-rpc-port", str(DATA_PORT)]
+        if self.rank == 0:
+            return [*words, "--api-server-count", str(self.api_servers)]
+        return [*words, "--data-parallel-start-rank", str(self.rank * local), "--headless"]
 
     def ray_command(self):
         """`ray start` on this member."""
@@ -103,8 +119,8 @@ class Member:
 class Leader(Member):
     """Rank 0: gathers the members, runs the engine that serves, watches over all."""
 
-    def __init__(self, executor, command):
-        super().__init__(executor, command)
+    def __init__(self, *settings):
+        super().__init__(*settings)
         self.members, self.refused, self.started = {}, {}, False
         self.changed, self.trouble = asyncio.Event(), None
 
@@ -168,7 +184,8 @@ class Leader(Member):
         server = await asyncio.start_server(self.serve_member, None, GROUP_PORT)
         ray = None
         if self.executor == "ray":
-            ray = await self.start(self.ray_command())
+            ray = asyncio.ensure_future((await self.start(self.ray_command())).wait())
+            ray.add_done_callback(lambda _: self.fail("Ray ended on the leader"))  # also before the engine starts
         async with server:
             try:
                 return await self.lead(ray)
@@ -188,13 +205,15 @@ class Leader(Member):
         if ray is not None:
             await self.wait_for_ray()
         engine = await self.start(self.engine_command())
-        return await self.watch(engine, ray)
+        return await self.watch(engine)
 
     async def gather(self):
         """Wait for every worker."""
         told = 0.0
         while len(self.members) < self.size - 1 and not self.stop.is_set():
             remaining = self.left()
+            if self.trouble:
+                raise GroupError(f"{self.trouble}; the group ends and forms anew")
             if time.monotonic() - told >= PROGRESS_SECONDS:
                 say(f"waiting, {self.waiting_for()}; {remaining:.0f} s left")
                 told = time.monotonic()
@@ -208,7 +227,15 @@ class Leader(Member):
             check = await asyncio.create_subprocess_exec(
                 sys.executable, __file__, "ray-nodes", stdout=asyncio.subprocess.PIPE
             )
-            printed, _ = await check.communicate()
+            asked = asyncio.ensure_future(check.communicate())
+            while not (asked.done() or self.trouble or self.stop.is_set()):  # Ray's client may be deaf for minutes
+                self.changed.clear()
+                await first(asked, self.changed.wait(), self.stop.wait(), timeout=self.left())
+            if not asked.done():
+                check.kill()
+                await asked
+                raise GroupError(f"{self.trouble}; the group ends and forms anew" if self.trouble else "stopped")
+            printed, _ = asked.result()
             alive = printed.decode().strip().splitlines()[-1:] or ["0"]
             if alive == [str(self.size)]:
                 say(f"Ray has {self.size} nodes")
@@ -217,20 +244,15 @@ class Leader(Member):
                 say(f"waiting, Ray has {alive[0]} of {self.size} nodes; {self.left():.0f} s left")
                 told = time.monotonic()
             self.left()
-            if self.trouble or self.stop.is_set():
-                raise GroupError(self.trouble or "stopped")
             await asyncio.sleep(RETRY_SECONDS)
 
-    async def watch(self, engine, ray):
+    async def watch(self, engine):
         """Until the engine ends, a member is lost, or the pod is told to stop."""
         ended = asyncio.ensure_future(engine.wait())
-        ray_ended = asyncio.ensure_future(ray.wait()) if ray else asyncio.ensure_future(asyncio.Event().wait())
         while not ended.done():
             self.changed.clear()
             if self.trouble is None:
-                await first(ended, ray_ended, self.changed.wait(), self.stop.wait())
-            if ray_ended.done():
-                self.fail("Ray ended on the leader")
+                await first(ended, self.changed.wait(), self.stop.wait())
             if self.trouble:
                 self.kill()
                 raise GroupError(f"{self.trouble}; the group ends and forms anew")
@@ -246,8 +268,8 @@ class Leader(Member):
 class Worker(Member):
     """Every other rank: finds the leader, runs its part of the engine, ends with the leader."""
 
-    def __init__(self, executor, command):
-        super().__init__(executor, command)
+    def __init__(self, *settings):
+        super().__init__(*settings)
         self.last = "no answer yet"
 
     def waiting_for(self):
@@ -409,9 +431,10 @@ async def engine_is_healthy():
             writer.close()
 
 
-async def main(executor, command):
+async def main(executor, command, data, api_servers):
     """Run this member; the exit code."""
-    member = (Leader if os.environ["GROUP_RANK"] == "0" else Worker)(executor, command)
+    kind = Leader if os.environ["GROUP_RANK"] == "0" else Worker
+    member = kind(executor, command, data, api_servers)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, member.stop.set)
@@ -440,8 +463,8 @@ if __name__ == "__main__":
         ray_nodes()
         sys.exit(0)
     split = sys.argv.index("--")
-    options = sys.argv[1:split]
-    chosen = options[options.index("--executor") + 1] if "--executor" in options else "mp"
-    code = asyncio.run(main(chosen, sys.argv[split + 1 :]))
+    options = dict(zip(sys.argv[1:split:2], sys.argv[2:split:2]))
+    numbers = int(options.get("--data", 0)), int(options.get("--api-servers", 1))
+    code = asyncio.run(main(options.get("--executor", "mp"), sys.argv[split + 1 :], *numbers))
     sys.stdout.flush()
     os._exit(code)  # threads or children of the engine must not keep the container alive

@@ -24,7 +24,7 @@ Words of the engine's command line. Numbers go through toJson: quote and printf 
 {{- define "llm-serving.command" -}}
 {{- $engine := .Values.engine.command | default (include (printf "llm-serving.%s.command" .Values.engine.type) . | fromJsonArray) -}}
 {{- if gt (int .Values.parallelism.nodes) 1 -}}
-{{- $engine = concat (list "python3" "/llm/group/group.py" "--executor" .Values.parallelism.executor "--") $engine -}}
+{{- $engine = concat (list "python3" "/llm/group/group.py") (include "llm-serving.groupWords" . | fromJsonArray) (list "--") $engine -}}
 {{- end -}}
 {{- $engine | toJson -}}
 {{- end -}}

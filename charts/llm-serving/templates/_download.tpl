@@ -7,9 +7,9 @@ pods for which they wait, or a Helm hook before everything else.
 {{- printf "%s-download" (include "llm-serving.fullname" .) -}}
 {{- end -}}
 
-{{- /* "true" where pods wait for the model, or fetch it, before their engine. args: the root context */ -}}
+{{- /* "true" where pods wait for a download, or make it, before their engine. args: the root context */ -}}
 {{- define "llm-serving.download.inPods" -}}
-{{- if has .Values.model.download.mode (list "init" "job") }}true{{ end -}}
+{{- if or (has .Values.model.download.mode (list "init" "job")) (include "llm-serving.use.action" .) }}true{{ end -}}
 {{- end -}}
 
 {{- define "llm-serving.vllm.python" -}}["python3"]{{- end -}}
@@ -17,11 +17,11 @@ pods for which they wait, or a Helm hook before everything else.
 {{- define "llm-serving.tgi.python" -}}["/usr/src/.venv/bin/python3"]{{- end -}}
 {{- define "llm-serving.tgis.python" -}}["python3"]{{- end -}}
 
-{{- /* args: dict root, action (fetch or wait) */ -}}
+{{- /* args: dict root, action (fetch or wait); for another repository than the model's: name, id, revision, folder (a link to it) */ -}}
 {{- define "llm-serving.download.container" -}}
 {{- $d := .root.Values.model.download -}}
 {{- $python := $d.command | default (include (printf "llm-serving.%s.python" .root.Values.engine.type) .root | fromJsonArray) -}}
-name: {{ .action }}-model
+name: {{ .name | default (printf "%s-model" .action) }}
 image: {{ include "llm-serving.engineImage" .root | quote }}
 imagePullPolicy: {{ .root.Values.engine.image.pullPolicy }}
 command: {{ concat $python (list "/llm/download/download.py" .action) | toJson }}
@@ -29,9 +29,13 @@ terminationMessagePolicy: FallbackToLogsOnError
 env:
   {{- include "llm-serving.env" (dict "root" .root "downloading" true) | trim | nindent 2 }}
   - name: DOWNLOAD_MODEL
-    value: {{ .root.Values.model.id | quote }}
+    value: {{ .id | default .root.Values.model.id | quote }}
   - name: DOWNLOAD_REVISION
-    value: {{ .root.Values.model.revision | quote }}
+    value: {{ ternary .revision .root.Values.model.revision (hasKey . "id") | quote }}
+  {{- with .folder }}
+  - name: DOWNLOAD_LINK
+    value: {{ . | quote }}
+  {{- end }}
   - name: DOWNLOAD_VERIFY
     value: {{ ternary "1" "0" $d.verify | quote }}
   - name: DOWNLOAD_CACHE
@@ -93,13 +97,17 @@ podFailurePolicy:
   rules:
     - action: FailJob
       onPodConditions: []  # servers before 1.31 call it required
-      onExitCodes: {containerName: fetch-model, operator: In, values: [3]}
+      onExitCodes: {operator: In, values: [3]}
 template:
   metadata:
     labels:
       {{- include "llm-serving.jobLabels" (dict "root" .root "component" "download") | nindent 6 }}
   spec:
     {{- include "llm-serving.jobPod" . | nindent 4 }}
+    {{- with include "llm-serving.use.containers" (dict "root" .root "action" "fetch") | trim }}
+    initContainers:
+      {{- . | nindent 6 }}
+    {{- end }}
     containers:
       - {{- include "llm-serving.download.container" (dict "root" .root "action" "fetch") | nindent 8 }}
     volumes:
@@ -122,8 +130,11 @@ app.kubernetes.io/component: {{ .component }}
 {{- with .Values.initContainers }}
 {{ include "llm-serving.adapt.containers" (dict "root" $ "containers" .) }}
 {{- end }}
-{{- if include "llm-serving.download.inPods" . }}
+{{- if has .Values.model.download.mode (list "init" "job") }}
 - {{- include "llm-serving.download.container" (dict "root" . "action" (ternary "fetch" "wait" (eq .Values.model.download.mode "init"))) | nindent 2 }}
+{{- end }}
+{{- with include "llm-serving.use.action" . }}
+{{- include "llm-serving.use.containers" (dict "root" $ "action" .) }}
 {{- end }}
 {{- if and (eq .Values.engine.type "tgis") (not (include "llm-serving.modelPath" .)) }}
 - {{- include "llm-serving.tgis.download" . | nindent 2 }}

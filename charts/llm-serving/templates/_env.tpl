@@ -8,6 +8,7 @@ XDG_CONFIG_HOME: /llm/home/.config
 {{ include (printf "llm-serving.%s.env" .root.Values.engine.type) .root }}
 {{ include "llm-serving.source.env" .root }}
 {{ include "llm-serving.tls.env" .root }}
+{{ include "llm-serving.accelerator.env" .root }}
 {{- with .root.Values.network.ncclInterface }}
 NCCL_SOCKET_IFNAME: {{ . | quote }}
 {{- end }}

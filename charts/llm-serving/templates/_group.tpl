@@ -139,6 +139,9 @@ spec:
   publishNotReadyAddresses: true
   ports:
     - {name: group, port: 29400, protocol: TCP}
+    {{- if include "llm-serving.dataOverPods" .root }}
+    - {name: data-parallel, port: {{ include "llm-serving.dataPort" .root }}, protocol: TCP}
+    {{- end }}
   selector:
     {{- merge (include "llm-serving.selectorLabels" .root | fromYaml) .labels | toYaml | nindent 4 }}
 {{- end -}}

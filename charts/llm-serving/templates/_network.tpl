@@ -10,7 +10,7 @@ labels:
 
 {{- /* "yes" where a pod reaches the hub or an object store. args: the root context */ -}}
 {{- define "llm-serving.downloads" -}}
-{{- if or (not (include "llm-serving.modelPath" .)) (include "llm-serving.streamed" .) }}yes{{ end -}}
+{{- if or (not (include "llm-serving.modelPath" .)) (include "llm-serving.streamed" .) (include "llm-serving.use.repositories" .) }}yes{{ end -}}
 {{- end -}}
 
 {{- /* Ports of the API by name, as the container has them. args: the root context */ -}}

@@ -21,6 +21,7 @@ runAsGroup: 0
 {{- else -}}
 {{- include "llm-serving.podSecurityContext" . -}}
 {{- end -}}
+{{- include "llm-serving.accelerator.groups" . -}}
 {{- end -}}
 
 {{- /* args: dict root, readOnly (false for GPU containers: the CDI hook writes /etc/ld.so.cache), rdma */ -}}
@@ -78,6 +79,9 @@ ports:
   {{- include (printf "llm-serving.%s.ports" .Values.engine.type) . | nindent 2 }}
   {{- if gt (int .Values.parallelism.nodes) 1 }}
   - {name: group, containerPort: 29401, protocol: TCP}
+  {{- end }}
+  {{- if include "llm-serving.dataOverPods" . }}
+  - {name: data-parallel, containerPort: {{ include "llm-serving.dataPort" . }}, protocol: TCP}
   {{- end }}
 startupProbe:
   {{- include "llm-serving.probe" (dict "root" . "periodSeconds" 10 "timeoutSeconds" 5 "failureThreshold" (ceil (divf (include "llm-serving.startupSeconds" .) 10))) | nindent 2 }}

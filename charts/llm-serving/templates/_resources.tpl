@@ -5,6 +5,9 @@
 {{- with ternary "" .Values.gpu.resourceName (ne .Values.gpu.dra.deviceClassName "") }}
 {{ . }}: {{ $.Values.parallelism.gpusPerNode | int64 }}
 {{- end }}
+{{- with .Values.gpu.hugepages }}
+hugepages-2Mi: {{ . | quote }}
+{{- end }}
 {{- if .Values.network.rdma.enabled }}
 {{ .Values.network.rdma.resourceName }}: {{ .Values.network.rdma.count | int64 }}
 {{- with .Values.network.rdma.hugepages }}
@@ -74,6 +77,7 @@ claims:
 {{- define "llm-serving.operations.volumes" -}}
 {{- include "llm-serving.source.volume" . -}}
 {{- include "llm-serving.tls.volume" . -}}
+{{- include "llm-serving.use.volume" . -}}
 {{- if include "llm-serving.download.inPods" . }}
 {{- include "llm-serving.download.volume" . }}
 {{- end }}
@@ -82,4 +86,5 @@ claims:
 {{- define "llm-serving.operations.mounts" -}}
 {{- include "llm-serving.source.mount" . -}}
 {{- include "llm-serving.tls.mount" . -}}
+{{- include "llm-serving.use.mount" . -}}
 {{- end -}}

@@ -1,7 +1,7 @@
 {{- /* How to call each engine, for NOTES.txt. args of all: the root context */ -}}
 
 {{- define "llm-serving.vllm.snippets" -}}
-{{- include "llm-serving.openai.snippets" . -}}
+{{- include (ternary "llm-serving.openai.snippets" "llm-serving.pooling.snippets" (eq .Values.model.task "generate")) . -}}
 {{- end -}}
 
 {{- define "llm-serving.tgi.snippets" -}}

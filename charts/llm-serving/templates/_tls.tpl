@@ -64,9 +64,12 @@ TLS_KEY_PATH: /llm/tls/tls.key
 
 {{- /* First versions of vLLM that know a flag that the chart sets by itself; a test compares them with the generator's table. */ -}}
 {{- define "llm-serving.vllm.since" -}}
+data-parallel-start-rank: 0.9.2
 enable-ssl-refresh: 0.8.5
 sse-keep-alive-interval: 0.30.0
 shutdown-timeout: 0.18.0
+runner: 0.10.2
+kv-offloading-size: 0.11.1
 {{- end -}}
 
 {{- /* "true" where the engine is a vLLM that knows the flag. args: dict root, flag */ -}}

@@ -4,7 +4,7 @@ the form "key (value found) rule. Way out."
 */ -}}
 {{- define "llm-serving.validate" -}}
 {{- $problems := list -}}
-{{- range list "removed" "parallelism" "controller" "network" "runtime" "model" "memory" "storage" "engine" "names" "source" "objectStore" "download" "tls" "expose" "routes" "adapt" "rollout" "scaling" "operators" "monitoring" "tokens" -}}
+{{- range list "removed" "parallelism" "data" "expert" "accelerator" "gaudi" "controller" "network" "runtime" "model" "memory" "storage" "engine" "names" "source" "objectStore" "download" "tls" "expose" "routes" "adapt" "rollout" "scaling" "operators" "monitoring" "tokens" "useEngine" "lora" "speculative" "use" -}}
 {{- $problems = concat $problems (include (printf "llm-serving.validate.%s" .) $ | fromJsonArray) -}}
 {{- end -}}
 {{- if $problems -}}
@@ -99,7 +99,7 @@ VLLM_PORT: service.port (the variable is an internal port of the engine)
 {{- $problems = append $problems (printf "engine.args.%s is set by the chart. Use %s." $name .) -}}
 {{- end -}}
 {{- end -}}
-{{- $env := include "llm-serving.reservedEnv" . | fromYaml -}}
+{{- $env := merge (include "llm-serving.reservedEnv" . | fromYaml) (include "llm-serving.accelerator.reservedEnv" . | fromYaml) -}}
 {{- $extra := list -}}
 {{- range .Values.engine.extraEnv }}{{ $extra = append $extra .name }}{{ end -}}
 {{- range $name := concat (keys .Values.engine.env | sortAlpha) $extra -}}
@@ -110,7 +110,8 @@ VLLM_PORT: service.port (the variable is an internal port of the engine)
 {{- if ne (len $extra) (len (uniq $extra)) -}}
 {{- $problems = append $problems (printf "engine.extraEnv names a variable twice (%s). Keep one." (join ", " $extra)) -}}
 {{- end -}}
-{{- if eq .Values.engine.image.tag "latest" -}}
+{{- /* Images for Gaudi have no other tag: their version is in the repository's name. */ -}}
+{{- if and (eq .Values.engine.image.tag "latest") (ne .Values.gpu.vendor "gaudi") -}}
 {{- $problems = append $problems "engine.image.tag is latest, which changes under a running release. Name a version, or a digest." -}}
 {{- end -}}
 {{- $problems | toJson -}}

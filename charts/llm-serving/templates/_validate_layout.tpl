@@ -3,10 +3,10 @@
 {{- define "llm-serving.validate.parallelism" -}}
 {{- $p := .Values.parallelism -}}
 {{- $problems := list -}}
-{{- $needed := mul $p.tensor $p.pipeline -}}
+{{- $needed := mul $p.tensor $p.pipeline $p.data -}}
 {{- $given := mul $p.nodes $p.gpusPerNode -}}
 {{- if ne $needed $given -}}
-{{- $problems = append $problems (printf "parallelism.tensor (%d) x parallelism.pipeline (%d) needs %d GPUs, but nodes (%d) x gpusPerNode (%d) gives %d. Make both products equal." (int $p.tensor) (int $p.pipeline) (int $needed) (int $p.nodes) (int $p.gpusPerNode) (int $given)) -}}
+{{- $problems = append $problems (printf "parallelism.tensor (%d) x parallelism.pipeline (%d)%s needs %d GPUs, but nodes (%d) x gpusPerNode (%d) gives %d. Make both products equal." (int $p.tensor) (int $p.pipeline) (ternary (printf " x parallelism.data (%d)" (int $p.data)) "" (gt (int $p.data) 1)) (int $needed) (int $p.nodes) (int $p.gpusPerNode) (int $given)) -}}
 {{- end -}}
 {{- if and (gt (int $p.nodes) 1) (eq $p.controller "deployment") -}}
 {{- $problems = append $problems (printf "parallelism.nodes (%d) is above 1, but controller deployment runs one engine on one node. Set parallelism.controller to statefulset (no operator needed), leaderworkerset or raycluster, or parallelism.nodes=1." (int $p.nodes)) -}}

@@ -7,11 +7,13 @@
 {{- define "llm-serving.vllm.args" -}}
 {{- $v := .Values -}}
 {{- $args := list (include "llm-serving.model" .) "--served-model-name" (include "llm-serving.servedName" .) -}}
+{{- $args = concat $args $v.model.aliases (include "llm-serving.vllm.use" . | fromYamlArray) -}}
 {{- $args = concat $args (list "--host" "0.0.0.0" "--port" "8000") -}}
 {{- $args = concat $args (list "--tensor-parallel-size" ($v.parallelism.tensor | toJson)) -}}
 {{- if gt (int $v.parallelism.pipeline) 1 -}}
 {{- $args = concat $args (list "--pipeline-parallel-size" ($v.parallelism.pipeline | toJson)) -}}
 {{- end -}}
+{{- $args = concat $args (include "llm-serving.vllm.parallel" . | fromYamlArray) -}}
 {{- if eq $v.parallelism.executor "ray" -}}
 {{- $args = concat $args (list "--distributed-executor-backend" "ray") -}}
 {{- end -}}
@@ -60,7 +62,19 @@ revision: model.revision
 trust-remote-code: model.trustRemoteCode
 tensor-parallel-size: parallelism.tensor
 pipeline-parallel-size: parallelism.pipeline
-data-parallel-size: replicas
+data-parallel-size: parallelism.data
+data-parallel-size-local: parallelism.data
+data-parallel-address: parallelism.data
+data-parallel-rpc-port: parallelism.data
+data-parallel-rank: parallelism.data
+data-parallel-start-rank: parallelism.data
+data-parallel-backend: parallelism.data
+data-parallel-external-lb: parallelism.data
+data-parallel-hybrid-lb: parallelism.data
+data-parallel-multi-port-external-lb: parallelism.data
+data-parallel-supervisor-port: parallelism.data
+enable-expert-parallel: parallelism.expert
+api-server-count: parallelism.apiServers
 nnodes: parallelism.nodes
 node-rank: parallelism.nodes
 master-addr: parallelism.nodes
@@ -76,4 +90,16 @@ ssl-certfile: tls.existingSecret
 ssl-keyfile: tls.existingSecret
 allowed-origins: expose.cors
 sse-keep-alive-interval: expose.keepAliveSeconds
+runner: model.task
+enable-lora: engine.lora.adapters
+lora-modules: engine.lora.adapters
+max-loras: engine.lora.maxLoras
+max-lora-rank: engine.lora.maxRank
+max-cpu-loras: engine.lora.maxCpuLoras
+speculative-config: engine.speculative
+spec-method: engine.speculative.method
+spec-model: engine.speculative.id
+spec-tokens: engine.speculative.tokens
+chat-template: engine.chatTemplate
+kv-offloading-size: engine.kvOffload.sizeGiB
 {{- end -}}

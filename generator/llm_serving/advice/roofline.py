@@ -8,7 +8,7 @@ First order, with a band; docs/advice.md compares it with measurements (`tools/a
 
 from dataclasses import dataclass
 
-from llm_serving import memory, quantization_support
+from llm_serving import memory, quantization_support, weights
 from llm_serving.advice.workload import Workload
 from llm_serving.compute import capability
 from llm_serving.memory import Settings
@@ -96,7 +96,7 @@ def engine_of(plan: Plan) -> Engine:
     native = plan.quantization == "fp8"
     quantization = plan.spec.quantization
     if quantization is not None:
-        compute = capability(plan.profile.gpu.compute_capability)
+        compute = capability(plan.profile.gpu.compute_capability or "0")
         kind = quantization_support.kind_of(quantization)
         native = quantization_support.support(kind, "vllm", plan.engine_version, compute).native
         native = native and quantization.bits == 8
@@ -109,19 +109,20 @@ def predict(engine: Engine, workload: Workload) -> Prediction | None:
     if not gpu.bandwidth_gb_s or not gpu.fp16_tflops:
         return None
     stages = engine.settings.pipeline_parallel
-    batch = workload.concurrency
+    engines = engine.settings.data_parallel
+    batch = -(-workload.concurrency // engines)  # of one engine: the API spreads requests evenly
     context = workload.prompt_tokens + workload.answer_tokens // 2
     step = step_seconds(engine, batch, context)
     prefill = prefill_seconds(engine, workload.prompt_tokens)
     # Prompts of different requests overlap in the stages of a pipeline.
     prompts = batch * prefill / min(stages, batch)
     seconds = prompts + workload.answer_tokens * step
-    rate = batch * workload.answer_tokens / seconds
+    rate = workload.concurrency * workload.answer_tokens / seconds
     return Prediction(
         step_seconds=step,
         prefill_seconds=prefill,
         tokens_per_second=rate,
-        per_request=rate / batch,
+        per_request=rate / workload.concurrency,
         first_token_seconds=REQUEST_SECONDS + prefill + (step if batch > 1 else 0.0),
         burst_seconds=REQUEST_SECONDS + prompts,
         band=MOE_BAND if engine.spec.moe else BAND,
@@ -167,15 +168,15 @@ def weights_read(stage: ModelSpec, settings: Settings, tokens: int) -> float:
     """Bytes of weights that one rank reads for a step of `tokens` tokens.
 
     Of a separate embedding only single rows are read. Of the experts those that some token chose:
-    E (1 - (1 - k/E)^tokens).
+    E (1 - (1 - k/E)^tokens), where experts are divided over data parallel engines the tokens of all of them.
     """
-    loaded = float(memory.weights_bytes(stage, settings.tensor_parallel, runtime_fp8=settings.runtime_fp8))
+    loaded = float(weights.rank_weights(stage, settings))
     if not stage.tied:
         loaded -= 2 * stage.vocab_size * stage.hidden_size / settings.tensor_parallel
     if stage.moe is not None:
-        touched = 1 - (1 - stage.moe.top_k / stage.moe.experts) ** tokens
+        touched = 1 - (1 - stage.moe.top_k / stage.moe.experts) ** (tokens * settings.data_parallel)
         bits = 8 if settings.runtime_fp8 and stage.quantization is None else _bits(stage)
-        experts = min(expert_parameters(stage) * bits / 8 / settings.tensor_parallel, 0.98 * loaded)
+        experts = min(expert_parameters(stage) * bits / 8 * weights.expert_part(stage, settings), 0.98 * loaded)
         loaded -= (1 - touched) * experts
     return max(loaded, 0.0)
 

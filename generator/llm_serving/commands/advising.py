@@ -3,9 +3,13 @@
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llm_serving.commands.console import Add, Exit, say, tell, waiting
 from llm_serving.errors import InputError
+
+if TYPE_CHECKING:
+    from llm_serving.model import ModelSpec
 
 _FORMS = ("text", "json", "csv", "markdown")
 _ENDINGS = (".svg", ".png")
@@ -56,6 +60,7 @@ def _advise(arguments: argparse.Namespace) -> int:
         spec = resolve(
             arguments.model, revision=arguments.revision, offline=arguments.offline, progress=progress, tell=tell
         )
+    _check_generates(spec)
     workload = workload_for(
         spec,
         max_model_len=arguments.max_model_len,
@@ -75,6 +80,16 @@ def _advise(arguments: argparse.Namespace) -> int:
         say("hint: ask for less context or fewer requests at once, try --quantised, or loosen the filters")
         return Exit.REFUSED
     return Exit.OK
+
+
+def _check_generates(spec: "ModelSpec") -> None:
+    from llm_serving.architectures import ARCHITECTURES
+
+    if ARCHITECTURES[spec.architecture].pooling:
+        raise InputError(
+            f"{spec.short_name} writes no text ({spec.architecture}): its speed is not modelled",
+            hint="`llm-serving plan MODEL --profile P` says whether it fits",
+        )
 
 
 def _check_plot(path: Path) -> None:

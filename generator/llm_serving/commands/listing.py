@@ -15,7 +15,7 @@ def register(add: Add) -> None:
     profiles = add("profiles", _profiles, "list the GPUs and machine types that a profile can name")
     add_format(profiles)
     profiles.add_argument("--from-cluster", action="store_true", help="write a profile from the labels of GPU nodes")
-    profiles.add_argument("--product", metavar="P", help="which nodes, by their label nvidia.com/gpu.product")
+    profiles.add_argument("--product", metavar="P", help="which nodes: label of the GPU, or gaudi1, gaudi2, gaudi3")
     profiles.add_argument("--context", help="context of the kubeconfig (default: the current one)")
     profiles.add_argument("-o", "--output", type=Path, metavar="FILE", help="file to write (default: stdout)")
     add_format(add("models", _models, "list the models that can be planned offline"))

@@ -5,9 +5,10 @@ import json
 import sys
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llm_serving.commands.console import Add, Exit, add_format, say, tell, waiting
+from llm_serving.commands.using import add_use
 from llm_serving.errors import DoesNotFitError, InputError
 
 if TYPE_CHECKING:
@@ -52,6 +53,10 @@ def add_pins(command: argparse.ArgumentParser) -> None:
     pins.add_argument("--max-model-len", type=int, metavar="N", help="tokens of a request, prompt and answer")
     pins.add_argument("--tensor-parallel-size", type=int, metavar="N", help="GPUs that share each layer")
     pins.add_argument("--pipeline-parallel-size", type=int, metavar="N", help="stages of layers, one or more per node")
+    pins.add_argument(
+        "--data-parallel-size", type=int, metavar="N", help="engines behind one API, each on its own GPUs"
+    )
+    pins.add_argument("--enable-expert-parallel", action="store_true", help="whole experts per GPU, not slices of each")
     pins.add_argument("--controller", metavar="C", help="deployment, statefulset, leaderworkerset or raycluster")
     pins.add_argument("--executor", metavar="E", help="mp (the engine's own way over nodes) or ray")
     pins.add_argument("--share-nodes", action="store_true", help="two members of one engine may share a node")
@@ -75,13 +80,16 @@ def add_pins(command: argparse.ArgumentParser) -> None:
     pins.add_argument("--storage-class", metavar="NAME", help="storage class of the claim")
     pins.add_argument("--hf-token-secret", metavar="NAME", help="Secret with the Hugging Face token (key token)")
     pins.add_argument("--download-gbps", type=float, metavar="G", help="rate of the download, for the start-up budget")
+    add_use(command)
 
 
 def planning_options(arguments: argparse.Namespace) -> "Options":
     """The pins that were given."""
     from llm_serving.options import Options
 
-    return Options(**{field.name: getattr(arguments, field.name) for field in fields(Options)})
+    found: dict[str, Any] = {field.name: getattr(arguments, field.name) for field in fields(Options)}
+    repeated = {name: tuple(value) for name, value in found.items() if isinstance(value, list)}
+    return Options(**(found | repeated))
 
 
 def make(model: str, profile: str, options: "Options", *, offline: bool) -> "Plan":
@@ -89,11 +97,13 @@ def make(model: str, profile: str, options: "Options", *, offline: bool) -> "Pla
     from llm_serving.plan import check_options, make_plan
     from llm_serving.profiles import parse_profile
     from llm_serving.source import resolve
+    from llm_serving.use.resolving import resolved
 
     check_options(options)
     target = parse_profile(profile)
     with waiting(f"reading what the hub knows of {model}") as progress:
         spec = resolve(model, revision=options.revision, offline=offline, progress=progress, tell=tell)
+        options = resolved(options, offline=offline, progress=progress, tell=tell)
     try:
         return make_plan(spec, target, options)
     except DoesNotFitError as error:

@@ -79,7 +79,7 @@ def of_block(plan: Mapping[str, Any], where: str, **known: Any) -> Promise:
     startup = plan.get("startupSeconds") or {}
     return Promise(
         where=where,
-        gib={name: _number(estimate, name, where) for name in TERMS},
+        gib=_loaded({name: _number(estimate, name, where) for name in TERMS}, estimate),
         concurrency=float(plan.get("concurrency") or 0),
         startup={name: float(startup.get(name, 0)) for name in ("base", "download", "load", "compile")},
         version=str(plan.get("engineVersion", "")),
@@ -99,7 +99,7 @@ def of_json(plan: Mapping[str, Any], where: str) -> Promise:
             f"{where}: neither a `plan` block nor the JSON of a plan",
             hint="`llm-serving plan MODEL --profile P --format json` prints one",
         )
-    bytes_of = {name: _number(estimate, _SNAKE.get(name, name), where) for name in TERMS}
+    bytes_of = _loaded({name: _number(estimate, _SNAKE.get(name, name), where) for name in TERMS}, estimate)
     startup = ((plan.get("resources") or {}).get("startup")) or {}
     return Promise(
         where=where,
@@ -118,6 +118,11 @@ def of_json(plan: Mapping[str, Any], where: str) -> Promise:
         tensor=int(settings.get("tensor_parallel", 1)),
         budget_seconds=startup.get("budget"),
     )
+
+
+def _loaded(terms: dict[str, float], estimate: Mapping[str, Any]) -> dict[str, float]:
+    """Terms with adapters and drafts among the weights: the engine's log counts all that it loads as one."""
+    return terms | {"weights": terms["weights"] + float(estimate.get("lora", 0)) + float(estimate.get("draft", 0))}
 
 
 def _number(mapping: Mapping[str, Any], name: str, where: str) -> float:

@@ -250,5 +250,7 @@ def _remarks(instance: Instance, nodes: int) -> list[str]:
     if instance.gpu_fraction < 1:
         notes.append(f"{instance.type} has a slice of a GPU: this version plans no engines for it")
     if instance.gpu.startswith("gaudi"):
-        notes.append("Gaudi: the chart's engines need NVIDIA GPUs; Intel's operator offers habana.ai/gaudi")
+        notes.append(
+            "Gaudi: Intel's operator offers habana.ai/gaudi and sets huge pages aside; see docs/accelerators.md"
+        )
     return notes

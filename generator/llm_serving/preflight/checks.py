@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from llm_serving import engines
+from llm_serving.preflight import limits
 from llm_serving.preflight import nodes as node_facts
 from llm_serving.preflight.client import Client, ForbiddenError
 from llm_serving.preflight.nodes import Node
@@ -38,7 +39,7 @@ def preflight(client: Client, release: Wanted) -> list[Finding]:
     found = [*_apis(release, served), *_platform(release, served), *namespace]
     found += _guard("nodes", lambda: _nodes(client, release))
     if not any(finding.check == "namespace" and finding.status == "warn" for finding in namespace):
-        for check, run in (("secrets", _secrets), ("quota", _quota), ("names", _names)):
+        for check, run in (("secrets", _secrets), ("quota", _quota), ("limits", _limits), ("names", _names)):
             found += _guard(check, lambda run=run: run(client, release))  # type: ignore[misc]
     found += _guard("storage", lambda: _storage(client, release))
     found += _guard("classes", lambda: _classes(client, release))
@@ -115,6 +116,8 @@ def _nodes(client: Client, release: Wanted) -> list[Finding]:
                         "add it to gpu.tolerations")]  # fmt: skip
     what = f"{release.gpus} x {release.resource}, " if release.resource else ""
     each = f"{what}{release.cpu_m / 1000:g} CPU, {release.memory / 2**30:g} GiB"
+    if release.hugepages:
+        each += f", {release.hugepages / 2**20:g} MiB of huge pages"
     if _fit(open_, release, free=False) < max(1, release.replicas):
         return [Finding("capacity", "fail", f"{release.pods} pod(s) of {each} do not fit on {_named(open_)}, even when "
                         f"these are empty ({_sizes(open_, release)})", "larger or more nodes, or smaller values"),
@@ -153,7 +156,8 @@ def _sizes(nodes: list[Node], release: Wanted, *, free: bool = False) -> str:
     for node in nodes[:3]:
         have = node.free if free else node.allocatable
         gpus = f"{have.get(name, 0):g} x {name}, " if name else ""
-        shown.append(f"{gpus}{have.get('cpu', 0):g} CPU, {have.get('memory', 0) / 2**30:.1f} GiB")
+        pages = f", {have.get(node_facts.HUGE_PAGES, 0) / 2**20:g} MiB of huge pages" if release.hugepages else ""
+        shown.append(f"{gpus}{have.get('cpu', 0):g} CPU, {have.get('memory', 0) / 2**30:.1f} GiB{pages}")
     return "; ".join(shown)
 
 
@@ -211,6 +215,14 @@ def _quota(client: Client, release: Wanted) -> list[Finding]:
                                      f"{hard[name]}, {used.get(name, 0)} in use; the release adds {more[name]:g}",
                                      "raise the quota, or uninstall what it replaces"))  # fmt: skip
     return found or [Finding("quota", "ok", "nothing in the way")]
+
+
+def _limits(client: Client, release: Wanted) -> list[Finding]:
+    claim = quantity(release.storage["size"]) if release.storage["type"] in {"pvc", "perReplica"} else None
+    found = limits.problems(client.items("limitranges", release.namespace), limits.pods(release.values), claim)
+    return [Finding("limits", one.status, one.text, one.way_out) for one in found] or [
+        Finding("limits", "ok", "no LimitRange in the way")
+    ]
 
 
 def _names(client: Client, release: Wanted) -> list[Finding]:

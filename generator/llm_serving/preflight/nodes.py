@@ -7,6 +7,7 @@ from llm_serving.preflight.wanted import Wanted, quantity
 
 # Labels of GPU feature discovery, the newer name first (NVIDIA/k8s-device-plugin docs/gpu-feature-discovery, 2026-11).
 DRIVER_LABELS = ("nvidia.com/cuda.driver-version.major", "nvidia.com/cuda.driver.major")
+HUGE_PAGES = "hugepages-2Mi"
 _BLOCKING = {"NoSchedule", "NoExecute"}
 
 
@@ -111,6 +112,8 @@ def room(release: Wanted, amounts: dict[str, float]) -> int:
     needs = {"cpu": release.cpu_m / 1000, "memory": float(release.memory)}
     if release.resource:
         needs[release.resource] = float(release.gpus)
+    if release.hugepages:
+        needs[HUGE_PAGES] = float(release.hugepages)
     return max(0, min(int((amounts.get(name, 0) + 1e-9) // need) for name, need in needs.items() if need))
 
 

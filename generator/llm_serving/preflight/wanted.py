@@ -22,6 +22,7 @@ def pick(values: dict[str, Any], path: str, default: Any) -> Any:
 class Wanted:
     """One release: names, pods and what each pod needs. CPU in thousandths, memory in bytes.
 
+    `hugepages` are bytes in pages of 2 MiB, `values` the whole document.
     `secrets` are (name, key) pairs, `needs` the Pod Security level with the reason, `apis` (alternatives, key) pairs.
     """
 
@@ -49,6 +50,8 @@ class Wanted:
     queue: str
     priority_class: str
     runtime_class: str
+    hugepages: int
+    values: dict[str, Any]
 
     @property
     def pods(self) -> int:
@@ -100,7 +103,14 @@ def wanted(values: dict[str, Any], release: str, namespace: str) -> Wanted:
         queue=pick(values, "kueue.queue", ""),
         priority_class=pick(values, "priorityClassName", ""),
         runtime_class=pick(values, "runtimeClassName", ""),
+        hugepages=int(quantity(pick(values, "gpu.hugepages", ""))) + _rdma_pages(values),
+        values=values,
     )
+
+
+def _rdma_pages(values: dict[str, Any]) -> int:
+    used = pick(values, "network.rdma.enabled", False)
+    return int(quantity(pick(values, "network.rdma.hugepages", ""))) if used else 0
 
 
 def _fullname(values: dict[str, Any], release: str) -> str:

@@ -1,0 +1,1 @@
+"""What a model is used for beside plain chat: adapters, tools, drafts, embeddings. Pure but for `resolving`."""

@@ -1,0 +1,171 @@
+"""Changes that go wrong or come at a bad time: no free GPU, a missing image, a drain, a restart of the API server."""
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from chart.helm import merge
+from cluster.conftest import Release
+from cluster.faults import evict, one, only_pod, ready, traffic, unschedulable, until, waiting
+from cluster.needs import kubectl
+from cluster.own_node import OwnLabel, own_gpus
+from cluster.serving import engine_pods, logs
+from pytest_helm_charts.clusters import Cluster
+
+LAYOUT = "deployment"
+RESTART = os.environ.get("LLM_SERVING_RESTART_API_SERVER", "")
+OTHER = {"engine": {"args": {"max-model-len": 4096}}}
+
+
+@pytest.fixture
+def release(namespace: str, helm: str) -> Iterator[Release]:
+    release = Release(helm, "mistral", namespace)
+    yield release
+    release.uninstall(wait=False)
+
+
+@pytest.mark.parametrize("mode", ["recreate", "replaceOneByOne", "surge"])
+def test_an_upgrade_when_every_gpu_is_taken(
+    kube_cluster: Cluster, namespace: str, release: Release, mistral: dict[str, Any], mode: str
+) -> None:
+    """Two modes free the GPU first; surge waits for one beside the old engine, which serves until someone decides."""
+    with own_gpus(1) as resource:
+        values = one({"gpu": {"resourceName": resource}, "rollout": {"mode": mode}})
+        release.apply(mistral, values)
+        with traffic(kube_cluster, namespace, "mistral") as callers:
+            callers.until_served()
+            release.apply(mistral, merge(values, OTHER), wait=mode != "surge")
+            if mode == "surge":
+                said = until("the new pod waits", lambda: unschedulable(kube_cluster, namespace))
+                assert f"Insufficient {resource}" in said
+                callers.until_served()
+                release.rollback(1)
+                until("the new pod is gone", lambda: len(engine_pods(kube_cluster, namespace, "mistral")) == 1)
+                outcome = callers.checked(LAYOUT, f"upgrade without a free GPU, {mode}", heals="rollback")
+                assert outcome.errors == 0
+            else:
+                callers.until_served(after_error=True)
+                callers.checked(LAYOUT, f"upgrade without a free GPU, {mode}")
+                assert "max_model_len 4096" in logs(only_pod(kube_cluster, namespace))
+
+
+@pytest.mark.parametrize("mode", ["recreate", "surge"])
+def test_an_upgrade_to_an_image_that_is_missing(
+    kube_cluster: Cluster, namespace: str, release: Release, mistral: dict[str, Any], mode: str
+) -> None:
+    values = one({"rollout": {"mode": mode}})
+    release.apply(mistral, values)
+    with traffic(kube_cluster, namespace, "mistral") as callers:
+        callers.until_served()
+        release.apply(mistral, merge(values, {"engine": {"image": {"tag": "nowhere"}}}), wait=False)
+        said = until("a reason", lambda: waiting(kube_cluster, namespace))
+        assert said.startswith("ErrImageNeverPull")
+        release.rollback(1)
+        callers.until_served(after_error=mode == "recreate")
+        outcome = callers.checked(LAYOUT, f"upgrade to a missing image, {mode}", heals="rollback")
+        assert (outcome.errors == 0) == (mode == "surge")
+    assert release.history() == ["superseded", "superseded", "deployed"]
+
+
+def test_a_node_is_cordoned_and_drained(
+    kube_cluster: Cluster, namespace: str, release: Release, mistral: dict[str, Any]
+) -> None:
+    """Two engines behind a budget: one goes, the other must stay (429) until the first is back."""
+    label = OwnLabel()
+    label.uncordon()
+    pods = {"replicas": 2, "rollout": {"mode": "replaceOneByOne"}, "podDisruptionBudget": {"enabled": True}}
+    try:
+        release.apply(mistral, one({**pods, "nodeSelector": {label.name: "yes"}}))
+        first, second = engine_pods(kube_cluster, namespace, "mistral")
+        with traffic(kube_cluster, namespace, "mistral") as callers:
+            callers.until_served()
+            label.cordon()
+            allowed, said = evict(first)
+            assert allowed, said
+            until("the replacement waits", lambda: unschedulable(kube_cluster, namespace))
+            allowed, said = evict(second)
+            assert not allowed
+            assert "429" in said
+            assert "disruption budget" in said
+            label.uncordon()
+            until("both engines are ready", lambda: ready(kube_cluster, namespace) == 2, 90)
+            allowed, said = evict(second)
+            assert allowed, said
+            until("both engines are ready", lambda: not second.exists() and ready(kube_cluster, namespace) == 2, 90)
+            callers.until_served()
+            outcome = callers.checked(LAYOUT, "node cordoned and drained, 2 engines, budget", heals="uncordon")
+            assert outcome.errors == 0
+    finally:
+        label.cordon()
+
+
+def test_two_releases_in_one_namespace(
+    kube_cluster: Cluster, namespace: str, release: Release, helm: str, mistral: dict[str, Any]
+) -> None:
+    """Each answers under its own name, and one does not notice that the other comes and goes."""
+    other = Release(helm, "other", namespace)
+    release.apply(mistral, one())
+    with traffic(kube_cluster, namespace, "mistral") as callers:
+        callers.until_served()
+        other.apply(mistral, one({"model": {"servedName": "other"}}))
+        with traffic(kube_cluster, namespace, "other", "other") as others:
+            others.until_served()
+            assert "models: ['other']" in other.test()
+            assert "models: ['mistral-7b-instruct-v0.2']" in release.test()
+            others.checked(LAYOUT, "a second release in the namespace: its callers")
+        other.uninstall()
+        callers.until_served()
+        outcome = callers.checked(LAYOUT, "a second release in the namespace comes and goes")
+        assert outcome.errors == 0
+
+
+def started() -> float:
+    """When the API server's process began, as it says itself; 0 while it does not answer."""
+    told = kubectl("get", "--raw", "/metrics", "--request-timeout=5s", seconds=20).stdout.splitlines()
+    return next((float(line.split()[1]) for line in told if line.startswith("process_start_time_seconds ")), 0.0)
+
+
+@pytest.mark.skipif(
+    not RESTART,
+    reason="LLM_SERVING_RESTART_API_SERVER is not set: a shell command that restarts the API server, such as "
+    "`docker exec kind-control-plane sh -c 'crictl stop $(crictl ps --name kube-apiserver -q)'` on kind",
+)
+def test_the_api_server_restarts(
+    kube_cluster: Cluster, namespace: str, release: Release, mistral: dict[str, Any]
+) -> None:
+    """Callers notice nothing, and a pod that is deleted afterwards is replaced as ever."""
+    release.apply(mistral, one())
+    with traffic(kube_cluster, namespace, "mistral") as callers:
+        callers.until_served()
+        before = started()
+        away: list[float] = []
+        over = threading.Event()
+
+        def watch() -> None:
+            while not over.is_set():
+                if kubectl("get", "--raw", "/readyz", "--request-timeout=1s", seconds=20).returncode:
+                    away.append(time.time())
+                over.wait(0.2)
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            subprocess.run(RESTART, shell=True, check=True, timeout=120)
+            until("a new API server answers", lambda: started() > before, 120)
+        finally:
+            over.set()
+            watcher.join()
+        assert away, "the API server was never away: does the command restart it?"
+        callers.until_served()
+        meanwhile = [line for line in callers.lines() if away[0] <= line["end"] <= away[-1]]
+        assert {line["verdict"] for line in meanwhile} == {"right"}
+        outcome = callers.checked("any", f"API server away for {away[-1] - away[0]:.0f} s")
+        assert outcome.errors == 0
+        pod = only_pod(kube_cluster, namespace)
+        pod.delete()
+        callers.until_broken()
+        callers.until_served(after_error=True)
