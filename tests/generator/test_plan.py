@@ -42,19 +42,30 @@ def test_layers_that_do_not_divide_go_before_the_last_stage(layers: int, stages:
     assert memory.stage_layers(layers, stages) == expected
 
 
-def test_what_lies_outside_the_engines_share_has_room() -> None:
-    """u is rounded down: what the engine leaves is at least what is expected there, and not 2 % more."""
-    for profile in ("1xt4", "2xl4", "4xa10g", "2xh100", "8xh200"):
-        chosen = parse_profile(profile)
-        try:
-            found = make_plan(spec("Qwen/Qwen2.5-7B"), chosen)
-        except DoesNotFitError:
-            continue
-        left = found.estimate.total * (1 - found.settings.utilization)
-        assert left >= found.estimate.outside, profile
-        default = engines.regime(found.engine_version, "Qwen2ForCausalLM", moe=False, hybrid=False).default_utilization
-        if found.settings.utilization < default:
-            assert left < found.estimate.outside + 0.011 * found.estimate.total, profile
+@pytest.mark.parametrize(
+    ("name", "profile"), [(MISTRAL, "2xt4"), (LLAMA, "2xl4"), (MISTRAL, "4xt4"), (LLAMA, "1xh100")]
+)
+def test_what_lies_outside_the_engines_share_has_room(name: str, profile: str) -> None:
+    """u is rounded down to two decimals: what is expected outside fits there, and no whole percent more is left."""
+    found = plan(name, profile)
+    one, share = found.estimate, found.settings.utilization
+    default = engines.regime(found.engine_version, found.spec.architecture, moe=False, hybrid=False).default_utilization
+    assert share == round(share, 2) <= default
+    assert one.total * (1 - share) >= one.outside
+    assert share == default or one.total * (1 - share - 0.01) < one.outside
+    assert plan(MISTRAL, "2xt4").settings.utilization < 0.92, "a T4 is too small for the default"
+
+
+@pytest.mark.parametrize(
+    ("profile", "sizes"),
+    [
+        ("1xl4", (1, 1, 1, 1)), ("4xl4", (4, 1, 1, 4)), ("2x1xl4", (1, 2, 2, 1)), ("4x1xl4", (1, 4, 4, 1)),
+        ("2x4xl4", (4, 2, 2, 4)), ("2x3xl4", (1, 6, 2, 3)), ("2xg5.12xlarge", (4, 2, 2, 4)),
+    ],
+)  # fmt: skip
+def test_tensor_parallel_inside_a_node_and_stages_over_nodes(profile: str, sizes: tuple[int, int, int, int]) -> None:
+    layout = plan(LLAMA, profile).layout
+    assert (layout.tensor, layout.pipeline, layout.nodes, layout.gpus_per_node) == sizes
 
 
 def test_the_start_up_budget_is_twice_the_sum_of_its_phases() -> None:
