@@ -8,7 +8,7 @@ JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help setup values generate verify format lint types test check golden bench compare calibrate test-rules test-cluster kwok load actionlint clean \
-	package sign verify-package publish index release test-registry lock audit wheel \
+	package sign verify-package publish index release test-registry lock audit wheel site test-site \
 	sign-keyless check-tag checksums github-release ct-lint ct-install kind kind-delete
 
 help: ## show this help
@@ -47,7 +47,7 @@ types: $(STAMP) ## mypy
 	@$(BIN)/mypy
 
 test: $(STAMP) ## all tests that need no cluster
-	@$(BIN)/pytest -m "not cluster and not registry and not load"
+	@$(BIN)/pytest -m "not cluster and not registry and not load and not site"
 
 test-rules: $(STAMP) ## the alerts under promtool (Debian's package prometheus)
 	@LLM_SERVING_NEED_PROMTOOL=1 $(BIN)/pytest tests/rules
@@ -96,6 +96,12 @@ kind-delete: $(STAMP) ## remove it
 
 test-registry: $(STAMP) ## tests on a real registry (docker-registry, htpasswd) on loopback
 	@$(BIN)/pytest -m registry tests/published
+
+site: $(STAMP) ## write the static site to dist/site (npm brings Pyodide once, for the planner)
+	@PYTHONPATH=tools $(BIN)/python -m website
+
+test-site: site ## [GRID=1]: dist/site in a headless Chromium (Debian's packages chromium, npm); GRID asks 2,000 plans
+	@LLM_SERVING_SITE=dist/site $(BIN)/pytest -m "site$(if $(filter 1,$(GRID)),, and not grid)" tests/pages
 
 package: $(STAMP) ## write dist/llm-serving-<version>.tgz, the same bytes from the same files
 	@$(PUBLISHING) package
@@ -147,4 +153,4 @@ audit: $(STAMP) ## known vulnerabilities of everything locked (asks PyPI)
 	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/dev.txt --requirement requirements/supply.txt
 
 clean: ## remove .venv and caches
-	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis generator/*.egg-info
+	@rm -rf .venv .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis generator/*.egg-info

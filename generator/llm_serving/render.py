@@ -2,15 +2,19 @@
 
 import os
 import tempfile
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from llm_serving.errors import InputError
 from llm_serving.plan import Plan
 from llm_serving.values import build_values
+
+if TYPE_CHECKING:
+    import jinja2
 
 
 def to_yaml(value: Any) -> str:
@@ -25,11 +29,20 @@ def render_values(plan: Plan) -> str:
     Raises:
         AssertionError: the text does not read back as the dict that went in (a bug, never bad input).
     """
-    import jinja2
-
     from llm_serving.report import explain
 
     values = build_values(plan)
+    text = _template().render(v=values, why=explain(plan), plan=plan)
+    back = yaml.safe_load(text)
+    if back != values:
+        raise AssertionError(f"values do not survive YAML: {_difference(values, back)}")
+    return text
+
+
+@cache
+def _template() -> "jinja2.Template":
+    import jinja2
+
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -38,14 +51,9 @@ def render_values(plan: Plan) -> str:
         autoescape=False,  # noqa: S701 - YAML, and every scalar goes through to_yaml
     )
     environment.filters["to_yaml"] = to_yaml
-    template = environment.from_string(
+    return environment.from_string(
         files("llm_serving").joinpath("templates", "values.yaml.j2").read_text(encoding="utf-8")
     )
-    text = template.render(v=values, why=explain(plan), plan=plan)
-    back = yaml.safe_load(text)
-    if back != values:
-        raise AssertionError(f"values do not survive YAML: {_difference(values, back)}")
-    return text
 
 
 def _difference(expected: Any, got: Any, path: str = "") -> str:

@@ -171,36 +171,43 @@ def reference_markdown(schema: Json, defaults: Json) -> str:
         "| Key | Type | Default | What it does |",
         "|---|---|---|---|",
     ]
-    for path, node, text in _leaves(schema, schema, ()):
+    for path, node, text in leaves(schema):
         default: Any = defaults
         for part in path:
             default = default[part]
         shown = json.dumps(default).replace("|", "\\|")
-        lines.append(f"| `{'.'.join(path)}` | {_type(schema, node)} | `{shown}` | {' '.join(text.split())} |")
+        lines.append(f"| `{'.'.join(path)}` | {type_text(schema, node)} | `{shown}` | {' '.join(text.split())} |")
     return "\n".join(lines) + "\n"
 
 
-def _resolve(schema: Json, node: Json) -> Json:
+def resolve_node(schema: Json, node: Json) -> Json:
+    """A node with its `$ref` followed; what stands beside the reference wins."""
     if "$ref" in node:
         name = node["$ref"].removeprefix("#/$defs/")
         return {**schema["$defs"][name], **{key: value for key, value in node.items() if key != "$ref"}}
     return node
 
 
+def leaves(schema: Json) -> Iterable[tuple[tuple[str, ...], Json, str]]:
+    """(path, node, description) of every key that takes a value, in the order of the schema."""
+    return _leaves(schema, schema, ())
+
+
 def _leaves(schema: Json, node: Json, path: tuple[str, ...]) -> Iterable[tuple[tuple[str, ...], Json, str]]:
     for key, child in node.get("properties", {}).items():
-        resolved = _resolve(schema, child)
+        resolved = resolve_node(schema, child)
         if resolved.get("properties"):
             yield from _leaves(schema, resolved, (*path, key))
         else:
             yield (*path, key), resolved, resolved.get("description", "")
 
 
-def _type(schema: Json, node: Json) -> str:
+def type_text(schema: Json, node: Json) -> str:
+    """The type as Markdown says it."""
     if "enum" in node:
         return "one of " + ", ".join(f"`{value}`" for value in node["enum"])
     if "anyOf" in node:
-        return " or ".join(_type(schema, _resolve(schema, option)) for option in node["anyOf"])
+        return " or ".join(type_text(schema, resolve_node(schema, option)) for option in node["anyOf"])
     if "const" in node:
         return "empty" if node["const"] == "" else f"`{node['const']}`"
     return str(node.get("type", "any"))

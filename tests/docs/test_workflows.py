@@ -16,6 +16,7 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
 APT = "sudo apt-get update && sudo apt-get install --yes --no-install-recommends apache2-utils docker-registry"
 OTHER = (".ci/run", APT)
+RIGHTS = {("release.yml", "release"), ("pages.yml", "publish")}  # jobs that may write: packages and pages
 
 
 def steps(path: Path) -> list[dict[str, Any]]:
@@ -43,7 +44,7 @@ def test_rights_are_the_least(path: Path) -> None:
     assert workflow["permissions"] == {"contents": "read"}
     for name, job in workflow["jobs"].items():
         assert job["timeout-minutes"] <= 60
-        assert "permissions" not in job or (path.name, name) == ("release.yml", "release")
+        assert "permissions" not in job or (path.name, name) in RIGHTS
     for step in steps(path):
         if "actions/checkout" in step.get("uses", ""):
             assert step["with"]["persist-credentials"] is False

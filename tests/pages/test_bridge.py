@@ -1,0 +1,71 @@
+"""The planner's answers are those of the command line, here in the same Python as the generator's tests."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from pages.command_line import assert_same, run
+from pages.planner_cases import cases
+from website.bridge import answer_json
+
+CASES = cases(100)
+
+
+def answer(words: list[str]) -> dict[str, Any]:
+    """Through JSON, as the worker asks."""
+    got: dict[str, Any] = json.loads(answer_json(json.dumps(words)))
+    return got
+
+
+def test_a_hundred_answers_are_those_of_the_command_line() -> None:
+    kinds = set()
+    for words in CASES:
+        got = answer(words)
+        assert_same(words, got)
+        kinds.add((got["ok"], bool(got.get("values")), bool(got.get("reasons")), bool(got.get("ways_out"))))
+    assert {(True, True, False, False), (True, False, False, False), (False, False, True, True)} <= kinds
+
+
+def test_the_comparison_notices_one_token() -> None:
+    words = ["mistralai/Mistral-7B-Instruct-v0.2", "--profile", "2xt4"]
+    got = answer(words)
+    got["plan"]["cache_tokens"] += 1
+    with pytest.raises(AssertionError):
+        assert_same(words, got)
+
+
+def test_a_model_that_is_not_in_the_catalogue_is_refused_with_the_nearest() -> None:
+    got = answer(["mistralai/Mistral-7B-Instruct-v0.22", "--profile", "2xt4"])
+    assert not got["ok"]
+    assert got["error"] == "the embedded catalogue has no mistralai/Mistral-7B-Instruct-v0.22"
+    assert got["hint"].startswith("did you mean mistralai/Mistral-7B-Instruct-v0.")
+    assert run("plan", ["mistralai/Mistral-7B-Instruct-v0.22", "--profile", "2xt4"])[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (
+            ["Qwen/Qwen3-8B", "--profile", "2xt4", "--max-model-len=many"],
+            "argument --max-model-len: invalid int value: 'many'",
+        ),
+        (["Qwen/Qwen3-8B", "--profile", "2xt4", "--no-such-option"], "unrecognized arguments: --no-such-option"),
+        (["Qwen/Qwen3-8B"], "the following arguments are required: --profile"),
+    ],
+)
+def test_what_the_parser_refuses_is_an_answer_and_no_exit(words: list[str], error: str) -> None:
+    got = answer(words)
+    assert (got["ok"], got["error"]) == (False, error)
+    assert "verdict-no" in got["html"]
+
+
+def test_the_answer_shows_the_plans_figures() -> None:
+    got = answer(["mistralai/Mistral-7B-Instruct-v0.2", "--profile", "2xt4"])
+    assert f"{got['plan']['settings']['max_model_len']:,}" in got["html"]
+    assert f"{got['plan']['estimate']['kv_cache'] / 2**30:.2f}" in got["html"]
+    assert got["command"] == "llm-serving values mistralai/Mistral-7B-Instruct-v0.2 --profile 2xt4 --offline"
+    assert re.fullmatch(
+        r"helm install (\S+) oci://\S+/llm-serving --version \S+ -f \1-2xt4.yaml",
+        got["install"],
+    )

@@ -1,0 +1,109 @@
+"""What the planner asks: words of the command line in, an answer of JSON and HTML out. Also runs in the browser.
+
+The words go through the command line's own parser and planner, so that the page cannot say anything else than
+`llm-serving plan` and `llm-serving values` say with `--offline`.
+"""
+
+import argparse
+import difflib
+import json
+import shlex
+from pathlib import Path
+from typing import Any, NoReturn
+
+from llm_serving import catalogue, home
+from llm_serving.alternatives import ways_out
+from llm_serving.commands.planning import add_planning, planning_options
+from llm_serving.errors import DoesNotFitError, InputError, LlmServingError
+from llm_serving.model import ModelSpec
+from llm_serving.options import Options
+from llm_serving.plan import Plan, check_options, make_plan
+from llm_serving.profiles import GpuProfile, parse_profile
+from llm_serving.render import render_values
+from llm_serving.report import next_command
+
+from website.view import plan_html, refusal_html
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+
+def answer(words: list[str]) -> dict[str, Any]:
+    """The plan of `llm-serving plan WORDS --offline`, with its values file.
+
+    Returns:
+        ok: whether it fits; html: what to show; command: what to type.
+        When ok: plan (as `--format json`), file (name of the values file), values (its text, or None) and
+        missing (what the values file lacks, or None), install (the command that comes next).
+        Else: error, reasons, ways_out, hint.
+    """
+    command = shlex.join(["llm-serving", "values", *words, "--offline"])
+    try:
+        return {"ok": True, "command": command, **_planned(*_parsed(words))}
+    except LlmServingError as error:
+        return {"ok": False, "command": command, **_refused(error)}
+
+
+def _refused(error: LlmServingError) -> dict[str, Any]:
+    reasons, ways = (error.reasons, error.ways_out) if isinstance(error, DoesNotFitError) else ((), ())
+    return {
+        "html": refusal_html(error),
+        "error": str(error),
+        "hint": error.hint,
+        "reasons": list(reasons),
+        "ways_out": list(ways),
+    }
+
+
+def answer_json(text: str) -> str:
+    """`answer` over JSON, for the worker."""
+    return json.dumps(answer(json.loads(text)))
+
+
+def _parsed(words: list[str]) -> tuple[ModelSpec, GpuProfile, Options]:
+    parser = _Parser(prog="plan", add_help=False, allow_abbrev=False)
+    add_planning(parser)
+    arguments = parser.parse_args(words)
+    options = planning_options(arguments)
+    check_options(options)
+    profile = parse_profile(arguments.profile)
+    return _spec(arguments.model), profile, options
+
+
+def _spec(model: str) -> ModelSpec:
+    spec = catalogue.find(model)
+    if spec is not None:
+        return spec
+    reason = catalogue.refusal(model)
+    if reason is not None:
+        raise InputError(f"{model}: {reason}")
+    lower = {name.lower(): name for name in catalogue.model_ids()}
+    near = difflib.get_close_matches(model.lower(), lower, n=1, cutoff=0.7)
+    other = "the command line reads any other model from the hub"
+    hint = f"did you mean {lower[near[0]]}? Else {other}" if near else other
+    raise InputError(f"the embedded catalogue has no {model}", hint=hint)
+
+
+def _planned(spec: ModelSpec, profile: GpuProfile, options: Options) -> dict[str, Any]:
+    try:
+        plan = make_plan(spec, profile, options)
+    except DoesNotFitError as error:
+        raise DoesNotFitError(str(error), error.reasons, ways_out(spec, profile, options)) from None
+    values, missing = _values(plan)
+    return {
+        "html": plan_html(plan),
+        "plan": plan.to_dict(),
+        "file": f"{plan.file_stem}.yaml",
+        "install": next_command(plan, Path(f"{plan.file_stem}.yaml"), f"{home.CHARTS}/llm-serving"),
+        "values": values,
+        "missing": missing,
+    }
+
+
+def _values(plan: Plan) -> tuple[str | None, str | None]:
+    try:
+        return render_values(plan), None
+    except InputError as error:
+        return None, f"{error}: {error.hint}" if error.hint else str(error)

@@ -1,0 +1,132 @@
+"""Pages that show plans: one per committed values file, and the planner with a first answer in place."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from llm_serving import catalogue, engines, home
+from llm_serving.catalog import load_catalog
+from llm_serving.options import CONTROLLERS
+from llm_serving.plan import Plan, make_plan
+from llm_serving.profiles import all_gpus, all_instances, parse_profile
+from llm_serving.render import render_values
+from llm_serving.report import command_line, next_command
+from llm_serving.source import resolve
+from markupsafe import Markup
+
+from website.bars import Bar, memory_bar
+from website.bridge import answer
+from website.cells import rounded
+from website.highlight import highlight
+from website.view import plan_html
+
+PRESET = ("mistralai/Mistral-7B-Instruct-v0.2", "t4", 2)
+
+
+class StaleValuesError(Exception):
+    """A committed values file is not what the generator writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One committed values file."""
+
+    stem: str
+    plan: Plan
+    text: str
+    bar: Bar
+    at_once: str
+
+
+def entries(root: Path) -> list[Entry]:
+    """Every values file of the catalog, planned again.
+
+    Raises:
+        StaleValuesError: a file differs from its plan.
+    """
+    found = []
+    for item in load_catalog(root / "values" / "catalog.yaml"):
+        plan = make_plan(resolve(item.model, offline=True), parse_profile(item.profile), item.options)
+        path = root / "values" / f"{plan.file_stem}.yaml"
+        text = render_values(plan)
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            raise StaleValuesError(f"{path.name} is stale: run make generate")
+        found.append(Entry(plan.file_stem, plan, text, memory_bar(plan), rounded(plan.estimate.concurrency)))
+    return found
+
+
+def entry_page(entry: Entry) -> dict[str, Any]:
+    """What the template plan_page.html.j2 needs."""
+    plan, path = entry.plan, Path("values") / f"{entry.stem}.yaml"
+    return {
+        "plan": plan,
+        "stem": entry.stem,
+        "body": Markup(plan_html(plan)),
+        "values": highlight(entry.text, "yaml"),
+        "query": query(plan),
+        "commands": [
+            ("From a clone", next_command(plan, path, "charts/llm-serving")),
+            ("From the registry, with the downloaded file", next_command(plan, Path(path.name), published_chart())),
+            ("Try it", f"helm test {plan.release_name}"),
+            ("Write the file again", f"{command_line(plan)} -o values/"),
+        ],
+    }
+
+
+def published_chart() -> str:
+    """The chart's OCI reference."""
+    return f"{home.CHARTS}/llm-serving"
+
+
+def query(plan: Plan) -> str:
+    """The planner's form for a plan, as its address says it."""
+    profile = plan.profile
+    pairs: dict[str, Any] = {"model": plan.spec.model_id}
+    if profile.instance is not None:
+        pairs["machine"] = profile.instance.type
+    else:
+        pairs |= {"gpu": profile.gpu.id, "count": profile.gpus_per_node}
+    pairs["nodes"] = profile.nodes
+    for name, value in plan.options.pinned().items():
+        pairs[name.replace("_", "-")] = "on" if value is True else value
+    return urlencode(pairs, safe="/")
+
+
+def planner_page(megabytes: str) -> dict[str, Any]:
+    """What the template planner.html.j2 needs; its first answer is that of the planner for the form's first state."""
+    model, gpu, count = PRESET
+    first = answer([model, "--profile", f"{count}x{gpu}"])
+    preset = {**first, "model": model, "gpu": gpu, "count": count, "html": Markup(first["html"])}
+    preset["text"] = highlight(first["values"], "yaml")
+    return {
+        "megabytes": megabytes,
+        "preset": preset,
+        "models": sorted(catalogue.model_ids(), key=str.lower),
+        "gated": Markup(json.dumps(_gated())),
+        "gpus": [kind for kind in all_gpus() if kind.vendor == "nvidia"],
+        "machines": _machines(),
+        "versions": _versions(),
+        "controllers": CONTROLLERS,
+    }
+
+
+def _gated() -> list[str]:
+    specs = (catalogue.find(name) for name in catalogue.model_ids())
+    return [spec.model_id for spec in specs if spec is not None and spec.gated]
+
+
+def _machines() -> list[Any]:
+    nvidia = {kind.id for kind in all_gpus() if kind.vendor == "nvidia"}
+    return [
+        machine
+        for machine in all_instances()
+        if machine.gpu in nvidia and machine.gpu_fraction == 1 and machine.status != "delisted"
+    ]
+
+
+def _versions() -> Sequence[str]:
+    default = engines.default_version()
+    return [default, *(name for name in reversed(engines.facts()["read_versions"]) if name != default)]
