@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from defects import mutants, page, plant
-from defects.copy import make_copy
+from defects.tree import make_copy
 
 ROOT = Path(__file__).parent.parent.parent
 

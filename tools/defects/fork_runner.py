@@ -19,6 +19,8 @@ import pytest
 import yaml  # noqa: F401
 
 _LOOK_SECONDS = 0.02
+# Plugins that are imported before pytest.main cannot be rewritten, which is no matter here.
+_OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning")
 # Exit codes of pytest: a mutant that cannot even be imported (2) is noticed as well.
 _OUTCOMES = {0: "survived", 1: "killed", 2: "killed"}
 
@@ -31,7 +33,9 @@ def run(tests: list[str], seconds: float) -> tuple[str, str]:
             os.setsid()
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
-            os._exit(int(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests])))
+            code = int(pytest.main([*_OPTIONS, *tests]))
+            sys.stdout.flush()
+            os._exit(code)
         deadline = time.monotonic() + seconds
         while True:
             pid, status = os.waitpid(child, os.WNOHANG)
@@ -46,7 +50,7 @@ def run(tests: list[str], seconds: float) -> tuple[str, str]:
         printed = log.read()
     failed = re.findall(r"^(?:FAILED|ERROR) (\S+)", printed, re.MULTILINE)
     outcome = _OUTCOMES.get(os.waitstatus_to_exitcode(status), "error")
-    return outcome, failed[0] if failed else printed[-400:] if outcome == "error" else ""
+    return outcome, failed[0] if failed else "" if outcome == "survived" else printed[-800:]
 
 
 def main() -> None:

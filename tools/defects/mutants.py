@@ -13,7 +13,7 @@ import yaml
 from documents.tables import cell, table
 
 from defects import page
-from defects.copy import Copy, make_copy
+from defects.tree import Copy, make_copy
 from defects.operators import Mutant, mutants
 
 DATA = Path(__file__).parent / "mutants.yaml"
@@ -84,7 +84,7 @@ class Runner:
         self._copy, self._seconds = copy, seconds
         program = Path(__file__).parent / "fork_runner.py"
         self._process = subprocess.Popen(
-            [copy.python, str(program)], cwd=copy.root, env=copy.environment(), stdin=subprocess.PIPE,
+            [copy.python, "-P", str(program)], cwd=copy.root, env=copy.environment(), stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from defects.copy import Copy
+from defects.tree import Copy
 
 DATA = Path(__file__).parent / "defects.yaml"
 _SECONDS = 300.0
