@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from llm_serving import catalogue, engines, memory
+from llm_serving import plan as planner
 from llm_serving.engines import GIB
 from llm_serving.errors import DoesNotFitError, InputError
 from llm_serving.model import ModelSpec
@@ -168,8 +169,10 @@ def test_a_node_must_have_the_hosts_memory_and_cores() -> None:
     assert reasons(MISTRAL, node("2xl4", node_cpu_m=cores - 1)) == (
         f"the pod asks for {asked.cpu_request} CPU cores, a node of 2xl4 offers {(cores - 1) / 1000:.1f}",
     )
-    assert "offers 4.0" in reasons(MISTRAL, node("2xl4", node_memory_mib=4096))[0]
-    assert "offers 0.5" in reasons(MISTRAL, node("2xl4", node_cpu_m=500))[0]
+    for mib, told in ((4096, "4.0"), (20532, "20.1"), (20521, "20.0")):
+        assert reasons(MISTRAL, node("4xl4", node_memory_mib=mib))[0].endswith(f"offers {told}")
+    for cores, told in ((500, "0.5"), (5051, "5.1"), (5049, "5.0")):
+        assert reasons(MISTRAL, node("4xl4", node_cpu_m=cores))[0].endswith(f"offers {told}")
 
 
 def test_reasons_of_every_kind_come_together() -> None:
@@ -187,7 +190,9 @@ def test_reasons_of_every_kind_come_together() -> None:
     assert "weights need" in " | ".join(reasons("meta-llama/Llama-3.3-70B-Instruct", "1xl4"))
     assert "TGI needs compute capability 8.0" in " | ".join(reasons(MISTRAL, "2xt4", Options(engine="tgi")))
     assert "no longer serves QWenLMHeadModel" in " | ".join(reasons("Qwen/Qwen-7B-Chat", "2xa10g"))
+    assert "no longer serves QWenLMHeadModel" in " | ".join(reasons("Qwen/Qwen-7B-Chat", "1xmi300x"))
     assert "needs compute capability 7.5" in " | ".join(reasons(MISTRAL, "1xv100"))
+    assert "has no attention for it on" in " | ".join(reasons("deepseek-ai/DeepSeek-V3.2", "8xa100-80gb"))
     with pytest.raises(DoesNotFitError, match=r"^Qwen/Qwen-7B-Chat does not run on 2xa10g with vLLM 0\.33\.0$"):
         plan("Qwen/Qwen-7B-Chat", "2xa10g")
 
@@ -213,6 +218,8 @@ def test_figures_of_the_cache() -> None:
     assert found.requests_of(4096) == pytest.approx(2 * found.requests_of(8192))
     assert found.cache_tokens == int(8192 * one.kv_cache / one.kv_per_request)
     data = found.to_dict()
+    assert (data["settings"]["max_model_len"], data["settings"]["utilization"]) == (8192, found.settings.utilization)
+    assert not {"lora", "draft"} & set(data["settings"]), "they stand under use"
     assert data["concurrency"] == round(one.kv_cache / one.kv_per_request, 2)
     assert data["concurrency"] != round(one.kv_cache / one.kv_per_request, 1)
     none = replace(found, estimate=replace(one, kv_cache=-1))
@@ -229,7 +236,8 @@ def test_what_bounds_the_context() -> None:
 def test_links_cpus_and_kernels_decide() -> None:
     linked, apart = plan(LLAMA, "2xh100"), plan(LLAMA, node("2xh100", link="pcie"))
     switched = plan(LLAMA, node("2xh100", link="nvswitch"))
-    assert linked.estimate.non_torch == switched.estimate.non_torch != apart.estimate.non_torch
+    assert linked.estimate.non_torch == switched.estimate.non_torch == engines.term_bytes("non_torch_tp_nvlink_hopper")
+    assert apart.estimate.non_torch == engines.term_bytes("non_torch_tp")
     small = plan("openai-community/gpt2", "cpu")
     assert small.settings.enforce_eager, "no CUDA graphs on CPUs"
     assert small.attention == "CPU_ATTN"
@@ -239,6 +247,8 @@ def test_links_cpus_and_kernels_decide() -> None:
     assert any("GiB of memory for each engine process" in text for text in small.assumptions)
     assert not plan().settings.enforce_eager
     assert plan().attention != "CPU_ATTN"
+    sparse = plan("deepseek-ai/DeepSeek-V3.2", "8xb200")
+    assert sparse.attention == "FLASH_ATTN_MLA_SPARSE_FA4", "16 heads on a rank, not 128"
 
 
 # What a plan says beside its figures.
@@ -328,3 +338,9 @@ def test_a_share_that_leaves_too_little_outside_is_told() -> None:
     lower = plan(profile="1xl4", options=Options(gpu_memory_utilization=0.98)).warnings
     assert lower[0].startswith(f"{0.02 * one.total / GIB:.2f} GiB stay outside")
     assert not any("stay outside" in line for line in plan(profile="1xl4").warnings)
+    exact = replace(one, outside=one.total - one.requested)
+    telling = (found.settings, found.options, found.engine_version, found.profile, found.layout)
+    assert not any("stay outside" in line for line in planner._warnings(exact, *telling))
+    assert any(
+        "stay outside" in line for line in planner._warnings(replace(exact, outside=exact.outside + 1), *telling)
+    )
