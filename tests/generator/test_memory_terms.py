@@ -141,7 +141,7 @@ def test_margins() -> None:
     assert margin(rules=regime(measured=False)) == wide
     assert margin(gpu=Gpu(80 * GIB, (8, 9), nvlink=True)) == margin(gpu=Gpu(80 * GIB, (10, 0), nvlink=True)) == wide
     for spread in ({"pipeline_parallel": 2}, {"data_parallel": 2}, {"expert_parallel": True}):
-        assert margin(**spread) == wide  # type: ignore[arg-type]
+        assert margin(**spread) == wide
     tiny, huge = Gpu(GIB, (8, 0), nvlink=False), Gpu(10_000 * GIB, (8, 0), nvlink=False)
     assert margin(gpu=tiny) == int(margins["unmeasured"] * GIB)
     assert margin(gpu=huge) == int(margins["unmeasured_share"] * 10_000 * GIB)
@@ -209,3 +209,27 @@ def test_a_stage_is_its_share() -> None:
     assert plain.weights.loaded_bytes == (1_000_000_000 - 2 * embedding) // 2 + embedding
     small = replace(DENSE, weights=Weights(10, 10, ""))
     assert memory.stage_spec(small, 2).weights.loaded_bytes == embedding
+
+
+def test_adapters_and_drafts_are_terms_of_their_own() -> None:
+    from llm_serving.use import footprint
+    from llm_serving.use.lora import Slots
+    from llm_serving.use.speculative import Draft
+
+    draft = Draft("eagle3", 3, head_bytes=10**8, layers=(LayerGroup("full", 1, 4, 50, 50),))
+    chosen = settings(lora=Slots(2, 16, 2), draft=draft)
+    assert (chosen.positions, EAGER.positions) == (4, 1)
+    found, plain = memory.estimate(DENSE, HOPPER, chosen, PLAIN), memory.estimate(DENSE, HOPPER, EAGER, PLAIN)
+    assert (found.lora, found.draft) == (footprint.lora_bytes(DENSE, chosen), 10**8)
+    assert found.lora > 0
+    assert found.used == found.weights + found.activations + found.non_torch + found.lora + 10**8
+    assert found.kv_cache == found.requested - found.used
+    assert found.kv_per_request == plain.kv_per_request * 11 // 10, "ten layers and one that drafts"
+
+
+def test_what_is_off_unless_it_is_asked_for() -> None:
+    plain = Settings(1, 8000, 100, 2000, 0.9)
+    assert (plain.enforce_eager, plain.runtime_fp8, plain.pooling, plain.expert_parallel) == (False,) * 4
+    assert (plain.encoders, plain.kv_element_bytes, plain.pipeline_parallel, plain.data_parallel) == (True, 2, 1, 1)
+    bare = memory.Estimate(10, 9, 1, 1, 1, 1, 5, 1, 1, 1)
+    assert (bare.lora, bare.draft, bare.used) == (0, 0, 4)

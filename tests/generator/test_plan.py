@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from llm_serving import catalogue, engines, memory
@@ -91,7 +92,7 @@ def test_a_file_takes_its_place_in_one_step(tmp_path: Path) -> None:
 
 # Options that are malformed whatever the model.
 
-WRONG: list[tuple[dict[str, object], str]] = [
+WRONG: list[tuple[dict[str, Any], str]] = [
     *(
         ({name: value}, f"--{name.replace('_', '-')} is {value}: a positive whole number is expected")
         for name in (
@@ -118,7 +119,7 @@ WRONG: list[tuple[dict[str, object], str]] = [
     ({"engine": "tgis", "enforce_eager": True}, "TGIS captures no CUDA graphs anyway"),
     ({"image_has_ray": True}, "name it with --image"),
 ]  # fmt: skip
-RIGHT: list[dict[str, object]] = [
+RIGHT: list[dict[str, Any]] = [
     {},
     {"max_model_len": 1, "tensor_parallel_size": 1, "pipeline_parallel_size": 1, "max_num_seqs": 1},
     {"max_num_batched_tokens": 1, "replicas": 1, "gpu_memory_utilization": 1, "download_gbps": 0.5},
@@ -134,15 +135,15 @@ RIGHT: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize(("changes", "message"), WRONG, ids=lambda value: str(value)[:50])
-def test_a_malformed_option_is_refused(changes: dict[str, object], message: str) -> None:
+def test_a_malformed_option_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError) as refused:
-        check_options(replace(Options(), **changes))  # type: ignore[arg-type]
+        check_options(replace(Options(), **changes))
     assert message in str(refused.value)
 
 
 @pytest.mark.parametrize("changes", RIGHT, ids=lambda value: str(value)[:50])
-def test_its_neighbour_is_taken(changes: dict[str, object]) -> None:
-    check_options(replace(Options(), **changes))  # type: ignore[arg-type]
+def test_its_neighbour_is_taken(changes: dict[str, Any]) -> None:
+    check_options(replace(Options(), **changes))
 
 
 # What stands against a plan.

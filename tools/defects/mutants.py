@@ -13,8 +13,8 @@ import yaml
 from documents.tables import cell, table
 
 from defects import page
-from defects.tree import Copy, make_copy
 from defects.operators import Mutant, mutants
+from defects.tree import Copy, make_copy
 
 DATA = Path(__file__).parent / "mutants.yaml"
 
@@ -120,9 +120,8 @@ def run(root: Path, runner: Runner, plan: Plan, target: Target, say: Callable[[s
     for number, mutant in enumerate(chosen, 1):
         began = time.monotonic()
         answer = runner.ask(target.file, mutant.source, target.tests)
-        say(
-            f"{number}/{len(chosen)} {time.monotonic() - began:.1f} s {answer['outcome']}: {mutant.key} {answer['said']}"
-        )
+        seconds = time.monotonic() - began
+        say(f"{number}/{len(chosen)} {seconds:.1f} s {answer['outcome']}: {mutant.key} | {answer['said']}")
         if answer["outcome"] == "error":
             raise MutantError(f"{mutant.key}: the tests cannot run: {answer['said']}")
         yield Result(target, mutant, answer["outcome"])

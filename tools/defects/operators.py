@@ -78,9 +78,11 @@ def _walk(node: ast.AST, path: Path) -> Iterator[tuple[Path, ast.AST]]:
 def _of(node: ast.AST) -> Iterator[Change]:
     if isinstance(node, ast.Compare):
         for index, operator in enumerate(node.ops):
-            yield _setter(lambda n, o=_COMPARISONS[type(operator)], i=index: n.ops.__setitem__(i, o()))
+            opposite = _COMPARISONS[type(operator)]
+            yield _setter(lambda n, o=opposite, i=index: n.ops.__setitem__(i, o()))
     elif isinstance(node, ast.BinOp | ast.AugAssign) and type(node.op) in _ARITHMETIC:
-        yield _setter(lambda n, o=_ARITHMETIC[type(node.op)]: setattr(n, "op", o()))
+        inverse = _ARITHMETIC[type(node.op)]
+        yield _setter(lambda n, o=inverse: setattr(n, "op", o()))
     elif isinstance(node, ast.BoolOp):
         other = ast.Or if isinstance(node.op, ast.And) else ast.And
         yield _setter(lambda n, o=other: setattr(n, "op", o()))

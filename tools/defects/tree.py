@@ -48,7 +48,7 @@ class Copy:
 
     def pytest(self, tests: list[str], seconds: float) -> tuple[int, str]:
         """Run tests until the first failure: (exit code, what was printed); code 124 when the time is over."""
-        command = [self.python, "-m", "pytest", "-x", "-vv", "-p", "no:cacheprovider", *tests]
+        command = [str(self.python), "-m", "pytest", "-x", "-vv", "-p", "no:cacheprovider", *tests]
         try:
             done = subprocess.run(
                 command, cwd=self.root, env=self.environment(), capture_output=True, text=True, check=False,
@@ -83,7 +83,7 @@ def _check(copy: Copy, folder: Path) -> None:
     """Ask in the way of the tests that keep least of the environment where the package comes from."""
     code = "import llm_serving, sys; print(llm_serving.__file__, *sys.path, sep='\\n')"
     done = subprocess.run(
-        [copy.python, "-c", code], cwd=folder, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True,
+        [str(copy.python), "-c", code], cwd=folder, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True,
         check=True,
     )  # fmt: skip
     found, *path = done.stdout.splitlines()
