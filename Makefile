@@ -5,9 +5,11 @@ STAMP := .venv/.installed
 OPTIONS ?=
 PUBLISHING := PYTHONPATH=tools $(BIN)/python -m publishing
 JOBS ?= 2
+DOCUMENTS ?= 5000
+DRY_RUNS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: help setup values generate verify format lint types test check golden bench compare calibrate test-rules test-cluster kwok load actionlint clean \
+.PHONY: fuzz test-dry-run help setup values generate verify format lint types test check golden bench compare calibrate test-rules test-cluster kwok load actionlint clean \
 	package sign verify-package publish index release test-registry lock audit wheel site test-site \
 	sign-keyless check-tag checksums github-release ct-lint ct-install kind kind-delete defects mutants
 
@@ -99,6 +101,13 @@ kind: $(STAMP) ## [GPUS=4] [NODE_IMAGE=]: a kind cluster with images, operators 
 
 kind-delete: $(STAMP) ## remove it
 	@$(BIN)/python tools/kind_cluster.py delete
+
+fuzz: $(STAMP) ## [DOCUMENTS=5000 JOBS=2]: random values documents render to valid manifests or are refused in due form
+	@LLM_SERVING_DOCUMENTS=$(DOCUMENTS) $(BIN)/pytest --numprocesses $(JOBS) tests/fuzz
+
+test-dry-run: $(STAMP) ## [DRY_RUNS=500]: random documents that render, before the API server of KUBECONFIG, with dry run
+	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
+	@LLM_SERVING_DRY_RUNS=$(DRY_RUNS) $(BIN)/pytest -m cluster tests/cluster/test_dry_run.py
 
 test-registry: $(STAMP) ## tests on a real registry (docker-registry, htpasswd) on loopback
 	@$(BIN)/pytest -m registry tests/published

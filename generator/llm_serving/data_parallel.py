@@ -131,7 +131,7 @@ def _layouts(plan: "Plan") -> Iterator["Plan"]:
 def _why(plan: "Plan") -> str:
     tensor = plan.layout.tensor
     if plan.spec.mla is not None:
-        return f"its latent cache is whole on each of {tensor} tensor parallel ranks"
+        return f"its latent cache is whole on all {tensor} ranks"
     if plan.spec.num_kv_heads < tensor:
         return f"its {plan.spec.num_kv_heads} KV heads are repeated on {tensor} tensor parallel ranks"
     return "less of the memory goes into activations and communication"

@@ -157,6 +157,32 @@ def _without_descriptions(node: Any) -> Any:
     return node
 
 
+def demanding(schema: Json, defaults: Json) -> Json:
+    """The schema for a document with its defaults, as Helm judges it: every key that has a default must be there.
+
+    An override of null takes a default away, and no template expects that. A user's own document holds few keys, so
+    the package's copy demands none.
+
+    Args:
+        schema: the schema for a user's document.
+        defaults: the chart's values.yaml.
+    """
+    return {**schema, **_demanded(schema, schema, defaults)}
+
+
+def _demanded(schema: Json, node: Json, defaults: Json) -> Json:
+    listed = resolve_node(schema, node).get("properties", {})
+    found = {**node, "required": [key for key in listed if key in defaults]}
+    if "properties" in node:
+        found["properties"] = {
+            key: _demanded(schema, child, defaults[key])
+            if defaults.get(key) and isinstance(defaults[key], dict) and key != "global"  # which a parent shares
+            else child
+            for key, child in listed.items()
+        }
+    return found
+
+
 def reference_markdown(schema: Json, defaults: Json) -> str:
     """docs/values.md: every key with type, default and description.
 
@@ -223,7 +249,7 @@ def generated_files(root: Path) -> dict[Path, str]:
     package = root / "generator" / "llm_serving" / "data"
     defaults = load_values(chart / "values.yaml")
     return {
-        chart / "values.schema.json": text,
+        chart / "values.schema.json": json.dumps(demanding(json.loads(text), defaults), indent=2) + "\n",
         package / "values.schema.json": text,
         chart / "files" / "removed.json": table,
         package / "removed.json": table,

@@ -58,7 +58,7 @@ volumeMounts:
 {{- define "llm-serving.download.volume" }}
 - name: download
   configMap:
-    name: {{ include "llm-serving.downloadName" . }}
+    name: {{ include "llm-serving.downloadName" . | quote }}
 {{- end -}}
 
 {{- /*
@@ -119,8 +119,8 @@ template:
 
 {{- /* Labels of a Job's pods: the selectors' name and instance under another component. args: dict root, component */ -}}
 {{- define "llm-serving.jobLabels" -}}
-app.kubernetes.io/name: {{ include "llm-serving.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/name: {{ include "llm-serving.name" .root | quote }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 

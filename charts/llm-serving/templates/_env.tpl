@@ -32,7 +32,7 @@ HF_HUB_OFFLINE: "0"
 {{- include "llm-serving.groupEnv" .root }}
 {{- end }}
 {{- range $name := keys $env | sortAlpha }}
-- name: {{ $name }}
+- name: {{ $name | quote }}
   value: {{ index $env $name | quote }}
 {{- end }}
 {{- include "llm-serving.secretEnv" (dict "name" "HF_TOKEN" "secret" $v.auth.hfToken) }}
@@ -48,7 +48,7 @@ HF_HUB_OFFLINE: "0"
 {{- /* One variable from a Secret, where one is named. args: dict name, secret */ -}}
 {{- define "llm-serving.secretEnv" -}}
 {{- if .secret.existingSecret }}
-- name: {{ .name }}
+- name: {{ .name | quote }}
   valueFrom:
     secretKeyRef:
       name: {{ .secret.existingSecret | quote }}

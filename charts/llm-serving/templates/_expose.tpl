@@ -12,8 +12,8 @@
 {{- end -}}
 
 {{- define "llm-serving.exposeMetadata" -}}
-name: {{ .name }}
-namespace: {{ include "llm-serving.namespace" .root }}
+name: {{ .name | quote }}
+namespace: {{ include "llm-serving.namespace" .root | quote }}
 labels:
   {{- include "llm-serving.labels" (dict "root" .root "component" "engine") | nindent 2 }}
 {{- with .annotations }}
@@ -27,9 +27,9 @@ annotations:
 {{- if .Values.expose.inferencePool.enabled -}}
 - group: inference.networking.k8s.io
   kind: InferencePool
-  name: {{ include "llm-serving.fullname" . }}
+  name: {{ include "llm-serving.fullname" . | quote }}
 {{- else -}}
-- name: {{ include "llm-serving.fullname" . }}
+- name: {{ include "llm-serving.fullname" . | quote }}
   port: {{ ternary .Values.service.grpcPort .Values.service.port (eq .Values.engine.type "tgis") | int64 }}
 {{- end -}}
 {{- end -}}

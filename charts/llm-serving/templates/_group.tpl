@@ -130,8 +130,8 @@ volumeClaimTemplates:
 apiVersion: v1
 kind: Service
 metadata:
-  name: {{ .name }}
-  namespace: {{ include "llm-serving.namespace" .root }}
+  name: {{ .name | quote }}
+  namespace: {{ include "llm-serving.namespace" .root | quote }}
   labels:
     {{- include "llm-serving.labels" (dict "root" .root "component" "group") | nindent 4 }}
 spec:

@@ -37,8 +37,8 @@ args: dict root, role
 
 {{- /* Metadata of an object that the Prometheus operator reads. args: dict root, labels */ -}}
 {{- define "llm-serving.monitorMetadata" -}}
-name: {{ include "llm-serving.fullname" .root }}
-namespace: {{ include "llm-serving.namespace" .root }}
+name: {{ include "llm-serving.fullname" .root | quote }}
+namespace: {{ include "llm-serving.namespace" .root | quote }}
 labels:
   {{- merge (include "llm-serving.labels" (dict "root" .root "component" "monitoring") | fromYaml) .labels | toYaml | nindent 2 }}
 {{- end -}}

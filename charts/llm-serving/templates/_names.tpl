@@ -1,7 +1,7 @@
 {{- /* Names. args of all: the root context. Room for the longest suffix (-test-api) is left below 63. */ -}}
 
 {{- define "llm-serving.name" -}}
-{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimSuffix "-" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 50 | trimAll "-." -}}
 {{- end -}}
 
 {{- /* Release names may hold dots, names of Services may not. */ -}}
@@ -9,14 +9,14 @@
 {{- $name := printf "%s-%s" .Release.Name (include "llm-serving.name" .) -}}
 {{- /* Two subcharts of one release must not both be named after it. */ -}}
 {{- if and .Chart.IsRoot (contains (include "llm-serving.name" .) .Release.Name) }}{{ $name = .Release.Name }}{{ end -}}
-{{- .Values.fullnameOverride | default $name | replace "." "-" | trunc 53 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride | default $name | replace "." "-" | trunc 53 | trimAll "-" -}}
 {{- end -}}
 
 {{- /* Base for controllers that put name, group, ordinal and a hash of 10 into a label of 63. */ -}}
 {{- define "llm-serving.groupName" -}}
 {{- $name := include "llm-serving.fullname" . -}}
 {{- if gt (len $name) 42 -}}
-{{- printf "%s-%s" (trunc 35 $name | trimSuffix "-") (sha256sum $name | trunc 6) -}}
+{{- printf "%s-%s" (trunc 35 $name | trimAll "-") (sha256sum $name | trunc 6) -}}
 {{- else -}}
 {{- $name -}}
 {{- end -}}

@@ -2,8 +2,8 @@
 
 {{- /* Metadata. args: dict root, name (suffix) */ -}}
 {{- define "llm-serving.policyMetadata" -}}
-name: {{ printf "%s-%s" (include "llm-serving.fullname" .root) .name }}
-namespace: {{ include "llm-serving.namespace" .root }}
+name: {{ printf "%s-%s" (include "llm-serving.fullname" .root) .name | quote }}
+namespace: {{ include "llm-serving.namespace" .root | quote }}
 labels:
   {{- include "llm-serving.labels" (dict "root" .root "component" "network") | nindent 2 }}
 {{- end -}}

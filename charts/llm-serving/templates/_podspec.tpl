@@ -46,7 +46,7 @@ volumes:
   {{- if gt (int $v.parallelism.nodes) 1 }}
   - name: group
     configMap:
-      name: {{ include "llm-serving.groupServiceName" .root }}
+      name: {{ include "llm-serving.groupServiceName" .root | quote }}
   {{- end }}
   {{- with include "llm-serving.operations.volumes" .root | trim }}
   {{- . | nindent 2 }}
@@ -85,8 +85,8 @@ spec:
 
 {{- /* Metadata of a workload. args: dict root, name, labels */ -}}
 {{- define "llm-serving.workloadMetadata" -}}
-name: {{ .name }}
-namespace: {{ include "llm-serving.namespace" .root }}
+name: {{ .name | quote }}
+namespace: {{ include "llm-serving.namespace" .root | quote }}
 labels:
   {{- merge (include "llm-serving.labels" (dict "root" .root "component" "engine") | fromYaml) (include "llm-serving.kueueLabels" .root | fromYaml) (.labels | default dict) | toYaml | nindent 2 }}
 {{- with .root.Values.plan.summary }}

@@ -10,11 +10,11 @@
 {{- if eq .Values.parallelism.controller "leaderworkerset" -}}
 apiVersion: leaderworkerset.x-k8s.io/v1
 kind: LeaderWorkerSet
-name: {{ include "llm-serving.groupName" . }}-group
+name: {{ printf "%s-group" (include "llm-serving.groupName" .) | quote }}
 {{- else -}}
 apiVersion: apps/v1
 kind: Deployment
-name: {{ include "llm-serving.fullname" . }}
+name: {{ include "llm-serving.fullname" . | quote }}
 {{- end -}}
 {{- end -}}
 
@@ -41,7 +41,7 @@ scaleDown:
 - type: Pods
   pods:
     metric:
-      name: {{ $name }}
+      name: {{ $name | quote }}
     target:
       type: AverageValue
       averageValue: {{ .target | toJson | quote }}
@@ -49,7 +49,7 @@ scaleDown:
 - type: External
   external:
     metric:
-      name: {{ $name }}
+      name: {{ $name | quote }}
       selector:
         matchLabels:
           {{- include "llm-serving.seriesLabels" .root | nindent 10 }}
@@ -98,7 +98,7 @@ topologySpreadConstraints:
 {{- if .Values.gpu.dra.deviceClassName }}
 resourceClaims:
   - name: gpus
-    resourceClaimTemplateName: {{ include "llm-serving.claimTemplateName" . }}
+    resourceClaimTemplateName: {{ include "llm-serving.claimTemplateName" . | quote }}
 {{- end }}
 {{- end -}}
 

@@ -14,7 +14,7 @@ args of all: the root context
 
 {{- define "llm-serving.tgis.env" -}}
 {{- $v := .Values -}}
-MODEL_NAME: {{ include "llm-serving.model" . }}
+MODEL_NAME: {{ include "llm-serving.model" . | quote }}
 {{- if and $v.model.revision (not (include "llm-serving.modelPath" .)) }}
 REVISION: {{ $v.model.revision | quote }}
 {{- end }}

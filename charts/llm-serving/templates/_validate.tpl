@@ -4,7 +4,7 @@ the form "key (value found) rule. Way out."
 */ -}}
 {{- define "llm-serving.validate" -}}
 {{- $problems := list -}}
-{{- range list "removed" "parallelism" "data" "expert" "accelerator" "gaudi" "controller" "network" "runtime" "model" "memory" "storage" "engine" "names" "source" "objectStore" "download" "tls" "expose" "routes" "adapt" "rollout" "scaling" "operators" "monitoring" "tokens" "useEngine" "lora" "speculative" "use" -}}
+{{- range list "removed" "parallelism" "data" "expert" "accelerator" "gaudi" "controller" "network" "runtime" "model" "memory" "storage" "engine" "names" "source" "objectStore" "download" "tls" "expose" "routes" "adapt" "rollout" "scaling" "operators" "monitoring" "tokens" "additions" "requests" "versions" "extraArgs" "useEngine" "lora" "speculative" "use" -}}
 {{- $problems = concat $problems (include (printf "llm-serving.validate.%s" .) $ | fromJsonArray) -}}
 {{- end -}}
 {{- if $problems -}}

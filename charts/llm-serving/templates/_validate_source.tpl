@@ -34,7 +34,7 @@
 {{- $problems := list -}}
 {{- if include "llm-serving.streamed" . -}}
 {{- $scheme := index (dict "s3" "s3://" "gcs" "gs://" "azure" "az://") $s.type -}}
-{{- $format := index .Values.engine.args "load-format" | default "runai_streamer" -}}
+{{- $format := index .Values.engine.args "load-format" | default "runai_streamer" | toString -}}
 {{- if and $s.uri (not (hasPrefix $scheme $s.uri)) -}}
 {{- $problems = append $problems (printf "model.source.uri (%s) does not begin with %s, as model.source.type %s demands. Correct one of them." $s.uri $scheme $s.type) -}}
 {{- end -}}
