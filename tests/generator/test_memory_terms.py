@@ -66,6 +66,7 @@ def test_windows_hold_what_is_in_flight() -> None:
 
     assert [cached("full", None, tokens) for tokens in (1, 16, 17, 1600)] == [1, 1, 2, 100]
     assert [cached("sliding", 61, tokens) for tokens in (16, 17, 160, 161, 5000)] == [2, 3, 11, 11, 11]
+    assert cached("sliding", 62, 5000) == 12  # 61 + 100 tokens are one more than ten blocks
     assert [cached("chunked", 60, tokens) for tokens in (16, 17, 160, 161, 5000)] == [1, 2, 10, 10, 10]
     assert cached("sliding", 61, 5000, pipeline_parallel=2) == 18  # 60 + 200 tokens, and a block
     assert cached("chunked", 60, 5000, pipeline_parallel=2) == 17
@@ -207,6 +208,11 @@ def test_a_stage_is_its_share() -> None:
     plain = memory.stage_spec(replace(DENSE, num_layers=32, layers=(LayerGroup("full", 32, 4, 50, 50),)), 2)
     assert (plain.moe, plain.recurrent, plain.layers[0].count) == (None, None, 16)
     assert plain.weights.loaded_bytes == (1_000_000_000 - 2 * embedding) // 2 + embedding
+    # 34 layers: 8, 9, 9 and 8, so that a large embedding makes the first the fullest, a small one the second
+    uneven = replace(DENSE, num_layers=34, layers=(LayerGroup("full", 34, 4, 50, 50),))
+    assert memory.stage_spec(uneven, 4).weights.loaded_bytes == (1_000_000_000 - 2 * embedding) * 8 // 34 + embedding
+    light = replace(uneven, vocab_size=10)
+    assert memory.stage_spec(light, 4).weights.loaded_bytes == (1_000_000_000 - 40_000) * 9 // 34
     small = replace(DENSE, weights=Weights(10, 10, ""))
     assert memory.stage_spec(small, 2).weights.loaded_bytes == embedding
 

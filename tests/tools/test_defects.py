@@ -170,7 +170,8 @@ def test_a_mutant_dies_survives_or_hangs(copy: Copy) -> None:
         dead = runner.ask(file, text.replace("VOCAB_PADDING = 64", "VOCAB_PADDING = 65"), test)
         assert dead["outcome"] == "killed"
         assert dead["said"].startswith(test[0])
-        assert runner.ask(file, "import nothing_of_this_name\n", test)["outcome"] == "killed"
+        whole = ("tests/generator/test_memory.py",)
+        assert runner.ask(file, "import nothing_of_this_name\n", whole)["outcome"] == "killed"
         assert runner.ask(file, text, ("tests/generator/test_memory.py::test_none",))["outcome"] == "error"
     finally:
         runner.close()

@@ -100,9 +100,7 @@ class Runner:
 
     def close(self) -> None:
         """End the process."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.wait()
+        self._process.communicate()
 
 
 def run(root: Path, runner: Runner, plan: Plan, target: Target, say: Callable[[str], None]) -> Iterator[Result]:

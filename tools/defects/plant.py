@@ -1,7 +1,7 @@
 """Defects as data, and what their tests say of them."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,12 +76,14 @@ def planted(root: Path, defect: Defect) -> str:
     return text.replace(defect.old, defect.new)
 
 
-def check_sound(copy: Copy, defects: Iterable[Defect]) -> None:
-    """Without a defect every named test passes.
+def check_sound(copy: Copy, defects: Sequence[Defect]) -> None:
+    """Every defect can be planted, and without one every named test passes.
 
     Raises:
-        DefectError: one does not.
+        DefectError: one cannot, or does not.
     """
+    for defect in defects:
+        planted(copy.root, defect)
     code, printed = copy.pytest(list(dict.fromkeys(defect.test for defect in defects)), 4 * _SECONDS)
     if code:
         raise DefectError(f"without any defect the tests end with code {code}:\n{printed[-3000:]}")
