@@ -20,6 +20,7 @@ from llm_serving import activations
 from llm_serving.engines import GIB, Regime
 from llm_serving.memory import Gpu, Settings
 from llm_serving.model import ModelSpec, Moe, Quantization
+from llm_serving.use.speculative import Draft
 
 
 def sampler(sequences: int, tokens: int = 2000, per_logit: int = 14) -> int:
@@ -70,9 +71,14 @@ def test_the_mlp_is_the_peak_of_many_tokens() -> None:
 
 
 def test_a_pooling_engine_samples_nothing() -> None:
-    pooling = settings(pooling=True, max_num_batched_tokens=200)
+    pooling = settings(pooling=True, max_num_batched_tokens=100)
     found = activations.peak_bytes(replace(DENSE, intermediate_size=1), HOPPER, pooling, regime(sampler_buffer=True))
-    assert found - term("cublas_workspace") == max(2 * 200 * (3 + 3000), 2 * 200 * 1000 + 4 * 100 * 1000 + 1000)
+    assert found - term("cublas_workspace") == 2 * 100 * 1000 + 4 * 100 * 1000 + 1000
+
+
+def test_drafts_are_sampled_with_the_last_token() -> None:
+    drafting = settings(draft=Draft("ngram", 3))
+    assert activations.peak_bytes(DENSE, HOPPER, drafting, PLAIN) == term("cublas_workspace") + sampler(400)
 
 
 def test_attention_is_the_peak_where_the_mlp_is_made_of_experts() -> None:
@@ -104,7 +110,9 @@ def test_experts_of_several_engines_work_on_the_tokens_of_all() -> None:
     assert forward(EXPERTS, long) == 2 * 2 * 2 * 50_000 * 1000 + 2 * 50_000 * 4 * 2000 + 2 * 50_000 * 4000
 
 
-@pytest.mark.parametrize(("capability", "needed"), [((8, 0), True), ((9, 0), False), ((10, 0), False), ((12, 0), True)])
+@pytest.mark.parametrize(
+    ("capability", "needed"), [((8, 0), True), ((9, 0), False), ((10, 0), False), ((11, 0), False), ((12, 0), True)]
+)
 def test_mxfp4_kernels_of_hopper_and_blackwell_need_no_workspace(capability: tuple[int, int], needed: bool) -> None:
     four = replace(EXPERTS, quantization=Quantization("mxfp4", 4))
     gpu = Gpu(80 * GIB, capability, nvlink=True)

@@ -181,7 +181,8 @@ def test_ranks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("budget", "expected"), [(0, 0), (31, 0), (64, 16), (127, 16), (128, 32), (64 * 31, 496), (10**9, 500)]
+    ("budget", "expected"),
+    [(-1, 0), (0, 0), (63, 0), (64, 16), (127, 16), (128, 32), (64 * 31, 496), (2047, 496), (2048, 500)],
 )
 def test_the_longest_context_within_a_budget(budget: int, expected: int) -> None:
     one = replace(DENSE, layers=(LayerGroup("full", 1, 1, 1, 1),))

@@ -47,11 +47,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=("plant", "mutants"))
     parser.add_argument("names", nargs="*")
+    parser.add_argument("--last", action="store_true", help="mutants: only write the page from the last run's outcomes")
     arguments = parser.parse_args()
     try:
         if arguments.command == "plant":
             return plant_command(arguments.names)
-        return mutants.command(ROOT, arguments.names, say)
+        return mutants.command(ROOT, arguments.names, say, last=arguments.last)
     except (plant.DefectError, mutants.MutantError) as error:
         say(f"error: {error}")
         return 1

@@ -6,17 +6,20 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 from documents.tables import cell, table
+from llm_serving.render import write_text
 
 from defects import page
 from defects.operators import Mutant, mutants
 from defects.tree import Copy, make_copy
 
 DATA = Path(__file__).parent / "mutants.yaml"
+LAST = Path("build") / "mutants.json"
 
 
 class MutantError(Exception):
@@ -118,31 +121,68 @@ def run(root: Path, runner: Runner, plan: Plan, target: Target, say: Callable[[s
     for number, mutant in enumerate(chosen, 1):
         began = time.monotonic()
         answer = runner.ask(target.file, mutant.source, target.tests)
-        seconds = time.monotonic() - began
-        say(f"{number}/{len(chosen)} {seconds:.1f} s {answer['outcome']}: {mutant.key} | {answer['said']}")
+        where = f"{Path(target.file).name} {number}/{len(chosen)} {time.monotonic() - began:.1f} s"
+        say(f"{where} {answer['outcome']}: {mutant.key} | {answer['said']}")
         if answer["outcome"] == "error":
             raise MutantError(f"{mutant.key}: the tests cannot run: {answer['said']}")
         yield Result(target, mutant, answer["outcome"])
     runner.ask(target.file, text, target.tests[:1])
 
 
-def command(root: Path, names: list[str], say: Callable[[str], None]) -> int:
-    """Run all targets, or those whose file ends with one of the names; 1 where a survivor has no explanation."""
-    plan = load()
-    targets = [one for one in plan.targets if not names or one.file.endswith(tuple(names))]
+def run_apart(root: Path, plan: Plan, target: Target, say: Callable[[str], None]) -> list[Result]:
+    """Run the mutants of a target in a copy of its own."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        copy = make_copy(root, Path(folder))
-        runner = Runner(copy, plan.seconds)
+        runner = Runner(make_copy(root, Path(folder)), plan.seconds)
         try:
-            results = [result for target in targets for result in run(root, runner, plan, target, say)]
+            return list(run(root, runner, plan, target, say))
         finally:
             runner.close()
+
+
+def command(root: Path, names: list[str], say: Callable[[str], None], *, last: bool = False) -> int:
+    """Run all targets, two at a time, or those whose file ends with one of the names.
+
+    The outcomes stay in build/mutants.json; with `last` they are read from there: a new explanation needs no new run.
+    1 where a survivor has no explanation.
+
+    Raises:
+        MutantError: as `run`, or the last outcomes are of other mutants.
+    """
+    plan = load()
+    targets = [one for one in plan.targets if not names or one.file.endswith(tuple(names))]
+    if last:
+        results = _last(root, plan)
+    else:
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            results = [
+                one for own in pool.map(lambda target: run_apart(root, plan, target, say), targets) for one in own
+            ]
     unexplained = [one for one in survivors(results) if one.mutant.key not in plan.equivalent.get(one.target.file, {})]
     for one in unexplained:
         say(f"SURVIVED without explanation: {one.target.file}: {one.mutant.key}")
-    if not names and not unexplained:
+    if names:
+        return 1 if unexplained else 0
+    kept = [[one.target.file, one.mutant.source, one.outcome] for one in results]
+    write_text(root / LAST, json.dumps(kept))
+    if not unexplained:
         page.replace_section(root, "mutants", section(root, plan, results))
     return 1 if unexplained else 0
+
+
+def _last(root: Path, plan: Plan) -> list[Result]:
+    try:
+        kept = json.loads((root / LAST).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MutantError(f"{LAST}: cannot be read ({error.strerror}): run make mutants") from error
+    outcomes = {(file, source): outcome for file, source, outcome in kept}
+    results = []
+    for target in plan.targets:
+        for mutant in drawn(root, target, plan.seed)[0]:
+            outcome = outcomes.pop((target.file, mutant.source), None)
+            if outcome is None:
+                raise MutantError(f"{LAST} does not have {target.file}: {mutant.key}: run make mutants")
+            results.append(Result(target, mutant, outcome))
+    return results
 
 
 def survivors(results: list[Result]) -> list[Result]:
