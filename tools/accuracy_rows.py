@@ -19,6 +19,7 @@ NAMES = {
     "Tesla T4": "t4", "RTX 3090": "", "NVIDIA L4": "l4", "L40S": "l40s", "H200": "h200", "A100 80GB": "a100-80gb",
     "H100 80GB": "h100-80gb", "NVIDIA H100 80GB HBM3": "h100-80gb", "RTX 4090": "rtx-4090", "V100 32GB": "v100-32gb",
 }  # fmt: skip
+WITHOUT_FLASHINFER = 6  # bytes per logit: the logits and their float32 copy (vLLM 0.33.0, data/engines.json)
 # Compute capabilities of GPUs that only logs name.
 UNLISTED = {"RTX 3090": (8, 6), "Turing 22GB": (7, 5), "RTX 5080": (12, 0)}
 
@@ -63,12 +64,17 @@ def errors(starts: list[Start], column: str, planned: Callable[[Start], float]) 
     return [(planned(start) / GIB - float(start.row[column]), start) for start in said]
 
 
-def predict(spec: ModelSpec, gpu: Gpu, settings: Settings, version: str) -> Estimate:
-    """Estimate with the regime of a version; older ones than the first regime take the first."""
+def predict(spec: ModelSpec, gpu: Gpu, settings: Settings, version: str, env: str = "") -> Estimate:
+    """Estimate with the regime of a version; older ones than the first regime take the first.
+
+    `env` are the variables of the start: without FlashInfer's sampler no mask and no probabilities are made.
+    """
     oldest = engines.facts()["oldest"]
     old = engines.parse_version(version) < engines.parse_version(oldest)
     version = oldest if old else version
     regime = engines.regime(version, spec.architecture, moe=spec.moe is not None, hybrid=spec.hybrid)
+    if "VLLM_USE_FLASHINFER_SAMPLER=0" in env:
+        regime = replace(regime, sampler_bytes=min(regime.sampler_bytes, WITHOUT_FLASHINFER))
     estimate = memory.estimate(spec, gpu, settings, regime)
     if old and not (settings.ranks > 1 and gpu.nvlink):
         taken = int((OLD_NON_TORCH_PARALLEL if settings.ranks > 1 else OLD_NON_TORCH) * GIB)
@@ -106,10 +112,22 @@ def own_starts(name: str) -> tuple[list[Start], list[dict[str, str]]]:
             pipeline_parallel=int(row["pp"]),
         )
         spec = memory.stage_spec(spec, settings.pipeline_parallel)
-        estimate = predict(spec, own_gpu(row), settings, row["engine"].removeprefix("vllm "))
-        graphs = memory.graph_bytes(spec, enforce_eager=settings.enforce_eager)
-        found.append(Start(row, spec, estimate, graphs))
+        estimate = predict(spec, own_gpu(row), settings, row["engine"].removeprefix("vllm "), row.get("env") or "")
+        graphs = estimate.cuda_graphs or memory.graph_bytes(spec, enforce_eager=settings.enforce_eager)
+        found.append(Start(_as_charged(row), spec, estimate, graphs))
     return found, left
+
+
+def _as_charged(row: dict[str, str]) -> dict[str, str]:
+    """The row's terms as the planner has them.
+
+    Versions that print weights and non-torch memory in one charge an estimate of their CUDA graphs, and print it with
+    the activations: the estimate is what counts, the two sums cannot be taken apart and are left out.
+    """
+    if not row.get("consumed_gib"):
+        return row
+    charged = row["cudagraph_estimated_gib"] or row["cudagraph_gib"]
+    return {**row, "cudagraph_gib": charged, "activation_peak_gib": "", "non_torch_gib": ""}
 
 
 def own_gpu(row: dict[str, str]) -> Gpu:

@@ -27,7 +27,7 @@ COLUMNS = (
     "max_num_batched_tokens", "max_num_seqs", "enforce_eager", "weights_gib", "activation_peak_gib",
     "non_torch_gib", "cudagraph_gib", "kv_cache_gib", "kv_tokens", "max_concurrency", "catalogue_model", "name",
     "date", "driver", "nodes", "outcome", "consumed_gib", "cudagraph_estimated_gib", "total_gib", "used_mib",
-    "load_s", "compile_s", "graphs_s", "ready_s", "bench", "action", "ranks", "failure", "args",
+    "load_s", "compile_s", "graphs_s", "ready_s", "bench", "action", "ranks", "failure", "args", "env",
 )  # fmt: skip
 _REPLACED = {"--host": 1, "--port": 1, "--revision": 1, "--served-model-name": 1}
 
@@ -132,6 +132,7 @@ def row_of(result: Mapping[str, Any]) -> dict[str, Any]:
         "graphs_s": largest("graph_seconds"), "ready_s": result.get("ready_seconds"), "bench": result.get("bench"),
         "action": result.get("action"), "ranks": ranks if len(ranks) > 1 else None,
         "failure": (result.get("failure") or {}).get("line"), "args": " ".join(words),
+        "env": " ".join(f"{key}={value}" for key, value in sorted((result.get("env") or {}).items())),
     }  # fmt: skip
     return {key: _text(value) for key, value in row.items()}
 

@@ -26,6 +26,13 @@ FIRST_PORT = 18000
 _PORTS_PER_JOB = 10
 _POLL_SECONDS = 0.25
 _END_SECONDS = 10
+# Variables of the machine that change what an engine takes; a row says how they stood.
+SHAPING = (
+    "VLLM_USE_FLASHINFER_SAMPLER",
+    "VLLM_ALLREDUCE_USE_SYMM_MEM",
+    "NCCL_NVLS_ENABLE",
+    "TORCH_SYMM_MEM_DISABLE_MULTICAST",
+)
 
 
 class Gpus:
@@ -159,7 +166,8 @@ def run_job(job: Mapping[str, Any], index: int, gpus: list[int], setting: Mappin
     words = words_of(job, folder, port, setting["memory_mib"] / 1024)
     log_paths, processes = [], []
     began = time.monotonic()
-    result: dict[str, Any] = {"name": job["name"], "args": words[1:], "gpus_used": gpus}
+    shaping = {key: os.environ[key] for key in SHAPING if key in os.environ} | job.get("env", {})
+    result: dict[str, Any] = {"name": job["name"], "args": words[1:], "gpus_used": gpus, "env": shaping}
     try:
         for rank, (arguments, visible) in enumerate(commands_of(job, words, gpus, port)):
             path = logs / f"{job['name']}-{rank}.log"

@@ -24,6 +24,8 @@ class Regime:
     `hold_back` is the share of what is free after loading that the engine leaves alone; with `whole_prompt` a prompt
     is prefilled in one step, however long; `graphs` is false where it captures no CUDA graphs. `penalties` says where
     the second model runner's tables of seen tokens lie: charged to the budget, outside of it, or nowhere ("").
+    `context_bytes` are those of a GPU that are not free when the engine begins, `graph_layer_bytes` those of the CUDA
+    graphs of one layer.
     """
 
     default_utilization: float
@@ -43,6 +45,8 @@ class Regime:
     mxfp4_tile: int = 32
     deep_gemm: bool = False
     penalties: str = ""
+    context_bytes: int = 0
+    graph_layer_bytes: int = 0
 
 
 def load_data(name: str) -> dict[str, Any]:
@@ -154,7 +158,14 @@ def regime(version: str, architecture: str, *, moe: bool, hybrid: bool) -> Regim
         mxfp4_tile=chosen.get("mxfp4_tile", 32),
         deep_gemm=chosen.get("deep_gemm", False),
         penalties=of_runner("penalties", default=""),
+        context_bytes=_mib(chosen, "context"),
+        graph_layer_bytes=_mib(chosen, "graph_per_layer"),
     )
+
+
+def _mib(entry: dict[str, Any], name: str) -> int:
+    """The regime's own figure, or the one for all."""
+    return int(entry[f"{name}_mib"]) * MIB if f"{name}_mib" in entry else term_bytes(name)
 
 
 def term_bytes(name: str) -> int:

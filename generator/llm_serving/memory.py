@@ -207,13 +207,22 @@ def kv_request_bytes(spec: ModelSpec, settings: Settings, tokens: int) -> int:
     return need
 
 
-def graph_bytes(spec: ModelSpec, *, enforce_eager: bool) -> int:
-    """CUDA graphs of a compiled start: about 31 MiB per layer, and more where experts are captured with them."""
+def graph_bytes(spec: ModelSpec, *, enforce_eager: bool, layer_bytes: int | None = None) -> int:
+    """CUDA graphs of a compiled start: about 31 MiB per layer, and more where experts are captured with them.
+
+    `layer_bytes` is the figure of a version that was measured by itself (`Regime.graph_layer_bytes`).
+    """
     if enforce_eager:
         return 0
     share = SMALL_HIDDEN_GRAPH_SHARE if spec.hidden_size <= SMALL_HIDDEN else 1.0
     experts = engines.term_bytes("graph_experts") if spec.moe is not None else 0
-    return int(spec.num_layers * engines.term_bytes("graph_per_layer") * share) + experts
+    each = engines.term_bytes("graph_per_layer") if layer_bytes is None else layer_bytes
+    return int(spec.num_layers * each * share) + experts
+
+
+def regime_graphs(spec: ModelSpec, settings: Settings, regime: Regime) -> int:
+    """CUDA graphs as the version charges or takes them."""
+    return graph_bytes(spec, enforce_eager=settings.enforce_eager, layer_bytes=regime.graph_layer_bytes or None)
 
 
 def outside_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> int:
@@ -221,9 +230,10 @@ def outside_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime)
 
     Where a version charges its graphs but was never measured, they count on both sides.
     """
-    needed = engines.term_bytes("context")
+    graphs = regime_graphs(spec, settings, regime)
+    needed = regime.context_bytes or engines.term_bytes("context")
     if not regime.graphs_charged or not regime.measured:
-        needed += graph_bytes(spec, enforce_eager=settings.enforce_eager)
+        needed += graphs
     if settings.pipeline_parallel > 1:
         needed += engines.term_bytes("outside_pipeline")
     if regime.penalties == "outside":
@@ -276,7 +286,7 @@ def estimate(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> E
     loaded = weights.loaded_bytes(spec, gpu, settings, regime)
     peak = activations.peak_bytes(spec, gpu, settings, regime)
     non_torch = non_torch_bytes(spec, gpu, settings)
-    graphs = graph_bytes(spec, enforce_eager=settings.enforce_eager) if regime.graphs_charged else 0
+    graphs = regime_graphs(spec, settings, regime) if regime.graphs_charged else 0
     adapters, draft = footprint.lora_bytes(spec, settings), footprint.draft_bytes(spec, settings)
     free = requested - loaded - engines.term_bytes("context")
     requested -= int(regime.hold_back * max(free, 0))

@@ -357,6 +357,9 @@ def _assumptions(
     elif not regime.measured:
         name = engine_types.label(options.engine)
         found.append(f"no start-up of {name} {version} was measured: terms are upper bounds")
+    elif not profile.gpu.compute_capability.startswith("9."):
+        name = engine_types.label(options.engine)
+        found.append(f"{name} {version} was measured on Hopper GPUs only: a wider band elsewhere")
     if spec.weights.assumed:
         found.append(f"size of the weights is an estimate ({spec.weights.basis})")
     if options.language_model_only and not spec.weights.encoder_bytes:
