@@ -49,13 +49,14 @@ def test_layers_that_do_not_divide_go_before_the_last_stage(layers: int, stages:
 )
 def test_what_lies_outside_the_engines_share_has_room(name: str, profile: str) -> None:
     """u is rounded down to two decimals: what is expected outside fits there, and no whole percent more is left."""
-    found = plan(name, profile)
+    old = Options(engine_version="0.22.1")  # not measured: graphs count on both sides, so that outside is large
+    found = plan(name, profile, old)
     one, share = found.estimate, found.settings.utilization
     default = engines.regime(found.engine_version, found.spec.architecture, moe=False, hybrid=False).default_utilization
     assert share == round(share, 2) <= default
     assert one.total * (1 - share) >= one.outside
     assert share == default or one.total * (1 - share - 0.01) < one.outside
-    assert plan(MISTRAL, "2xt4").settings.utilization < 0.92, "a T4 is too small for the default"
+    assert plan(MISTRAL, "2xt4", old).settings.utilization < default, "a T4 is too small for the default"
 
 
 @pytest.mark.parametrize(
@@ -260,7 +261,9 @@ def test_assumptions_are_told_and_only_where_they_are_made() -> None:
     full = replace(base, gated=False, revision="abc", weights=replace(base.weights, assumed=False), notes=("a note",))
     profile = parse_profile("g5.12xlarge")
     quiet = make_plan(full, profile, Options(download_gbps=2.0))
-    assert quiet.assumptions == ("no start-up of vLLM 0.33.0 was measured: terms are upper bounds", "a note")
+    assert quiet.assumptions == ("vLLM 0.33.0 was measured on Hopper GPUs only: a wider band elsewhere", "a note")
+    older = make_plan(full, profile, Options(download_gbps=2.0, engine_version="0.22.1"))
+    assert older.assumptions == ("no start-up of vLLM 0.22.1 was measured: terms are upper bounds", "a note")
     told: list[tuple[ModelSpec, GpuProfile, Options, str]] = [
         (full, profile, Options(), "download at 1 Gbit/s"),
         (

@@ -151,7 +151,7 @@ def command(root: Path, names: list[str], say: Callable[[str], None], *, last: b
     plan = load()
     targets = [one for one in plan.targets if not names or one.file.endswith(tuple(names))]
     if last:
-        results = _last(root, plan)
+        results = _last(root, plan, targets)
     else:
         with ThreadPoolExecutor(max_workers=2) as pool:
             results = [
@@ -160,25 +160,36 @@ def command(root: Path, names: list[str], say: Callable[[str], None], *, last: b
     unexplained = [one for one in survivors(results) if one.mutant.key not in plan.equivalent.get(one.target.file, {})]
     for one in unexplained:
         say(f"SURVIVED without explanation: {one.target.file}: {one.mutant.key}")
-    if names:
-        return 1 if unexplained else 0
-    kept = [[one.target.file, one.mutant.source, one.outcome] for one in results]
-    write_text(root / LAST, json.dumps(kept))
-    if not unexplained:
+    if not last:
+        _keep(root, results)
+    if not names and not unexplained:
         page.replace_section(root, "mutants", section(root, plan, results))
     return 1 if unexplained else 0
 
 
-def _last(root: Path, plan: Plan) -> list[Result]:
+def _kept(root: Path) -> dict[tuple[str, str], str]:
+    """Outcomes by file and source of the mutant."""
     try:
         kept = json.loads((root / LAST).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise MutantError(f"{LAST}: cannot be read ({error.strerror}): run make mutants") from error
-    outcomes = {(file, source): outcome for file, source, outcome in kept}
+    except FileNotFoundError:
+        return {}
+    return {(file, source): outcome for file, source, outcome in kept}
+
+
+def _keep(root: Path, results: list[Result]) -> None:
+    """Write the outcomes over those of the same files."""
+    files = {one.target.file for one in results}
+    kept = [[*key, outcome] for key, outcome in _kept(root).items() if key[0] not in files]
+    kept += [[one.target.file, one.mutant.source, one.outcome] for one in results]
+    write_text(root / LAST, json.dumps(kept))
+
+
+def _last(root: Path, plan: Plan, targets: list[Target]) -> list[Result]:
+    kept = _kept(root)
     results = []
-    for target in plan.targets:
+    for target in targets:
         for mutant in drawn(root, target, plan.seed)[0]:
-            outcome = outcomes.pop((target.file, mutant.source), None)
+            outcome = kept.get((target.file, mutant.source))
             if outcome is None:
                 raise MutantError(f"{LAST} does not have {target.file}: {mutant.key}: run make mutants")
             results.append(Result(target, mutant, outcome))
