@@ -32,7 +32,7 @@ class Target:
 
     Attributes:
         file: path in the tree.
-        tests: what runs on each mutant, the quickest first.
+        tests: what runs on each mutant; the others only where the first survives it.
         sample: at most so many mutants, drawn with the seed; None for all.
     """
 
@@ -120,7 +120,9 @@ def run(root: Path, runner: Runner, plan: Plan, target: Target, say: Callable[[s
     say(f"{target.file}: {len(chosen)} of {every} mutants")
     for number, mutant in enumerate(chosen, 1):
         began = time.monotonic()
-        answer = runner.ask(target.file, mutant.source, target.tests)
+        answer = runner.ask(target.file, mutant.source, target.tests[:1])
+        if answer["outcome"] == "survived":
+            answer = runner.ask(target.file, mutant.source, target.tests[1:])
         where = f"{Path(target.file).name} {number}/{len(chosen)} {time.monotonic() - began:.1f} s"
         say(f"{where} {answer['outcome']}: {mutant.key} | {answer['said']}")
         if answer["outcome"] == "error":
@@ -140,7 +142,7 @@ def run_apart(root: Path, plan: Plan, target: Target, say: Callable[[str], None]
 
 
 def command(root: Path, names: list[str], say: Callable[[str], None], *, last: bool = False) -> int:
-    """Run all targets, two at a time, or those whose file ends with one of the names.
+    """Run all targets, three at a time, or those whose file ends with one of the names.
 
     The outcomes stay in build/mutants.json; with `last` they are read from there: a new explanation needs no new run.
     1 where a survivor has no explanation.
@@ -153,7 +155,7 @@ def command(root: Path, names: list[str], say: Callable[[str], None], *, last: b
     if last:
         results = _last(root, plan, targets)
     else:
-        with ThreadPoolExecutor(max_workers=2) as pool:
+        with ThreadPoolExecutor(max_workers=3) as pool:
             results = [
                 one for own in pool.map(lambda target: run_apart(root, plan, target, say), targets) for one in own
             ]
