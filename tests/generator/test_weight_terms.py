@@ -175,3 +175,11 @@ def test_rounding_counts_each_tensor() -> None:
     sizes = [11_000 * 1000 * 2 * 2, 11_000 * 1000 * 2]
     expected = 2 * (-(rows * 2000) % (2 * MIB)) + 10 * sum(-size % (2 * MIB) for size in sizes)
     assert tensors.rounding(large, 1, 2.0, whole_blocks=True) == expected
+
+
+@pytest.mark.parametrize(("tied", "matrices"), [(True, 1), (False, 2)])
+def test_rounding_of_embedding_and_head(tied: bool, matrices: int) -> None:
+    """100,032 rows of 2,000 bytes are 1,262,592 bytes short of whole blocks of 2 MiB, half of them 631,296."""
+    wide = replace(DENSE, vocab_size=100_000, tied=tied, num_layers=0, layers=())
+    for ranks, rest in ((1, 1_262_592), (2, 631_296)):
+        assert tensors.rounding(wide, ranks, 2.0, whole_blocks=True) == matrices * rest
