@@ -35,6 +35,7 @@ OTHER: dict[str, Any] = {
     "initContainers": [{"name": "a", "image": "i"}], "sidecars": [{"name": "b", "image": "i"}],
     "lifecycle": {"preStop": {"exec": {"command": ["x"]}}}, "extraVolumes": [{"name": "x", "emptyDir": {}}],
     "extraVolumeMounts": [{"name": "x", "mountPath": "/x"}], "imagePullSecrets": [{"name": "p"}],
+    "engine.lora.maxRank": 64, "engine.chatTemplate.file": "/templates/x.jinja",
     "prePull": {"enabled": True, "nodes": 2}, "plan": {"summary": "other"}, "test.enabled": False,
 }  # fmt: skip
 
@@ -183,7 +184,8 @@ def test_two_engines_in_one_release_never_meet(parent: Path, release: str, contr
         "model": {"id": "org/a", "download": {"mode": "init"}},
         "storage": {"type": "pvc", "accessMode": "ReadWriteMany"},
         "parallelism": {"controller": controller, **nodes},
-        "prePull": {"enabled": True},
+        "engine.lora.maxRank": 64, "engine.chatTemplate.file": "/templates/x.jinja",
+    "prePull": {"enabled": True},
         "expose": {"ingress": {"enabled": True}, "route": {"enabled": True, "termination": "edge"}},
         "plan": {"summary": "x"},
     }

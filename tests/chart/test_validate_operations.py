@@ -109,7 +109,7 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
         {"engine": {"extraArgs": ["--api-key=s3cret"]}},
         "engine.extraArgs gives --api-key, which everyone who may read pods would see. Use auth.apiKey.existingSecret "
         "or auth.hfToken.existingSecret.",
-        {"engine": {"extraArgs": ["--api-server-count", "2"]}},
+        {"engine": {"extraArgs": ["--api-keyless", "2"]}},
     ),
     "no way to the hub": (
         {"networkPolicy": {"enabled": True, "hub": {"to": []}}},

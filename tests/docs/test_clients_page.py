@@ -25,12 +25,17 @@ TIMES = re.compile(r"\d+(?:\.\d+)?(?= ms| tokens/s)")
 @pytest.fixture(scope="module")
 def openai() -> Iterator[str]:
     """The cluster tests' stand-in for vLLM, in this process."""
-    spec = importlib.util.spec_from_file_location("standin", ROOT / "tests" / "cluster" / "engine" / "engine.py")
+    folder = ROOT / "tests" / "cluster" / "engine"
+    spec = importlib.util.spec_from_file_location("standin", folder / "engine.py")
     assert spec is not None
     assert spec.loader is not None
     engine = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(engine)
-    engine.Handler.options = argparse.Namespace(served_model_name="mistral", max_model_len="1024")
+    sys.path.insert(0, str(folder))
+    try:
+        spec.loader.exec_module(engine)
+    finally:
+        sys.path.remove(str(folder))
+    engine.Handler.options = argparse.Namespace(names=["mistral"], adapters={}, pools=False, max_model_len="1024")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), engine.Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"

@@ -75,7 +75,7 @@ def result(title: str, name: str) -> float:
 def test_the_small_gpu_is_the_planners() -> None:
     plan = plan_of("meta-llama/Llama-3.1-8B-Instruct", "1xl4")
     title, estimate, startup = "a context", plan.estimate, plan.resources.startup
-    assert result(title, "bytes per token") * 21_504 == estimate.kv_per_request
+    assert result(title, "bytes per token") * plan.settings.max_model_len == estimate.kv_per_request
     assert result(title, "one request") == pytest.approx(estimate.kv_per_request / GIB, abs=0.001)
     assert result(title, "requests at once") == pytest.approx(estimate.concurrency, abs=0.01)
     assert result(title, "tokens in the cache") == pytest.approx(estimate.kv_cache / 131_072, rel=ROUNDING)

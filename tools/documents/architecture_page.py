@@ -47,15 +47,21 @@ def modules(root: Path) -> dict[str, tuple[str, ast.Module]]:
 def part_of(name: str) -> str:
     """The part of the picture that a module belongs to."""
     first, _, rest = name.partition(".")
-    if rest:
+    if rest and first != "use":  # what is used beside plain generation is planned with the rest
         return first
     return next((part for part, names in _PARTS.items() if first in names), "planner")
 
 
 def imports(name: str, tree: ast.Module, known: set[str]) -> set[str]:
-    """The modules of this package that a module imports, inside functions too."""
+    """The modules of this package that a module imports, inside functions too; for the type checker alone is none."""
     found = set()
-    for node in ast.walk(tree):
+    typing = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in set(ast.walk(tree)) - typing:
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "llm_serving":
             base = (node.module or "").partition(".")[2]
             for alias in node.names:
