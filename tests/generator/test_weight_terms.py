@@ -18,7 +18,7 @@ from generator.made_up import (
 )  # fmt: skip
 from llm_serving import tensors, weights
 from llm_serving.engines import MIB
-from llm_serving.model import Mla, Moe, Quantization, Recurrent, Weights
+from llm_serving.model import LayerGroup, Mla, Moe, Quantization, Recurrent, Weights
 
 KEYS = 10 * 1000 * 4 * (50 + 50)  # parameters
 NORMS = 1000 * 21
@@ -69,6 +69,9 @@ def test_what_is_whole_on_every_rank() -> None:
     assert both[0] - both[1] == router // 2
     whole = 2 * (NORMS + 10 * 1000 * (64 + 16 + 30) + 10 * 700)
     assert weights.weights_bytes(LATENT, 4) == int((1_000_000_000 - whole + 63 * 4000) / 4 + whole)
+    fewer = replace(LATENT, layers=(LayerGroup("mla", 10, 1, 80, 0), LayerGroup("index", 4, 1, 9, 0)))
+    less = whole - 2 * 6 * 700
+    assert weights.weights_bytes(fewer, 4) == int((1_000_000_000 - less + 63 * 4000) / 4 + less)
     keys, grouped, norms = 2 * 2 * 1000 * 4 * 100, 2 * 1_000_000, 2 * NORMS
     for ranks in (1, 2, 4):
         expected = (1_000_000_000 - keys - grouped - norms + 63 * 4000) / ranks
