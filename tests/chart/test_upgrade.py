@@ -184,8 +184,7 @@ def test_two_engines_in_one_release_never_meet(parent: Path, release: str, contr
         "model": {"id": "org/a", "download": {"mode": "init"}},
         "storage": {"type": "pvc", "accessMode": "ReadWriteMany"},
         "parallelism": {"controller": controller, **nodes},
-        "engine.lora.maxRank": 64, "engine.chatTemplate.file": "/templates/x.jinja",
-    "prePull": {"enabled": True},
+        "prePull": {"enabled": True},
         "expose": {"ingress": {"enabled": True}, "route": {"enabled": True, "termination": "edge"}},
         "plan": {"summary": "x"},
     }

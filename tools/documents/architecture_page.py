@@ -13,7 +13,7 @@ _PARTS = {
     "facts": ("engines", "engine_types", "profiles", "quantization_support", "cpu"),
     "models": (
         "source", "hub", "checkpoint", "catalogue", "parse", "architectures", "fields", "layers", "experts",
-        "parameters", "quantization", "variants",
+        "parameters", "quantization", "rotary", "variants",
     ),
     "writing": ("values", "render", "report", "catalog"),
     "commands": ("cli", "__main__"),
