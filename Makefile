@@ -11,7 +11,7 @@ DRY_RUNS ?= 500
 .DEFAULT_GOAL := help
 .PHONY: fuzz test-dry-run help setup values generate verify format lint types test check golden bench compare calibrate test-rules test-cluster kwok load actionlint clean \
 	package sign verify-package publish index release test-registry lock audit wheel site test-site \
-	sign-keyless check-tag checksums github-release ct-lint ct-install kind kind-delete
+	sign-keyless check-tag checksums github-release ct-lint ct-install kind kind-delete defects mutants
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,12 @@ test-rules: $(STAMP) ## the alerts under promtool (Debian's package prometheus)
 	@LLM_SERVING_NEED_PROMTOOL=1 $(BIN)/pytest tests/rules
 
 check: lint types verify test ## everything that a commit must pass
+
+defects: $(STAMP) ## plant each defect of tools/defects/defects.yaml alone; the named test must fail (about 5 minutes)
+	@PYTHONPATH=tools $(BIN)/python -m defects plant
+
+mutants: $(STAMP) ## mutants of the planner and the memory model against their tests (about 15 minutes)
+	@PYTHONPATH=tools $(BIN)/python -m defects mutants
 
 golden: $(STAMP) ## write the golden manifests again; review the difference
 	@UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/chart
