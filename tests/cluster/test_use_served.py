@@ -106,9 +106,9 @@ def test_a_pooling_engine_is_tested_by_what_it_is_for(
 def test_a_model_without_text_fails_the_test_of_one_with(
     kube_cluster: Cluster, namespace: str, helm: str, mistral: dict[str, Any]
 ) -> None:
-    """`--runner pooling` behind the chart's back: the test notices that there is no text."""
+    """An engine that pools behind the chart's back: the test notices that there is no text."""
     release = Release(helm, "mistral", namespace)
-    release.apply(mistral, STANDIN, merge(SMALL, {"engine": {"extraArgs": ["--runner", "pooling"]}}))
+    release.apply(mistral, STANDIN, merge(SMALL, {"engine": {"env": {"STANDIN_POOLS": "1"}}}))
     with pytest.raises(AssertionError, match="/v1/completions: HTTP 404"):
         release.test()
     release.uninstall()

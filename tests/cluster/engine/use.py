@@ -31,7 +31,7 @@ def prepare(options):
     """Names, adapters and what else is loaded; ends the engine where the real one would end."""
     served = options.served_model_name
     options.names = served if isinstance(served, list) else [served]
-    options.pools = getattr(options, "runner", None) == "pooling"
+    options.pools = getattr(options, "runner", None) == "pooling" or os.environ.get("STANDIN_POOLS") == "1"
     options.adapters = {}
     if not hasattr(options, "lora_modules"):  # another engine's stand-in
         return
