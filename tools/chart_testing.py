@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from llm_serving.commands.console import Exit, say
+from llm_serving.commands.console import Exit, complain, say
 from llm_serving.errors import InputError, LlmServingError
 from node_resources import kubectl, patch_status, real_nodes
 from previous import CHART, ROOT, extract, previous_revision
@@ -52,9 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             return subprocess.run(["ct", "lint", "--config", "ct.yaml", "--charts", CHART], check=False).returncode
         return install(arguments.jobs, arguments.image, arguments.only)
     except LlmServingError as error:
-        say(f"error: {error}")
-        if error.hint:
-            say(f"hint: {error.hint}")
+        complain(error)
         return Exit.REFUSED
     except KeyboardInterrupt:
         say("interrupted")

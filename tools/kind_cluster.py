@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import node_resources
-from llm_serving.commands.console import Exit, say
+from llm_serving.commands.console import Exit, complain, say
 from llm_serving.errors import InputError, LlmServingError
 from previous import ROOT
 
@@ -144,9 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         else:
             gpus(run, arguments.gpus)
     except LlmServingError as error:
-        say(f"error: {error}")
-        if error.hint:
-            say(f"hint: {error.hint}")
+        complain(error)
         return Exit.REFUSED
     except KeyboardInterrupt:
         say("interrupted: run it again, or `make kind-delete`")

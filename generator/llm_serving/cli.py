@@ -21,7 +21,7 @@ from llm_serving.commands import (
     talking,
     validating,
 )
-from llm_serving.commands.console import Exit, say
+from llm_serving.commands.console import Exit, complain, say
 from llm_serving.errors import DoesNotFitError, LlmServingError
 
 _COMMANDS = (planning, advising, listing, validating, checking, nodes, preflight, talking, completion)
@@ -61,9 +61,7 @@ def _print_error(error: LlmServingError, arguments: argparse.Namespace) -> None:
         for way in error.ways_out:
             say(f"  try: {way}")
         return
-    say(f"error: {error}")
-    if error.hint:
-        say(f"hint: {error.hint}")
+    complain(error)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -25,7 +25,7 @@ class Regime:
     is prefilled in one step, however long; `graphs` is false where it captures no CUDA graphs. `penalties` says where
     the second model runner's tables of seen tokens lie: charged to the budget, outside of it, or nowhere ("").
     `context_bytes` are those of a GPU that are not free when the engine begins, `graph_layer_bytes` those of the CUDA
-    graphs of one layer.
+    graphs of one layer; 0 where the version has no figure of its own.
     """
 
     default_utilization: float
@@ -158,14 +158,9 @@ def regime(version: str, architecture: str, *, moe: bool, hybrid: bool) -> Regim
         mxfp4_tile=chosen.get("mxfp4_tile", 32),
         deep_gemm=chosen.get("deep_gemm", False),
         penalties=of_runner("penalties", default=""),
-        context_bytes=_mib(chosen, "context"),
-        graph_layer_bytes=_mib(chosen, "graph_per_layer"),
+        context_bytes=chosen.get("context_mib", 0) * MIB,
+        graph_layer_bytes=chosen.get("graph_per_layer_mib", 0) * MIB,
     )
-
-
-def _mib(entry: dict[str, Any], name: str) -> int:
-    """The regime's own figure, or the one for all."""
-    return int(entry[f"{name}_mib"]) * MIB if f"{name}_mib" in entry else term_bytes(name)
 
 
 def term_bytes(name: str) -> int:

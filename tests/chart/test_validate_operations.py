@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from chart.helm import RefusedError, Renderer, merge
+from chart.helm import Renderer, merge
+from chart.refusals import refusal
 from chart.test_scaling import BASE, HPA, KEDA, LWS, RAY, STATEFULSET, TGI, TGIS
 
 ZERO = {"scaling": {"keda": {"scaleToZero": {"enabled": True, "query": "x"}}}}
@@ -131,12 +132,6 @@ APIS: dict[str, tuple[dict[str, Any], str, str]] = {
         {"monitoring": {"serviceMonitor": {"enabled": True}}}, "monitoring.coreos.com/v1", "the Prometheus operator",
     ),
 }  # fmt: skip
-
-
-def refusal(render: Renderer, values: dict[str, Any], **options: Any) -> str:
-    with pytest.raises(RefusedError) as refused:
-        render(values, **options)
-    return str(refused.value)
 
 
 @pytest.mark.parametrize("case", CASES)

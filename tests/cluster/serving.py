@@ -54,6 +54,27 @@ def wait_until_serves(cluster: Cluster, namespace: str, release: str, seconds: f
     raise AssertionError(f"{release} does not serve after {seconds:.0f} s\n" + "\n".join(told))
 
 
+def serves_again(cluster: Cluster, namespace: str, release: str, seconds: float) -> float:
+    """Seconds until a release that was just broken serves anew; it has 30 s to notice."""
+    broken = time.monotonic()
+    while serves(cluster, namespace, release) and time.monotonic() < broken + 30:
+        time.sleep(0.2)
+    wait_until_serves(cluster, namespace, release, seconds)
+    return time.monotonic() - broken
+
+
+def wait_until_gone(cluster: Cluster, namespace: str, release: str) -> None:
+    """Helm does not wait for the pods of what it removed: they have a minute.
+
+    Raises:
+        AssertionError: some are still there.
+    """
+    deadline = time.monotonic() + 60
+    while engine_pods(cluster, namespace, release) and time.monotonic() < deadline:
+        time.sleep(1)
+    assert not engine_pods(cluster, namespace, release)
+
+
 def logs(pod: Pod, *, previous: bool = False) -> str:
     """The engine container's log so far; empty where there is none yet."""
     import requests

@@ -8,7 +8,17 @@ import pytest
 from chart.helm import merge
 from cluster.conftest import Release
 from cluster.report import fault_log
-from cluster.serving import engine_pods, engine_processes, kill, logs, run, serves, wait_until_serves
+from cluster.serving import (
+    engine_pods,
+    engine_processes,
+    kill,
+    logs,
+    run,
+    serves,
+    serves_again,
+    wait_until_gone,
+    wait_until_serves,
+)
 from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
 
@@ -27,10 +37,7 @@ def release(kube_cluster: Cluster, namespace: str, helm: str) -> Iterator[Releas
     release = Release(helm, "mixtral", namespace)
     yield release
     release.uninstall()
-    deadline = time.monotonic() + 60
-    while engine_pods(kube_cluster, namespace, "mixtral") and time.monotonic() < deadline:
-        time.sleep(1)
-    assert not engine_pods(kube_cluster, namespace, "mixtral")
+    wait_until_gone(kube_cluster, namespace, "mixtral")
 
 
 def scraped(pod: Pod) -> str:
@@ -75,11 +82,7 @@ def test_two_pods_form_one_group_and_form_it_again(
         return leader, worker
 
     def again(fault: str) -> tuple[Pod, Pod]:
-        broken = time.monotonic()
-        while serves(kube_cluster, namespace, "mixtral") and time.monotonic() < broken + 30:
-            time.sleep(0.2)
-        wait_until_serves(kube_cluster, namespace, "mixtral", 150)
-        fault_log(f"{controller}-data", fault, time.monotonic() - broken)
+        fault_log(f"{controller}-data", fault, serves_again(kube_cluster, namespace, "mixtral", 150))
         return members()
 
     leader, worker = members()

@@ -1,6 +1,5 @@
 """The other engines from their committed values: sharded TGI, sharded TGIS, and the real vLLM on CPUs."""
 
-import os
 import subprocess
 from typing import Any
 
@@ -8,11 +7,11 @@ import pytest
 import yaml
 from chart.helm import ROOT, merge
 from cluster.conftest import Release
+from cluster.real_engine import CPU_IMAGE, on_cpus
 from cluster.serving import engine_pods, last_words, logs, wait_until_serves
 from pytest_helm_charts.clusters import Cluster
 
 # An image of vLLM for CPUs that holds a tiny model in /models/tiny, where the cluster has one.
-CPU_IMAGE = os.environ.get("LLM_SERVING_CPU_IMAGE", "")
 
 
 def committed(name: str) -> dict[str, Any]:
@@ -99,21 +98,7 @@ def test_the_real_engine_on_cpus(
     kube_cluster: Cluster, namespace: str, helm: str, standin: dict[str, Any], layout: str
 ) -> None:
     """From the committed values of the profile `cpu`; only image, model and sizes are this cluster's."""
-    repository, tag = CPU_IMAGE.rsplit(":", 1)
-    tiny = {
-        "model": {"id": "tiny", "path": "/models/tiny", "servedName": "tiny"},
-        "engine": {
-            "image": {"registry": "", "repository": repository, "tag": tag, "pullPolicy": "Never"},
-            "args": {"max-model-len": 256, "max-num-seqs": 4, "max-num-batched-tokens": 256, "enforce-eager": True},
-            "env": {"VLLM_CPU_KVCACHE_SPACE": "1"},
-        },
-        "cpu": {"request": "200m"},
-        "memory": {"sharedMemory": "1Gi", "host": {"request": "1Gi", "limit": "6Gi"}},
-        "storage": {"type": "emptyDir", "size": "1Gi"},
-        "startup": {"budgetSeconds": 300, "imagePullSeconds": 60},
-        "drain": {"preStopSeconds": 1, "shutdownTimeoutSeconds": 5},
-        "test": standin["test"],
-    }
+    tiny = on_cpus(standin, 300)
     release = Release(helm, "tiny", namespace)
     release.apply(committed("qwen3-0-6b-cpu"), merge(tiny, LAYOUTS[layout]), wait=False)
     wait_until_serves(kube_cluster, namespace, "tiny", 330)

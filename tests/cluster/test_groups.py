@@ -8,7 +8,16 @@ import pytest
 from chart.helm import merge
 from cluster.conftest import Release
 from cluster.report import fault_log
-from cluster.serving import engine_pods, engine_processes, kill, last_words, logs, serves, wait_until_serves
+from cluster.serving import (
+    engine_pods,
+    engine_processes,
+    kill,
+    last_words,
+    logs,
+    serves_again,
+    wait_until_gone,
+    wait_until_serves,
+)
 from pykube import Pod, ResourceQuota
 from pytest_helm_charts.clusters import Cluster
 
@@ -37,10 +46,7 @@ def release(kube_cluster: Cluster, namespace: str, helm: str) -> Iterator[Releas
     release = Release(helm, "mistral", namespace)
     yield release
     release.uninstall()
-    deadline = time.monotonic() + 60
-    while engine_pods(kube_cluster, namespace, "mistral") and time.monotonic() < deadline:
-        time.sleep(1)
-    assert not engine_pods(kube_cluster, namespace, "mistral")
+    wait_until_gone(kube_cluster, namespace, "mistral")
 
 
 def require(cluster: Cluster, controller: str) -> None:
@@ -74,11 +80,7 @@ def test_a_group_serves_and_survives(
         assert "1 other node(s) joined" in logs(leader)
 
     def again(fault: str) -> tuple[Pod, Pod]:
-        broken = time.monotonic()
-        while serves(kube_cluster, namespace, "mistral") and time.monotonic() < broken + 30:
-            time.sleep(0.2)
-        wait_until_serves(kube_cluster, namespace, "mistral", 300)
-        fault_log(layout, fault, time.monotonic() - broken)
+        fault_log(layout, fault, serves_again(kube_cluster, namespace, "mistral", 300))
         first, second = engine_pods(kube_cluster, namespace, "mistral")
         return first, second
 

@@ -9,8 +9,9 @@ import pytest
 from chart.helm import merge
 from cluster.conftest import STANDIN, Release
 from cluster.hub import start_hub
+from cluster.real_engine import CPU_IMAGE, on_cpus
 from cluster.serving import ask, engine_pods, last_words, wait_until_serves
-from cluster.test_engines import CPU_IMAGE, committed
+from cluster.test_engines import committed
 from generator.fake_hub import safetensors
 from pykube import ConfigMap
 from pytest_helm_charts.clusters import Cluster
@@ -148,23 +149,11 @@ def test_the_real_engine_on_cpus(
     kube_cluster: Cluster, namespace: str, helm: str, standin: dict[str, Any], case: str
 ) -> None:
     """The chart's command lines before the engine's own parser, and its answers before the chart's test."""
-    repository, tag = CPU_IMAGE.rsplit(":", 1)
-    tiny = {
-        "model": {"id": "tiny", "path": "/models/tiny", "servedName": "tiny"},
-        "engine": {
-            "image": {"registry": "", "repository": repository, "tag": tag, "pullPolicy": "Never"},
-            "args": {"max-model-len": 256, "max-num-seqs": 4, "max-num-batched-tokens": 256, "enforce-eager": True},
-            "env": {"VLLM_CPU_KVCACHE_SPACE": "1"},
-        },
-        "cpu": {"request": "200m"},
-        "memory": {"sharedMemory": "1Gi", "host": {"request": "1Gi", "limit": "6Gi"}},
-        "storage": {"type": "emptyDir", "size": "1Gi"},
-        "startup": {"budgetSeconds": 600, "imagePullSeconds": 60},
-        "drain": {"preStopSeconds": 1, "shutdownTimeoutSeconds": 5},
+    adapters = {
         "extraVolumes": [{"name": "sql", "configMap": {"name": "sql"}}],
         "extraVolumeMounts": [{"name": "sql", "mountPath": "/adapters/sql"}],
-        "test": standin["test"],
     }
+    tiny = merge(on_cpus(standin, 600), adapters)
     files = {name: base64.b64encode(data).decode() for name, data in ADAPTER.items()}
     metadata = {"name": "sql", "namespace": namespace}
     ConfigMap(kube_cluster.kube_client, {"metadata": metadata, "binaryData": files}).create()

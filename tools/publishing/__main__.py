@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from llm_serving.commands.console import Exit, say
+from llm_serving.commands.console import Exit, complain, say
 from llm_serving.errors import InputError, LlmServingError
 from llm_serving.render import write_text
 
@@ -33,9 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         run(arguments)
     except LlmServingError as error:
-        say(f"error: {error}")
-        if error.hint:
-            say(f"hint: {error.hint}")
+        complain(error)
         return Exit.REFUSED
     except KeyboardInterrupt:
         say("interrupted: nothing is half done (a version is in a registry whole or not at all); run again")

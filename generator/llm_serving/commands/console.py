@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from enum import IntEnum
 from typing import Protocol
 
+from llm_serving.errors import LlmServingError
+
 _PATIENCE_SECONDS = 1.0
 
 
@@ -38,6 +40,13 @@ def say(text: str) -> None:
 def tell(text: str) -> None:
     """A remark."""
     say(f"note: {text}")
+
+
+def complain(error: LlmServingError) -> None:
+    """What was wrong, and the way out where there is one."""
+    say(f"error: {error}")
+    if error.hint:
+        say(f"hint: {error.hint}")
 
 
 def add_format(command: argparse.ArgumentParser) -> None:
