@@ -4,12 +4,12 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 OPTIONS ?=
 PUBLISHING := PYTHONPATH=tools $(BIN)/python -m publishing
-JOBS ?= 2
+JOBS ?= 4
 DOCUMENTS ?= 5000
 DRY_RUNS ?= 500
 
 .DEFAULT_GOAL := help
-.PHONY: fuzz test-dry-run help setup values generate verify format lint types test check golden bench compare calibrate test-rules test-cluster kwok load actionlint clean \
+.PHONY: fuzz test-dry-run help setup values generate verify format lint types test check golden bench compare calibrate test-rules test-cluster test-faults kwok load actionlint clean \
 	package sign verify-package publish index release test-registry lock audit wheel site test-site \
 	sign-keyless check-tag checksums github-release ct-lint ct-install kind kind-delete defects mutants
 
@@ -86,23 +86,29 @@ calibrate: $(STAMP) ## CONFIGS=: real start-ups with dummy weights; needs GPUs a
 	@$(BIN)/python tools/calibrate.py run build/calibrate/models --results build/calibrate/results.jsonl
 	@$(BIN)/python tools/calibrate.py append build/calibrate/results.jsonl
 
-test-cluster: $(STAMP) ## [JOBS=2]: tests on the Kubernetes of KUBECONFIG, which offers two GPUs per job
+test-cluster: $(STAMP) ## [JOBS=4]: tests on the Kubernetes of KUBECONFIG, which offers two GPUs per job
 	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
-	@$(BIN)/pytest -m cluster --numprocesses $(JOBS) --dist worksteal tests/cluster
+	@$(BIN)/pytest -m "cluster and not faults" --numprocesses $(JOBS) --dist loadscope tests/cluster
+
+test-faults: $(STAMP) ## [JOBS=4]: break releases on the Kubernetes of KUBECONFIG, and print who healed them, and how fast
+	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
+	@$(BIN)/pytest -m faults --numprocesses $(JOBS) --dist loadscope --ignore tests/cluster/test_api_server.py tests/cluster
+	@if [ -n "$(LLM_SERVING_RESTART_API_SERVER)" ]; then $(BIN)/pytest -m cluster tests/cluster/test_api_server.py; \
+	else echo "not run: tests/cluster/test_api_server.py (LLM_SERVING_RESTART_API_SERVER is no command that restarts it)" >&2; fi
 
 ct-lint: $(STAMP) ## chart-testing: lint with all ci values (needs ct and helm on PATH)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/chart_testing.py lint
 
-ct-install: $(STAMP) ## [JOBS=2] [IMAGE=]: chart-testing: install, test and upgrade all ci values on the Kubernetes of KUBECONFIG
+ct-install: $(STAMP) ## [JOBS=4] [IMAGE=]: chart-testing: install, test and upgrade all ci values on the Kubernetes of KUBECONFIG
 	@$(BIN)/python tools/chart_testing.py install --jobs $(JOBS) $(if $(IMAGE),--image $(IMAGE))
 
-kind: $(STAMP) ## [GPUS=4] [NODE_IMAGE=]: a kind cluster with images, operators and made-up GPUs for test-cluster
+kind: $(STAMP) ## [GPUS=8] [NODE_IMAGE=]: a kind cluster with images, operators and made-up GPUs for test-cluster
 	@$(BIN)/python tools/kind_cluster.py create $(if $(GPUS),--gpus $(GPUS)) $(if $(NODE_IMAGE),--node-image $(NODE_IMAGE))
 
 kind-delete: $(STAMP) ## remove it
 	@$(BIN)/python tools/kind_cluster.py delete
 
-fuzz: $(STAMP) ## [DOCUMENTS=5000 JOBS=2]: random values documents render to valid manifests or are refused in due form
+fuzz: $(STAMP) ## [DOCUMENTS=5000 JOBS=4]: random values documents render to valid manifests or are refused in due form
 	@LLM_SERVING_DOCUMENTS=$(DOCUMENTS) $(BIN)/pytest --numprocesses $(JOBS) tests/fuzz
 
 test-dry-run: $(STAMP) ## [DRY_RUNS=500]: random documents that render, before the API server of KUBECONFIG, with dry run

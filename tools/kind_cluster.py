@@ -1,8 +1,8 @@
 """`make kind`, `make kind-delete`: a kind cluster that has all that `make test-cluster` needs.
 
-    kind_cluster.py create [--name llm-serving] [--node-image kindest/node:...] [--gpus 4] [--kubeconfig FILE]
+    kind_cluster.py create [--name llm-serving] [--node-image kindest/node:...] [--gpus 8] [--kubeconfig FILE]
     kind_cluster.py delete [--name llm-serving]
-    kind_cluster.py gpus [--gpus 4]          any cluster of KUBECONFIG: write made-up GPUs into its nodes' status
+    kind_cluster.py gpus [--gpus 8]          any cluster of KUBECONFIG: write made-up GPUs into its nodes' status
 
 `create` may be run again: what is there stays. Every program can be another one: --kind, --docker (podman has the same
 words), --kubectl, --helm. stdout carries the kubeconfig's path; progress goes to stderr. Exit codes are those of
@@ -125,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("command", choices=["create", "delete", "gpus"])
     parser.add_argument("--name", default="llm-serving")
     parser.add_argument("--node-image", default="", help="another Kubernetes than kind's own")
-    parser.add_argument("--gpus", type=int, default=4, help="per node")
+    parser.add_argument("--gpus", type=int, default=8, help="per node")
     parser.add_argument("--kubeconfig", default=str(ROOT / "build" / "kind.kubeconfig"))
     for program in ("kind", "docker", "kubectl", "helm"):
         parser.add_argument(f"--{program}", default=program, help="name of the program")

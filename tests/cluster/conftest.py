@@ -9,7 +9,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -17,6 +17,7 @@ from chart.helm import CHART, ROOT
 from cluster import failure, needs, own_node, report
 from pykube import HTTPClient, Namespace, PersistentVolume, PersistentVolumeClaim, Pod
 from pytest_helm_charts.clusters import Cluster
+from xdist.scheduler import LoadScopeScheduling
 
 RUN = "LLM_SERVING_TEST_RUN"  # set by the process that starts a run, inherited by its workers
 MARK = "llm-serving/test-run"  # label of everything that a run makes outside namespaces, and of its namespaces
@@ -106,6 +107,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.cluster)
             if "KUBECONFIG" not in os.environ:
                 item.add_marker(pytest.mark.skip(reason="KUBECONFIG names no cluster"))
+
+
+class Spread(LoadScopeScheduling):  # type: ignore[misc]
+    """A test goes to whichever worker is free, those of one of the groups to the same.
+
+    This is `--dist loadgroup`, which under pytest 9.2 groups nothing (seen with pytest-xdist 3.8.0, 2026-11-25): it
+    marks a test by a part of its id that pytest no longer reads.
+    """
+
+    GROUPS: ClassVar = {
+        "test_the_real_engine_on_cpus": "real engines",  # each keeps the cores of a small machine busy
+        "test_scale.py": "simulated nodes",  # one cluster of 200 for all of its tests
+    }
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((group for part, group in self.GROUPS.items() if part in nodeid), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Spread | None:
+    """For `--dist loadscope`, whose modules would be too large."""
+    return Spread(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.fixture(scope="session")

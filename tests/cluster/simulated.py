@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from cluster.serving import engine_pods
+from llm_serving.accelerators import vendor
 from llm_serving.profiles import GpuProfile, GpuType, all_gpus, all_instances
 from pykube import HTTPClient, Node, Pod
 from pytest_helm_charts.clusters import Cluster
 
 MARK = "llm-serving-test"  # label and taint that keep our pods and everybody else's apart
+_GFD = "nvidia.com/gpu.product"  # GPU feature discovery
 STAGES = Path(__file__).parent / "kwok-stages.yaml"
 
 
@@ -35,8 +37,16 @@ class Machine:
 
     @property
     def product(self) -> str:
-        """The label that GPU feature discovery would write; empty without a GPU."""
+        """What the vendor's labeller calls the GPU; empty without a GPU."""
         return self.gpu.gfd_product_labels[0] if self.gpu and self.gpu.gfd_product_labels else ""
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """What the vendor's labeller writes on the node; Gaudi's names no product."""
+        if self.gpu is None or not self.product:
+            return {}
+        label = _GFD if self.gpu.vendor == "nvidia" else vendor(self.gpu)["product_label"]
+        return {label: self.product} if label else {}
 
 
 def new_run() -> str:
@@ -69,14 +79,19 @@ def fleet(count: int, wanted: Sequence[tuple[GpuProfile, int]]) -> list[Machine]
     For each GPU as many of the smallest sufficient machines as there are pods, because the scheduler may well put a pod
     with two GPUs on a machine with eight; the rest are all machines of the data in turn, one in twenty without a GPU.
     """
-    known = machines_of_the_data()
+    gpus = {profile.gpu.id: profile.gpu for profile, _ in wanted if profile.gpu.vendor != "cpu"}
+    # Where no label names the product, no cluster can tell two generations apart: it has the one that is wanted.
+    known = [
+        machine for machine in machines_of_the_data() if machine.labels or (machine.gpu and machine.gpu.id in gpus)
+    ]
     machines = []
-    for gpu in {profile.gpu.id: profile.gpu for profile, _ in wanted if profile.gpu.vendor != "cpu"}.values():
+    for gpu in gpus.values():
         of_gpu = [(profile, engines) for profile, engines in wanted if profile.gpu == gpu]
         largest = max(profile.gpus_per_node for profile, _ in of_gpu)
         pods = sum(profile.nodes * engines for profile, engines in of_gpu)
         fitting = [machine for machine in known if machine.gpu == gpu and machine.gpus >= largest]
-        machines += [min(fitting, key=lambda machine: (machine.gpus, machine.memory_mib))] * pods
+        own = [of_profile(profile) for profile, _ in of_gpu if profile.gpus_per_node == largest]  # no cloud has some
+        machines += [min(fitting or own, key=lambda machine: (machine.gpus, machine.memory_mib))] * pods
     plain = Machine(None, 0, 15_890, 58 * 1024)  # 16 CPUs, 64 GiB: no machine without GPUs is in the data
     rest = [known[index % len(known)] for index in range(count - len(machines))]
     rest[::20] = [plain] * len(rest[::20])
@@ -92,8 +107,9 @@ def node_object(name: str, machine: Machine, run: str) -> dict[str, Any]:
     if machine.gpu:
         capacity[machine.gpu.resource_name] = str(machine.gpus)
         taints.append({"key": machine.gpu.resource_name, "value": "present", "effect": "NoSchedule"})
-    if machine.product:
-        labels["nvidia.com/gpu.product"] = machine.product
+        if machine.gpu.vendor != "nvidia" and (each := vendor(machine.gpu).get("hugepages_mib_per_device")):
+            capacity["hugepages-2Mi"] = f"{each * machine.gpus}Mi"
+    labels |= machine.labels
     return {
         "metadata": {"name": name, "labels": labels, "annotations": {"kwok.x-k8s.io/node": run}},
         "spec": {"taints": taints},
@@ -143,9 +159,9 @@ def overlay(run: str) -> dict[str, Any]:
     }
 
 
-def filler(client: HTTPClient, namespace: str, node: str, gpus: int) -> Pod:
+def filler(client: HTTPClient, namespace: str, node: str, resource: str, gpus: int) -> Pod:
     """A pod of somebody else that holds GPUs of a node; bound by its name, so that the scheduler has no say."""
-    container = {"name": "held", "image": "held", "resources": {"limits": {"nvidia.com/gpu": str(gpus)}}}
+    container = {"name": "held", "image": "held", "resources": {"limits": {resource: str(gpus)}}}
     metadata = {"generateName": "held-", "namespace": namespace}
     pod = Pod(client, {"metadata": metadata, "spec": {"nodeName": node, "containers": [container]}})
     answer = client.post(version="v1", namespace=namespace, url="pods", json=pod.obj)

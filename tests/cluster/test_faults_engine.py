@@ -11,6 +11,7 @@ from cluster.serving import engine_pods
 from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
 
+pytestmark = pytest.mark.faults
 LAYOUT = "deployment"
 
 

@@ -14,6 +14,7 @@ from cluster.serving import engine_pods, last_words, wait_until_serves
 from pykube import Secret
 from pytest_helm_charts.clusters import Cluster
 
+pytestmark = pytest.mark.faults
 LAYOUT = "deployment"
 HUB: dict[str, Any] = {
     "model": {"id": "org/tiny", "revision": ""},

@@ -21,6 +21,7 @@ from cluster.serving import (
 from pykube import Pod, ResourceQuota
 from pytest_helm_charts.clusters import Cluster
 
+pytestmark = pytest.mark.faults
 LAYOUTS = {
     "statefulset-mp": {"controller": "statefulset", "executor": "mp"},
     "statefulset-ray": {"controller": "statefulset", "executor": "ray"},

@@ -14,13 +14,19 @@ from cluster.faults import until
 from cluster.needs import kubectl
 from node_resources import nodes
 
+pytestmark = pytest.mark.faults
 TARGET = "tests/cluster/test_faults_rollout.py"
+# A shell starts what it puts into the background deaf to SIGINT, and that is inherited.
+HEARING = (
+    "import signal, sys, pytest; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "sys.exit(pytest.main(sys.argv[1:]))"
+)
 
 
 @pytest.mark.parametrize(("workers", "how"), [("0", signal.SIGINT), ("1", signal.SIGINT), ("1", signal.SIGTERM)])
 def test_an_interrupted_run_leaves_nothing(tmp_path: Path, workers: str, how: signal.Signals) -> None:
     """A signal to all processes, as a terminal sends it, while a release with a made-up GPU is being upgraded."""
-    words = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", TARGET, "-k", "gpu_is_taken and surge"]
+    words = [sys.executable, "-c", HEARING, "-p", "no:cacheprovider", TARGET, "-k", "gpu_is_taken and surge"]
     words += ["--numprocesses", workers] if workers != "0" else ["-p", "no:xdist"]
     environment = {key: value for key, value in os.environ.items() if key != RUN and "XDIST" not in key}
     environment |= {"LLM_SERVING_TEST_REPORTS": str(tmp_path)}

@@ -27,6 +27,7 @@ from cluster.simulated import (
     kwok,
     new_run,
     node_of,
+    of_profile,
     overlay,
     settled,
     simulated_nodes,
@@ -154,8 +155,8 @@ def held(cluster: Cluster, farm: Farm, profile: GpuProfile) -> Pod:
         spare = free.get(name, min(each - 1, farm.machines[name].gpus))
         taken = farm.machines[name].gpus - spare - (name == fitting[profile.nodes - 1])
         if taken:
-            filler(client, farm.namespace, name, taken)
-    return filler(client, farm.namespace, fitting[profile.nodes - 1], 1)
+            filler(client, farm.namespace, name, profile.gpu.resource_name, taken)
+    return filler(client, farm.namespace, fitting[profile.nodes - 1], profile.gpu.resource_name, 1)
 
 
 PROFILES = sorted({one.profile.name: one for one in WANTED if one.profile.gpu.vendor != "cpu"})
@@ -167,14 +168,17 @@ def test_one_gpu_short_is_a_clear_pending_and_that_gpu_is_all_it_takes(
 ) -> None:
     one = next(one for one in WANTED if one.profile.name == profile)
     release = Release(helm, "short", farm.namespace)
-    members, same = one.profile.nodes, sum(machine.gpu == one.profile.gpu for machine in farm.machines.values())
+    members, gpu = one.profile.nodes, one.profile.gpu
+    # Without a label that names the product, nothing but the GPUs keeps a pod off a node that has none.
+    others = () if of_profile(one.profile).labels else (None,)
+    same = sum(machine.gpu in (gpu, *others) for machine in farm.machines.values())
     try:
         missing = held(kube_cluster, farm, one.profile)
         release.apply(one.values, overlay(farm.run), wait=False)
         pods = settled(kube_cluster, farm.namespace, "short", members)
         (message,) = [why_pending(pod) for pod in pods if not node_of(pod)]
         assert re.match(r"0/\d+ nodes are available: ", message), message
-        assert insufficient(message, "nvidia.com/gpu") == same, message
+        assert insufficient(message, gpu.resource_name) == same, message
         missing.delete()
         placed = settled(kube_cluster, farm.namespace, "short", members, bound=True)
         check_places(one, placed, farm)

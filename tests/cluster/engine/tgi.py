@@ -32,7 +32,7 @@ def arguments():
     given.served_model_name, given.max_model_len, given.host = given.model_id, given.max_total_tokens, given.hostname
     given.model = given.model_id
     given.shutdown_timeout = given.graceful_termination_timeout
-    given.headless = given.distributed_executor_backend = given.nnodes = None
+    given.headless = given.distributed_executor_backend = given.nnodes = given.data_parallel_size = None
     given.ssl_certfile = given.ssl_keyfile = None  # TGI speaks no TLS
     return given
 
