@@ -47,6 +47,9 @@ _KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
      r"capability: (\d+)", ("minimum", "current")),
     ("driver too old",
      r"driver version is insufficient|CUDA error 803|unsupported display driver|driver on your system is too old", ()),
+    # the API server's own traceback; a worker goes on without some packages, and says so behind a prefix
+    ("a Python package is missing",
+     r"^(?:ImportError|ModuleNotFoundError|RuntimeError): .*(?:No module named|to be installed)", ()),
     ("unknown flag", r"error: (?:unrecognized arguments|unexpected argument)", ()),
     ("a process died",
      r"Engine core initialization failed|EngineCore failed to start|EngineDeadError|Shard \d+ failed to start|"
