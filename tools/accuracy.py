@@ -56,7 +56,13 @@ def accuracy_page() -> str:
     ]
     for name, (starts, left) in own.items():
         lines += _table(name, starts, left)
-    lines += [*start_times(), *throughput(), *_public(public), *_nccl(), *_verdicts([start for pair in own.values() for start in pair[0]] + public)]
+    lines += [
+        *start_times(),
+        *throughput(),
+        *_public(public),
+        *_nccl(),
+        *_verdicts([start for pair in own.values() for start in pair[0]] + public),
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -97,9 +103,9 @@ def _terms(tables: dict[str, list[Start]]) -> list[str]:
         "",
         *_prose(
             """`used` marks terms with a constant out of that very file (memory outside PyTorch, the compiler's tuning
-            buffer, graphs); `both` are activations and non-torch memory where a version says only their sum. The others are
-            rules read in the source of vLLM and PyTorch, with no constant taken from
-            a row; what was wrong in rows showed where to read on, so that these rows are no blind test either."""
+            buffer, graphs); `both` are activations and non-torch memory where a version says only their sum. The
+            others are rules read in the source of vLLM and PyTorch, with no constant taken from a row; what was wrong
+            in rows showed where to read on, so that these rows are no blind test either."""
         ),
         "| file | term | rows | used | mean error | median | worst | of |",
         "|---|---|---:|---|---:|---:|---:|---|",

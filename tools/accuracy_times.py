@@ -87,8 +87,8 @@ def throughput() -> list[str]:
         "",
         *_prose(
             f"""{inside} of {len(found)} figures are inside the band, times to the first token included. The 100 us per
-            layer of a mixture of experts were chosen between 55 us (Qwen3-30B-A3B, this morning's first row of it) and
-            200 us. The rows made later confirm the spread and not the middle: OLMoE takes 95 us with one request,
+            layer of a mixture of experts were chosen between 55 us (Qwen3-30B-A3B, S59 and S61) and 200 us. S63 to
+            S78, made later, confirm the spread and not the middle: OLMoE takes 95 us with one request,
             Qwen3-30B-A3B 55 us again. The constant stays, and with it the wide band: what tells such models apart
             beforehand was not found."""
         ),

@@ -60,8 +60,8 @@ def _tuning(spec: ModelSpec, settings: "Settings", regime: Regime) -> int:
     vLLM has combined kernels timed (`benchmark_combo_kernel`), and PyTorch 2.13's
     `_inductor/codegen/triton_combo_kernel.py:codegen_kernel_benchmark` makes a tensor for every argument, the whole
     embedding among them (read 2026-11-25). Seen with 0.25.1, 0.31.0 and 0.33.0 at an empty compile cache, and not with
-    0.19.0 (gpt-oss-20b on an A100, docs/data/measurements-public.csv). Where the embedding is divided over ranks an all-reduce follows it and no
-    such peak was seen; models that take images look it up outside of the compiled part.
+    0.19.0 (gpt-oss-20b on an A100, docs/data/measurements-public.csv). Where the embedding is divided over ranks an
+    all-reduce follows it and no such peak was seen; models that take images look it up outside of the compiled part.
     """
     if settings.enforce_eager or not regime.tuning_copy or settings.tensor_parallel > 1 or spec.multimodal:
         return 0

@@ -30,17 +30,18 @@ def graph_bytes(spec: ModelSpec, *, enforce_eager: bool) -> int:
 
 def largest(spec: ModelSpec, gpu: "Gpu", settings: "Settings") -> int:
     """Tokens of the largest batch that is captured: twice the sequences, up to a limit."""
-    blackwell = gpu.vendor == "nvidia" and gpu.capability[0] == 10  # noqa: PLR2004 - data centre Blackwell
+    blackwell = gpu.vendor == "nvidia" and gpu.capability[0] == 10  # of data centres
+    sequences: int = settings.max_num_seqs * settings.positions
     limit = 2 * USUAL_LARGEST if blackwell or spec.architecture in _TWICE else USUAL_LARGEST
-    return min(2 * settings.max_num_seqs * settings.positions, limit, settings.max_num_batched_tokens)
+    return min(2 * sequences, limit, settings.max_num_batched_tokens)
 
 
 def captured(spec: ModelSpec, gpu: "Gpu", settings: "Settings") -> int:
     """Graphs in all: one in pieces for each size, one as a whole for each that decoding alone can reach."""
     most = largest(spec, gpu, settings)
     sizes = [size for size in (1, 2, 4, *range(8, 256, 8), *range(256, most + 1, 16)) if size <= most]
-    decoding = settings.max_num_seqs * settings.positions
-    return len(sizes) + sum(size <= decoding for size in sizes)
+    decoding: int = settings.max_num_seqs * settings.positions
+    return len(sizes) + len([size for size in sizes if size <= decoding])
 
 
 def regime_bytes(spec: ModelSpec, gpu: "Gpu", settings: "Settings", regime: Regime) -> int:
