@@ -194,7 +194,8 @@ def _wrong_at_first() -> list[str]:
             were too many. Cause, read in PyTorch and checked on the vocabularies: Inductor times combined kernels on
             random copies of their arguments, and the first kernel's are the whole embedding and its output. It
             explains the worst row of 0.25.1 as well (+0.18, now below 0.1) and why nothing of it is seen with
-            Llama-2's small vocabulary, with several ranks, or without compilation."""
+            Llama-2's small vocabulary or without compilation. That several ranks show nothing of it is an observation,
+            and that a start from the compiler's cache has that much more cache a consequence not measured."""
         ),
         *_prose(
             """9. **Llama-2-13B GPTQ**: 0.76 GiB of weights too many. Cause: its size is not published, and the
