@@ -27,6 +27,8 @@ def compiled(sequences: int, tokens: int = 8192, **changes: object) -> Settings:
         (64, 2048, 128, 19, 11),
         (1024, 8192, 512, 51, 51),
         (256, 100, 100, 15, 15),
+        (255, 8192, 510, 50, 34),
+        (3, 8192, 6, 3, 2),
         (2, 8192, 4, 3, 2),
         (1, 8192, 2, 2, 1),
     ],
@@ -44,7 +46,9 @@ def test_some_capture_up_to_twice_as_large_a_batch() -> None:
     assert graphs.largest(DENSE, Gpu(GIB, (12, 0), nvlink=False), chosen) == 512
     assert graphs.largest(DENSE, Gpu(GIB, (10, 0), nvlink=False, vendor="amd"), chosen) == 512
     assert graphs.largest(replace(DENSE, architecture="GptOssForCausalLM"), HOPPER, chosen) == 1024
-    assert graphs.largest(DENSE, HOPPER, compiled(32, draft=Draft("ngram", 3))) == 256
+    drafting = compiled(32, draft=Draft("ngram", 3))
+    assert graphs.largest(DENSE, HOPPER, drafting) == 256
+    assert graphs.captured(DENSE, HOPPER, drafting) == 35 + 19
 
 
 def test_a_graph_has_a_price_and_so_has_the_largest_batch() -> None:
