@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from llm_serving import catalogue, engines, memory
+from llm_serving import catalogue, engines, graphs, memory
 from llm_serving.engines import GIB
 from llm_serving.memory import Estimate, Gpu, Settings
 from llm_serving.model import ModelSpec, Quantization
@@ -44,6 +44,7 @@ TERMS: tuple[tuple[str, str, Callable[[Start], float]], ...] = (
     ("weights", "weights_gib", lambda start: start.estimate.weights),
     ("activations", "activation_peak_gib", lambda start: start.estimate.activations),
     ("non-torch", "non_torch_gib", lambda start: start.estimate.non_torch),
+    ("both", "rest_gib", lambda start: start.estimate.activations + start.estimate.non_torch),
     ("CUDA graphs", "cudagraph_gib", lambda start: start.graphs),
     ("KV cache", "kv_cache_gib", lambda start: start.estimate.kv_cache),
 )
@@ -67,7 +68,8 @@ def errors(starts: list[Start], column: str, planned: Callable[[Start], float]) 
 def predict(spec: ModelSpec, gpu: Gpu, settings: Settings, version: str, env: str = "") -> Estimate:
     """Estimate with the regime of a version; older ones than the first regime take the first.
 
-    `env` are the variables of the start: without FlashInfer's sampler no mask and no probabilities are made.
+    `env` are the variables of the start: without FlashInfer's sampler no mask and no probabilities are made, without
+    NVLS and what goes with it NCCL takes less.
     """
     oldest = engines.facts()["oldest"]
     old = engines.parse_version(version) < engines.parse_version(oldest)
@@ -75,6 +77,8 @@ def predict(spec: ModelSpec, gpu: Gpu, settings: Settings, version: str, env: st
     regime = engines.regime(version, spec.architecture, moe=spec.moe is not None, hybrid=spec.hybrid)
     if "VLLM_USE_FLASHINFER_SAMPLER=0" in env:
         regime = replace(regime, sampler_bytes=min(regime.sampler_bytes, WITHOUT_FLASHINFER))
+    if "NCCL_NVLS_ENABLE=0" in env:
+        settings = replace(settings, multicast=False)
     estimate = memory.estimate(spec, gpu, settings, regime)
     if old and not (settings.ranks > 1 and gpu.nvlink):
         taken = int((OLD_NON_TORCH_PARALLEL if settings.ranks > 1 else OLD_NON_TORCH) * GIB)
@@ -110,11 +114,12 @@ def own_starts(name: str) -> tuple[list[Start], list[dict[str, str]]]:
             enforce_eager=row["enforce_eager"] == "True",
             runtime_fp8=row.get("quantization") == "fp8" and spec.quantization is None,
             pipeline_parallel=int(row["pp"]),
+            expert_parallel="--enable-expert-parallel" in (row.get("args") or ""),
         )
         spec = memory.stage_spec(spec, settings.pipeline_parallel)
         estimate = predict(spec, own_gpu(row), settings, row["engine"].removeprefix("vllm "), row.get("env") or "")
-        graphs = estimate.cuda_graphs or memory.graph_bytes(spec, enforce_eager=settings.enforce_eager)
-        found.append(Start(_as_charged(row), spec, estimate, graphs))
+        expected = estimate.cuda_graphs or graphs.graph_bytes(spec, enforce_eager=settings.enforce_eager)
+        found.append(Start(_as_charged(row), spec, estimate, expected))
     return found, left
 
 
@@ -122,12 +127,15 @@ def _as_charged(row: dict[str, str]) -> dict[str, str]:
     """The row's terms as the planner has them.
 
     Versions that print weights and non-torch memory in one charge an estimate of their CUDA graphs, and print it with
-    the activations: the estimate is what counts, the two sums cannot be taken apart and are left out.
+    the activations: the estimate is what counts, and of activations and non-torch memory only the sum (`rest_gib`) is
+    said: what profiling freed and what it kept are no such terms.
     """
     if not row.get("consumed_gib"):
         return row
     charged = row["cudagraph_estimated_gib"] or row["cudagraph_gib"]
-    return {**row, "cudagraph_gib": charged, "activation_peak_gib": "", "non_torch_gib": ""}
+    kept = float(row["consumed_gib"]) - float(row["weights_gib"])
+    rest = kept + float(row["activation_peak_gib"]) - float(row["cudagraph_estimated_gib"] or 0)
+    return {**row, "cudagraph_gib": charged, "activation_peak_gib": "", "non_torch_gib": "", "rest_gib": f"{rest:.2f}"}
 
 
 def own_gpu(row: dict[str, str]) -> Gpu:
@@ -196,8 +204,8 @@ def public_starts() -> list[Start]:
         known = {"weights_gib": row["weights_gib_per_gpu"], "kv_cache_gib": row["kv_gib_per_gpu"]}
         supported = engines.parse_version(version.group()) >= engines.parse_version(engines.facts()["oldest"])
         shown = row | known | {"supported": "yes" if supported else ""}
-        graphs = memory.graph_bytes(spec, enforce_eager=settings.enforce_eager)
-        found.append(Start(shown, spec, predict(spec, gpu, settings, version.group()), graphs))
+        expected = graphs.graph_bytes(spec, enforce_eager=settings.enforce_eager)
+        found.append(Start(shown, spec, predict(spec, gpu, settings, version.group()), expected))
     return found
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_serving.errors import UnsupportedModelError
-from llm_serving.model import ModelSpec, Quantization, Weights
+from llm_serving.model import ModelSpec, Weights
 from llm_serving.parse import parse
 
 TARGET = Path(__file__).parent.parent / "generator" / "llm_serving" / "data" / "catalogue.json"
@@ -23,6 +23,9 @@ READ_ON = "2026-11-22"
 # ModelOpt NVFP4: 4 bits per weight plus one fp8 scale per 16 weights; attention, router, embedding and head
 # mostly stay at 16 bits. 0.62 byte per parameter is an assumption, and marked as one in every plan.
 NVFP4_BYTES_PER_PARAMETER = 0.62
+# AWQ and GPTQ: embedding and head stay at 16 bits, every group of the other weights has a 16-bit scale and a zero of
+# as many bits as a weight. Llama-2-13B-chat-GPTQ was 0.70 GiB too large by the figure above (docs/accuracy.md).
+GROUPED = frozenset({"awq", "gptq"})
 # FP8 without a published size, assumptions on the safe side: block checkpoints keep little but the embedding at 16
 # bits; the others often keep attention there too (Llama-3.1-405B-Instruct-FP8: 330 of 406 billion weights are FP8).
 FP8_BLOCK_BYTES_PER_PARAMETER = 1.05
@@ -71,8 +74,21 @@ def whole(row: dict[str, str], key: str) -> int | None:
     return int(float(row[key])) if row[key] else None
 
 
-def weights_of(row: dict[str, str], quantization: Quantization | None, dtype_bytes: int) -> Weights | None:
+def grouped(spec: ModelSpec, parameters: int) -> Weights:
+    """Bytes of a grouped checkpoint whose size is not published."""
+    quantization = spec.quantization
+    if quantization is None or not quantization.group_size:
+        raise ValueError(spec.model_id)
+    embedding = spec.vocab_size * spec.hidden_size * (1 if spec.tied else 2)
+    each = quantization.bits / 8 + (2 + quantization.bits / 8) / quantization.group_size
+    total = 2 * embedding + int((parameters - embedding) * each)
+    basis = f"catalogue: {parameters - embedding:,} weights x {each:.4f} byte, the rest at 16 bits"
+    return Weights(total, total, basis, assumed=True)
+
+
+def weights_of(row: dict[str, str], spec: ModelSpec, dtype_bytes: int) -> Weights | None:
     """Loaded and stored bytes of one row, the published figure first."""
+    quantization = spec.quantization
     text, total = whole(row, "params_text_formula"), whole(row, "params_best")
     meta, stored = whole(row, "params_transformers_meta"), whole(row, "weights_bytes")
     resident = meta or text or total
@@ -96,6 +112,8 @@ def weights_of(row: dict[str, str], quantization: Quantization | None, dtype_byt
         return Weights(int(stored * share), stored, basis, assumed=not published, encoder_bytes=encoders)
     if resident is None:
         return None
+    if quantization.method in GROUPED and quantization.group_size and not encoders:
+        return grouped(spec, resident)
     per_parameter = NVFP4_BYTES_PER_PARAMETER
     if quantization.bits == 8:
         per_parameter = FP8_BLOCK_BYTES_PER_PARAMETER if quantization.block else FP8_BYTES_PER_PARAMETER
@@ -136,7 +154,7 @@ def entry(row: dict[str, str], configs: Path, sizes: dict[str, str]) -> ModelSpe
         quant_config=quant_config,
     )
     dtype_bytes = 4 if spec.dtype == "float32" else 2
-    weights = weights_of(row, spec.quantization, dtype_bytes)
+    weights = weights_of(row, spec, dtype_bytes)
     if weights is None:
         raise UnsupportedModelError("weights", None, hint="no published size and no parameter count")
     notes: tuple[str, ...] = ()

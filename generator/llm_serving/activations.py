@@ -32,24 +32,40 @@ _COUNTS, _MASK_BITS = 4, 32  # vllm/v1/worker/gpu/sample/penalties.py: int32 cou
 
 def peak_bytes(spec: ModelSpec, gpu: "Gpu", settings: "Settings", regime: Regime) -> int:
     """Everything that profiling charges beside the weights."""
-    constant = engines.term_bytes("cublas_workspace" if gpu.capability >= _HOPPER else "cublas_workspace_small")
+    constant = 0
     if spec.multimodal and settings.encoders:
         constant += engines.term_bytes("multimodal")
     if settings.pipeline_parallel > 1:  # hidden states and residual that come from the stage before
         constant += 2 * 2 * settings.max_num_batched_tokens * spec.hidden_size
     if regime.penalties == "charged" and not settings.pooling:
         constant += penalty_bytes(spec, settings)
-    forward = _forward(spec, settings)
+    forward = _forward(spec, gpu, settings)
     if not settings.enforce_eager:  # tuning happens while a layer runs, not while the sampler does
         forward += regime.compile_buffer_bytes
     moment = max(_sampler(spec, settings, regime), forward, _latent(spec, settings))
-    return constant + _expert_workspace(spec, gpu, settings, regime) + moment
+    moment += engines.term_bytes("cublas_workspace" if gpu.capability >= _HOPPER else "cublas_workspace_small")
+    # kernels are timed before the first product runs: neither its workspace nor the experts' is there yet
+    return constant + max(_expert_workspace(spec, gpu, settings, regime) + moment, _tuning(spec, settings, regime))
 
 
 def penalty_bytes(spec: ModelSpec, settings: "Settings") -> int:
     """Tables of the second model runner: which tokens were in the prompt, how often each was answered."""
     vocab = spec.vocab_size
     return settings.max_num_seqs * (_COUNTS * vocab + 4 * -(-vocab // _MASK_BITS))
+
+
+def _tuning(spec: ModelSpec, settings: "Settings", regime: Regime) -> int:
+    """Random copies of what the compiler's first kernel reads and writes, on which it is timed.
+
+    vLLM has combined kernels timed (`benchmark_combo_kernel`), and PyTorch 2.13's
+    `_inductor/codegen/triton_combo_kernel.py:codegen_kernel_benchmark` makes a tensor for every argument, the whole
+    embedding among them (read 2026-11-25). Seen with 0.25.1, 0.31.0 and 0.33.0 at an empty compile cache, and not with
+    0.19.0 (gpt-oss-20b on an A100, docs/data/measurements-public.csv). Where the embedding is divided over ranks an
+    all-reduce follows it and no such peak was seen; models that take images look it up outside of the compiled part.
+    """
+    if settings.enforce_eager or not regime.tuning_copy or settings.tensor_parallel > 1 or spec.multimodal:
+        return 0
+    return 2 * spec.hidden_size * (tensors.padded_vocab(spec.vocab_size) + settings.max_num_batched_tokens)
 
 
 def _sampler(spec: ModelSpec, settings: "Settings", regime: Regime) -> int:
@@ -62,7 +78,7 @@ def _sampler(spec: ModelSpec, settings: "Settings", regime: Regime) -> int:
     return total + regime.sampler_constant_bytes
 
 
-def _forward(spec: ModelSpec, settings: "Settings") -> int:
+def _forward(spec: ModelSpec, gpu: "Gpu", settings: "Settings") -> int:
     """2 bytes x T x what is alive per token: a layer's dense MLP, or its attention where the MLP is made of experts."""
     hidden, ranks, tokens = spec.hidden_size, settings.tensor_parallel, settings.max_num_batched_tokens
     traits = ARCHITECTURES[spec.architecture]
@@ -78,16 +94,25 @@ def _forward(spec: ModelSpec, settings: "Settings") -> int:
     widest = max((heads * group.k_dim for group in spec.layers if group.kind not in tensors.LATENT), default=0)
     alive = max(4 * hidden, 2 * hidden + 2 * widest)
     shared = matrices * -(-spec.moe.shared_intermediate // ranks) + 4 * hidden if spec.moe.shared_intermediate else 0
+    if _monolithic(spec, gpu):  # gpt_oss_triton_kernels_moe.py: both products' outputs, a row per chosen expert
+        inner = -(-spec.moe.intermediate // (1 if settings.expert_parallel else settings.expert_ranks))
+        alive = max(alive, 2 * hidden + spec.moe.top_k * (inner + hidden))
     experts = 2 * tokens * max(alive, shared)
     return max(experts, dense) if spec.moe.layers < spec.num_layers else experts
 
 
+def _monolithic(spec: ModelSpec, gpu: "Gpu") -> bool:
+    """MXFP4 experts on Hopper and Blackwell: one kernel that makes its own buffers."""
+    mxfp4 = spec.quantization is not None and spec.quantization.method == "mxfp4"
+    return mxfp4 and _HOPPER <= gpu.capability < _CONSUMER
+
+
 def _expert_workspace(spec: ModelSpec, gpu: "Gpu", settings: "Settings", regime: Regime) -> int:
-    """Buffers between the two products of the experts; the MXFP4 kernels of Hopper and Blackwell need none."""
+    """Buffers between the two products of the experts, kept; the MXFP4 kernels of Hopper and Blackwell have none."""
     moe = spec.moe
     if moe is None or not regime.moe_workspace:
         return 0
-    if spec.quantization and spec.quantization.method == "mxfp4" and _HOPPER <= gpu.capability < _CONSUMER:
+    if _monolithic(spec, gpu):
         return 0
     width = -(-moe.intermediate // (1 if settings.expert_parallel else settings.expert_ranks))
     tokens, gathered = settings.max_num_batched_tokens, 0

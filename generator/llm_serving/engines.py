@@ -24,8 +24,10 @@ class Regime:
     `hold_back` is the share of what is free after loading that the engine leaves alone; with `whole_prompt` a prompt
     is prefilled in one step, however long; `graphs` is false where it captures no CUDA graphs. `penalties` says where
     the second model runner's tables of seen tokens lie: charged to the budget, outside of it, or nowhere ("").
-    `context_bytes` are those of a GPU that are not free when the engine begins, `graph_layer_bytes` those of the CUDA
-    graphs of one layer; 0 where the version has no figure of its own.
+    `context_bytes` are those of a GPU that are not free when the engine begins, `graph_each_bytes` those of one CUDA
+    graph of one layer, `graph_width_bytes` those of a column of the hidden state while the largest is captured; 0
+    where the version has no figure of its own. With `tuning_copy` the compiler times its kernels on copies of their
+    arguments.
     """
 
     default_utilization: float
@@ -46,7 +48,9 @@ class Regime:
     deep_gemm: bool = False
     penalties: str = ""
     context_bytes: int = 0
-    graph_layer_bytes: int = 0
+    graph_each_bytes: int = 0
+    graph_width_bytes: int = 0
+    tuning_copy: bool = False
 
 
 def load_data(name: str) -> dict[str, Any]:
@@ -159,7 +163,9 @@ def regime(version: str, architecture: str, *, moe: bool, hybrid: bool) -> Regim
         deep_gemm=chosen.get("deep_gemm", False),
         penalties=of_runner("penalties", default=""),
         context_bytes=chosen.get("context_mib", 0) * MIB,
-        graph_layer_bytes=chosen.get("graph_per_layer_mib", 0) * MIB,
+        graph_each_bytes=chosen.get("graph_each_kib", 0) * 1024,
+        graph_width_bytes=chosen.get("graph_width_kib", 0) * 1024,
+        tuning_copy=chosen.get("tuning_copy", False),
     )
 
 

@@ -70,3 +70,12 @@ def imported_bytes(spec: ModelSpec, capability: tuple[int, int], regime: Regime,
     if not regime.deep_gemm or capability < _HOPPER or not (fp8 or by_checkpoint):
         return 0
     return engines.term_bytes("deep_gemm")
+
+
+def compiles_at_start(spec: ModelSpec, capability: tuple[int, int], regime: Regime) -> bool:
+    """Whether DeepGEMM compiles kernels at the first start: block FP8 on Hopper and Blackwell.
+
+    vLLM 0.33.0 platforms/cuda.py:support_deep_gemm and kernels/linear/scaled_mm/deep_gemm.py, read 2026-11-25.
+    """
+    block = spec.quantization is not None and spec.quantization.block is not None
+    return regime.deep_gemm and block and capability >= _HOPPER

@@ -10,7 +10,7 @@ N = max_model_len, u = gpu_memory_utilization, M = GPU memory as CUDA reports it
 import math
 from dataclasses import dataclass, replace
 
-from llm_serving import activations, engines, tensors, weights
+from llm_serving import activations, engines, graphs, tensors, weights
 from llm_serving.engines import GIB, Regime
 from llm_serving.model import LayerGroup, ModelSpec
 from llm_serving.use.lora import Slots
@@ -18,8 +18,6 @@ from llm_serving.use.speculative import Draft
 
 BLOCK_TOKENS = 16  # vLLM CacheConfig.DEFAULT_BLOCK_SIZE
 MLA_BLOCK_TOKENS = 64  # page of the MLA attention backends, vLLM 0.25.1
-SMALL_HIDDEN = 1024
-SMALL_HIDDEN_GRAPH_SHARE = 0.6  # 0.018 of 0.030 GiB per layer at hidden size 1024 (Qwen3-0.6B, vLLM 0.25.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,7 @@ class Settings:
     """Engine settings that decide memory.
 
     `pooling` engines give vectors or scores and sample nothing; without `encoders` no image or sound is taken.
+    Without `multicast` NVLink's multicast is switched off with all that builds on it (NVLS, symmetric memory).
     """
 
     tensor_parallel: int
@@ -54,6 +53,7 @@ class Settings:
     draft: Draft | None = None
     data_parallel: int = 1
     expert_parallel: bool = False
+    multicast: bool = True
 
     @property
     def ranks(self) -> int:
@@ -207,33 +207,15 @@ def kv_request_bytes(spec: ModelSpec, settings: Settings, tokens: int) -> int:
     return need
 
 
-def graph_bytes(spec: ModelSpec, *, enforce_eager: bool, layer_bytes: int | None = None) -> int:
-    """CUDA graphs of a compiled start: about 31 MiB per layer, and more where experts are captured with them.
-
-    `layer_bytes` is the figure of a version that was measured by itself (`Regime.graph_layer_bytes`).
-    """
-    if enforce_eager:
-        return 0
-    share = SMALL_HIDDEN_GRAPH_SHARE if spec.hidden_size <= SMALL_HIDDEN else 1.0
-    experts = engines.term_bytes("graph_experts") if spec.moe is not None else 0
-    each = engines.term_bytes("graph_per_layer") if layer_bytes is None else layer_bytes
-    return int(spec.num_layers * each * share) + experts
-
-
-def regime_graphs(spec: ModelSpec, settings: Settings, regime: Regime) -> int:
-    """CUDA graphs as the version charges or takes them."""
-    return graph_bytes(spec, enforce_eager=settings.enforce_eager, layer_bytes=regime.graph_layer_bytes or None)
-
-
 def outside_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> int:
     """What the GPU must hold beyond u * M: CUDA context, uncharged graphs, NCCL on Hopper's NVLink.
 
     Where a version charges its graphs but was never measured, they count on both sides.
     """
-    graphs = regime_graphs(spec, settings, regime)
+    captured = graphs.regime_bytes(spec, gpu, settings, regime)
     needed = regime.context_bytes or engines.term_bytes("context")
     if not regime.graphs_charged or not regime.measured:
-        needed += graphs
+        needed += captured
     if settings.pipeline_parallel > 1:
         needed += engines.term_bytes("outside_pipeline")
     if regime.penalties == "outside":
@@ -255,7 +237,10 @@ def non_torch_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings) -> int:
     if not _collective(spec, settings):  # a pipeline's channels open when they are first used, after profiling
         return engines.term_bytes("non_torch")
     if gpu.nvlink and gpu.capability >= (9, 0):
-        return engines.term_bytes("non_torch_tp_nvlink_hopper")
+        if settings.multicast:
+            return engines.term_bytes("non_torch_tp_nvlink_hopper")
+        group = engines.term_bytes("non_torch_expert_group") if spec.moe is not None else 0
+        return engines.term_bytes("non_torch_tp_without_multicast") + group
     return engines.term_bytes("non_torch_tp")
 
 
@@ -286,7 +271,7 @@ def estimate(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> E
     loaded = weights.loaded_bytes(spec, gpu, settings, regime)
     peak = activations.peak_bytes(spec, gpu, settings, regime)
     non_torch = non_torch_bytes(spec, gpu, settings)
-    graphs = regime_graphs(spec, settings, regime) if regime.graphs_charged else 0
+    captured = graphs.regime_bytes(spec, gpu, settings, regime) if regime.graphs_charged else 0
     adapters, draft = footprint.lora_bytes(spec, settings), footprint.draft_bytes(spec, settings)
     free = requested - loaded - engines.term_bytes("context")
     requested -= int(regime.hold_back * max(free, 0))
@@ -296,8 +281,8 @@ def estimate(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> E
         weights=loaded,
         activations=peak,
         non_torch=non_torch,
-        cuda_graphs=graphs,
-        kv_cache=requested - loaded - peak - non_torch - graphs - adapters - draft,
+        cuda_graphs=captured,
+        kv_cache=requested - loaded - peak - non_torch - captured - adapters - draft,
         kv_per_request=kv_request_bytes(spec, settings, settings.max_model_len),
         outside=outside_bytes(spec, gpu, settings, regime),
         margin=margin_bytes(spec, gpu, settings, regime),

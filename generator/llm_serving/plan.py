@@ -13,6 +13,7 @@ from llm_serving.attention import Attention, attention
 from llm_serving.deployment import Deployment, choose_deployment
 from llm_serving.engines import GIB, Regime
 from llm_serving.errors import DoesNotFitError, InputError
+from llm_serving.kernels import compiles_at_start
 from llm_serving.layout import Layout, choose_layout
 from llm_serving.memory import Estimate, Gpu, Settings
 from llm_serving.model import ModelSpec
@@ -183,6 +184,7 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
         host=use.host,
         files=use.files,
         engines_per_pod=layout.engines_per_pod,
+        deep_gemm=compiles_at_start(spec, compute, regime),
     )
     if cpu.is_cpu(profile):
         resources = cpu.pod(resources, memory.estimate(stage, gpu, settings, regime), layout.gpus_per_node)

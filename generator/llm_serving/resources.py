@@ -18,8 +18,13 @@ _START_BASE_SECONDS = 120  # imports, process start, profiling; vLLM issues 1100
 _GROUP_SECONDS = 60  # ranks on several nodes find each other and set up NCCL; assumption
 _DISK_GB_PER_SECOND = 0.5  # network volume, read once; assumption
 DEFAULT_DOWNLOAD_GBPS = 1.0  # assumption
+# DeepGEMM compiles its kernels for block FP8 at the first start, for every shape of weights and batch: Qwen3-8B-FP8 was
+# ready after 239 s, its first capture of graphs took 117 s where Qwen3-8B's takes some 10 (vLLM 0.33.0 on one H200,
+# 2026-11-25, docs/data/measurements-gpu.csv). vLLM's own warm-up (VLLM_DEEP_GEMM_WARMUP) does the same work earlier.
+_DEEP_GEMM_SECONDS = 120
 _IMAGE_PULL_SECONDS = 900  # 10 GB image at 0.1 Gbit/s; outside the startup probe; assumption
 _LARGE_PARAMETERS_BYTES = 20 * 10**9
+LEAST_BUDGET_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +62,14 @@ def plan_resources(
     host: int = 0,
     files: int = 0,
     engines_per_pod: int = 1,
+    deep_gemm: bool = False,
 ) -> Resources:
     """Host side of one pod with `gpus` GPUs, of an engine over `nodes` such pods, or of several engines in each.
 
     Rules: shared memory by GPU count, host memory per process, disk and time by the checkpoint's bytes. `offload`
     bytes of KV cache lie in /dev/shm (vLLM 0.33.0 vllm/v1/kv_offload/cpu/shared_offload_region.py, read 2026-11-25),
-    `host` bytes of adapters beside it; `files` bytes are downloaded besides the model.
+    `host` bytes of adapters beside it; `files` bytes are downloaded besides the model. With `deep_gemm` the engine
+    compiles kernels for block FP8.
     """
     shared = next(size for limit, size in _SHARED_MEMORY_GIB if gpus <= limit) * GIB + offload
     request = (_HOST_BASE_GIB + _HOST_PER_GPU_GIB * gpus + _ENGINE_GIB * (engines_per_pod - 1)) * GIB + host
@@ -80,15 +87,23 @@ def plan_resources(
             enforce_eager=enforce_eager,
             download_gbps=download_gbps or DEFAULT_DOWNLOAD_GBPS,
             base=_START_BASE_SECONDS + (_GROUP_SECONDS if nodes > 1 else 0),
+            deep_gemm=deep_gemm,
         ),
     )
 
 
-def startup(spec: ModelSpec, *, enforce_eager: bool, download_gbps: float, base: int = _START_BASE_SECONDS) -> Startup:
+def startup(
+    spec: ModelSpec,
+    *,
+    enforce_eager: bool,
+    download_gbps: float,
+    base: int = _START_BASE_SECONDS,
+    deep_gemm: bool = False,
+) -> Startup:
     """Start-up budget: twice the sum of the phases, at least ten minutes.
 
     Phases after public logs (vLLM issues 11005, 19824, 20264, 44881): compile 60 s up to 10 B parameters, 150 s
-    above, 300 s for mixtures of experts.
+    above, 300 s for mixtures of experts; DeepGEMM's kernels on top, without graphs too.
     """
     gigabytes = spec.weights.file_bytes / 1e9
     download = math.ceil(gigabytes * 8 / download_gbps)
@@ -98,6 +113,7 @@ def startup(spec: ModelSpec, *, enforce_eager: bool, download_gbps: float, base:
         compile_seconds = 300
     if enforce_eager:
         compile_seconds = 0
+    compile_seconds += _DEEP_GEMM_SECONDS if deep_gemm else 0
     total = base + download + load + compile_seconds
-    budget = max(600, -(-2 * total // 60) * 60)
+    budget = max(LEAST_BUDGET_SECONDS, -(-2 * total // 60) * 60)
     return Startup(base, download, load, compile_seconds, budget, _IMAGE_PULL_SECONDS)

@@ -12,9 +12,10 @@ from llm_serving.weights import weights_bytes
 
 sys.path.insert(0, str(ROOT / "tools"))
 
-from accuracy_rows import TERMS, Start, errors, own_starts
+from accuracy_rows import TERMS, Start, errors, own_starts, verdict
 
 H100 = own_starts("measurements-h100.csv")[0]
+GPU = own_starts("measurements-gpu.csv")[0]
 
 
 def of(model: str, tp: int) -> Start:
@@ -34,6 +35,26 @@ def test_what_lies_outside_the_budget_is_covered(start: Start) -> None:
     """Context and NCCL were taken before the engine began, graphs come on top: forgotten, they end the start."""
     taken = float(start.row["total_gib"]) - float(start.row["free_gib"]) + float(start.row["cudagraph_gib"])
     assert start.estimate.outside / GIB > taken - 0.12
+
+
+@pytest.mark.parametrize("start", GPU, ids=lambda start: start.row["name"])
+def test_what_the_newest_version_gave_is_within_the_band(start: Start) -> None:
+    difference = start.estimate.kv_cache / GIB - float(start.row["kv_cache_gib"])
+    assert abs(difference) <= start.estimate.margin / GIB
+    assert difference < 0.25, "less than promised"
+    assert verdict(start.estimate) != "does not fit"
+
+
+def test_the_rows_of_the_newest_version_cover_its_regimes() -> None:
+    assert len(GPU) >= 25
+    assert {start.row["tp"] for start in GPU} == {"1", "2"}
+    kinds = {start.spec.quantization.method for start in GPU if start.spec.quantization}
+    assert kinds == {"awq", "gptq", "fp8", "mxfp4"}
+    eager = [start for start in GPU if start.row["enforce_eager"] == "True"]
+    assert {start.graphs for start in eager} == {0}
+    assert all(start.graphs > 0 for start in GPU if start not in eager)
+    assert any(start.spec.mla for start in GPU)
+    assert any(start.spec.moe and not start.spec.mla for start in GPU)
 
 
 def test_llama_4s_rotary_table_is_whole() -> None:

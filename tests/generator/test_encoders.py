@@ -53,10 +53,11 @@ def planned(model: str, profile: str = "1xa100-80gb", **options: Any) -> Plan:
 
 
 def test_language_model_only_frees_memory_and_is_a_flag() -> None:
-    whole, text = (planned("google/gemma-3-27b-it", "1xh100", language_model_only=only) for only in (False, True))
+    whole, text = (planned("google/gemma-3-27b-it", "1xh200", language_model_only=only) for only in (False, True))
     assert whole.settings == text.settings  # else the freed memory would go into a larger batch
     assert whole.estimate.weights - text.estimate.weights == pytest.approx(2 * 423_060_336, rel=0.01)
-    assert text.estimate.activations < whole.estimate.activations
+    # the text model looks its tokens up in the compiled part, where the embedding is copied once
+    assert text.estimate.kv_cache > whole.estimate.kv_cache
     assert engine_args(text)["language-model-only"] is True
     assert "language-model-only" not in engine_args(whole)
     assert text.options.pinned() == {"language_model_only": True}

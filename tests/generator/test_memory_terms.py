@@ -18,6 +18,7 @@ from generator.made_up import (
 )  # fmt: skip
 from llm_serving import engines, memory
 from llm_serving.engines import GIB, Regime
+from llm_serving.graphs import graph_bytes
 from llm_serving.memory import Gpu, Settings
 from llm_serving.model import LayerGroup, ModelSpec, Moe, Recurrent, Weights
 
@@ -80,17 +81,17 @@ def test_recurrent_state_is_divided_and_rounded_up() -> None:
 
 def test_graphs() -> None:
     layer = term("graph_per_layer")
-    assert memory.graph_bytes(DENSE, enforce_eager=True) == 0
-    assert memory.graph_bytes(replace(DENSE, hidden_size=1025), enforce_eager=False) == 10 * layer
+    assert graph_bytes(DENSE, enforce_eager=True) == 0
+    assert graph_bytes(replace(DENSE, hidden_size=1025), enforce_eager=False) == 10 * layer
     for small in (1000, 1024):
-        assert memory.graph_bytes(replace(DENSE, hidden_size=small), enforce_eager=False) == int(10 * layer * 0.6)
+        assert graph_bytes(replace(DENSE, hidden_size=small), enforce_eager=False) == int(10 * layer * 0.6)
     wide = replace(EXPERTS, hidden_size=2000)
-    assert memory.graph_bytes(wide, enforce_eager=False) == 10 * layer + term("graph_experts")
+    assert graph_bytes(wide, enforce_eager=False) == 10 * layer + term("graph_experts")
 
 
 def test_what_lies_outside_the_share() -> None:
     context, hopper = term("context"), term("outside_nvlink_hopper")
-    graphs = memory.graph_bytes(DENSE, enforce_eager=False)
+    graphs = graph_bytes(DENSE, enforce_eager=False)
     compiled, pair = settings(enforce_eager=False), settings(tensor_parallel=2)
 
     def outside(spec: ModelSpec, gpu: Gpu, chosen: Settings, **changes: object) -> int:
@@ -159,7 +160,7 @@ def test_the_terms_add_up() -> None:
     chosen = settings(tensor_parallel=2, enforce_eager=False)
     gpu = Gpu(80 * GIB + 3, (9, 0), nvlink=True)
     found = memory.estimate(DENSE, gpu, chosen, PLAIN)
-    graphs = memory.graph_bytes(DENSE, enforce_eager=False)
+    graphs = graph_bytes(DENSE, enforce_eager=False)
     assert found.requested == -(-9 * (80 * GIB + 3) // 10)
     assert (found.total, found.cuda_graphs, found.lora, found.draft) == (80 * GIB + 3, graphs, 0, 0)
     terms = found.weights + found.activations + found.non_torch + graphs

@@ -79,24 +79,39 @@ def compare(startup: Startup, promise: Promise | None) -> Report:
 
 def _memory(startup: Startup, promise: Promise | None) -> list[Row]:
     planned, band = _planned(promise)
-    weights, non_torch = startup.largest("weights"), startup.largest("non_torch")
-    consumed = startup.largest("consumed")
-    if consumed is not None and weights is not None and non_torch is None:
-        non_torch = consumed - weights
+    weights = startup.largest("weights")
+    both = _both(startup)
     rows = [
         Row("GPU memory", "GiB", planned("total"), startup.largest("total"), band, decides=True),
         Row("budget", "GiB", planned("requested"), startup.largest("requested"), band),
         Row("weights", "GiB", planned("weights"), weights, band, decides=True),
-        Row("activations", "GiB", planned("activations"), startup.largest("activations"), band),
-        Row("non-torch", "GiB", planned("nonTorch"), non_torch, band),
-        _graphs(startup, promise),
     ]
+    if both is None:
+        rows.append(Row("activations", "GiB", planned("activations"), startup.largest("activations"), band))
+        rows.append(Row("non-torch", "GiB", planned("nonTorch"), startup.largest("non_torch"), band))
+    else:
+        total = planned("activations") + planned("nonTorch") if promise else None
+        rows.append(Row("activations and non-torch", "GiB", total, both, band))
+    rows.append(_graphs(startup, promise))
     rest = _rest(startup, promise)
     if rest is not None and startup.largest("activations") is None:
         charged = ("activations", "nonTorch", "cudaGraphs")
         total = sum(planned(name) or 0.0 for name in charged) if promise else None
         rows.append(Row("all but weights and cache", "GiB", total, rest, band, remark="budget - weights - cache"))
     return rows
+
+
+def _both(startup: Startup) -> float | None:
+    """Activations and memory outside PyTorch, where the log says only what was kept and what was given back.
+
+    Weights count in what was kept, CUDA graphs as they were estimated in what was given back (vLLM 0.33.0
+    vllm/v1/worker/gpu_worker.py:determine_available_memory, read 2026-11-25).
+    """
+    weights, consumed, freed = (startup.largest(term) for term in ("weights", "consumed", "activations"))
+    if weights is None or consumed is None or freed is None or startup.largest("non_torch") is not None:
+        return None
+    charged = startup.largest("graphs_estimated") if "graphs_charged" in startup.settings else None
+    return consumed - weights + freed - (charged or 0.0)
 
 
 def _planned(promise: Promise | None) -> tuple[Any, float | None]:

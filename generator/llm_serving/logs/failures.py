@@ -47,6 +47,8 @@ _KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
      r"capability: (\d+)", ("minimum", "current")),
     ("driver too old",
      r"driver version is insufficient|CUDA error 803|unsupported display driver|driver on your system is too old", ()),
+    # "No module named" alone is no failure: engines go on without many packages, and warn with that text
+    ("a Python package is missing", r"(?:ImportError|RuntimeError): .*\brequires \S+ to be installed", ()),
     ("unknown flag", r"error: (?:unrecognized arguments|unexpected argument)", ()),
     ("a process died",
      r"Engine core initialization failed|EngineCore failed to start|EngineDeadError|Shard \d+ failed to start|"

@@ -1,7 +1,8 @@
 """GPU memory of what serves beside the model: adapters and drafts, in bytes per GPU. Pure."""
 
 from llm_serving import engines
-from llm_serving.memory import Settings, graph_bytes
+from llm_serving.graphs import graph_bytes
+from llm_serving.memory import Settings
 from llm_serving.model import ModelSpec
 from llm_serving.use import lora
 from llm_serving.weights import weights_bytes
