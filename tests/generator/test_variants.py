@@ -76,7 +76,7 @@ FOUND: dict[str, set[str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("model", "expected"), FOUND.items(), ids=lambda value: str(value)[-24:])
+@pytest.mark.parametrize(("model", "expected"), FOUND.items(), ids=[model[-24:] for model in FOUND])
 def test_variants_of_well_known_models(model: str, expected: set[str]) -> None:
     assert {other.model_id for other in variants_of(spec(model))} == expected
 
