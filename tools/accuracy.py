@@ -21,7 +21,7 @@ ROLES = {
     "measurements-h200.csv": "vLLM 0.25.1, one H200, dummy weights, one GPU per engine",
     "measurements-h100.csv": "vLLM 0.19.0, H100 80GB, one to four GPUs; a published campaign",
     "measurements-gpu.csv": (
-        "vLLM 0.33.0, one and two H200, dummy weights, made by `make calibrate` on lent machines whose rules switch "
+        "vLLM 0.33.0, one and two H200, dummy weights, made by `make calibrate` on machines whose rules switch "
         "off NVLS, symmetric memory and NVLink multicast, and without FlashInfer: what ranks take outside PyTorch is "
         "predicted for such a machine here. A plan keeps 2 GiB more, because 17 starts of the H100 file, with all of "
         "them on, took it. Rows with a small share have the budget of a smaller card; `llama2-13b-2xa10g` and "
