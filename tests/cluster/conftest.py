@@ -125,6 +125,7 @@ class Spread(LoadScopeScheduling):  # type: ignore[misc]
         return next((group for part, group in self.GROUPS.items() if part in nodeid), nodeid)
 
 
+@pytest.hookimpl(optionalhook=True)  # unknown where xdist is switched off
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Spread | None:
     """For `--dist loadscope`, whose modules would be too large."""
     return Spread(config, log) if config.getoption("dist") == "loadscope" else None
