@@ -1,10 +1,10 @@
 """Section of docs/accuracy.md: hf-mem and aiconfigurator on the rows of docs/data/comparison.csv, and the planner."""
 
 import statistics
-import textwrap
 from dataclasses import dataclass, field
 
 from accuracy_rows import Start, own_starts, rows
+from documents.prose import prose
 from llm_serving.engines import GIB
 
 FILES = ("measurements-h200.csv", "measurements-h100.csv", "measurements-gpu.csv")
@@ -57,8 +57,7 @@ def rivals_section() -> list[str]:
     for title, found in parallel.items():
         if title != HF_MEM and found.asked:
             lines.append(_line(title, found))
-    notes = textwrap.wrap(" ".join(NOTES.split()), 118, break_on_hyphens=False, break_long_words=False)
-    return [*lines, "", *notes, ""]
+    return [*lines, "", *prose(NOTES)]
 
 
 OURS, HF_MEM = "llm-serving", "hf-mem"

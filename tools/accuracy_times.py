@@ -1,23 +1,9 @@
 """docs/accuracy.md: how long real starts took against the budget, and how fast they answered against the roofline."""
 
-import csv
-import textwrap
-from pathlib import Path
-
 import advice_page
+from accuracy_rows import own_gpu, rows
+from documents.prose import prose
 from llm_serving import catalogue, engines, kernels, resources
-
-TABLE = Path(__file__).parent.parent / "docs" / "data" / "measurements-gpu.csv"
-HOPPER = (9, 0)
-
-
-def _rows() -> list[dict[str, str]]:
-    with TABLE.open(newline="", encoding="utf-8") as handle:
-        return list(csv.DictReader(handle))
-
-
-def _prose(text: str) -> list[str]:
-    return [*textwrap.wrap(" ".join(text.split()), 118, break_on_hyphens=False, break_long_words=False), ""]
 
 
 def start_times() -> list[str]:
@@ -25,7 +11,7 @@ def start_times() -> list[str]:
     lines = [
         "## Time to start",
         "",
-        *_prose(
+        *prose(
             """The same starts: seconds of each phase as logged, and from the process's start to the first answer of
             `/health`. Weights were made up on the GPU, so the planner's download and load are left out: what remains
             of its sum is `expected`, and the start-up budget is twice the sum, 600 s at least. Torch's and Triton's
@@ -35,7 +21,7 @@ def start_times() -> list[str]:
         "| start | load | compile | capture | ready | expected | budget, dummy weights | |",
         "|---|---:|---:|---:|---:|---:|---:|---|",
     ]
-    for row in sorted(_rows(), key=lambda row: (row["enforce_eager"] == "True", row["name"])):
+    for row in sorted(rows("measurements-gpu.csv"), key=lambda row: (row["enforce_eager"] == "True", row["name"])):
         spec = catalogue.find(row["catalogue_model"])
         if spec is None or not row["ready_s"]:
             continue
@@ -43,7 +29,7 @@ def start_times() -> list[str]:
             row["engine"].removeprefix("vllm "), spec.architecture, moe=spec.moe is not None, hybrid=spec.hybrid
         )
         eager = row["enforce_eager"] == "True"
-        deep_gemm = kernels.compiles_at_start(spec, HOPPER, regime)
+        deep_gemm = kernels.compiles_at_start(spec, own_gpu(row).capability, regime)
         found = resources.startup(spec, enforce_eager=eager, download_gbps=1.0, deep_gemm=deep_gemm)
         ready, expected = float(row["ready_s"]), found.base + found.compile
         phases = [f"{float(row[key]):.0f}" if row[key] else "" for key in ("load_s", "compile_s", "graphs_s")]
@@ -54,7 +40,7 @@ def start_times() -> list[str]:
     return [
         *lines,
         "",
-        *_prose(
+        *prose(
             """All of them within the budget, by a factor of more than two. Block FP8 is the one that takes longer
             than its size says: DeepGEMM compiles a kernel for each shape, here while graphs were first captured (117
             s instead of 10), because its own warm-up was switched off; the budget has 120 s for that since."""
@@ -68,7 +54,7 @@ def throughput() -> list[str]:
     lines = [
         "## Speed of these starts",
         "",
-        *_prose(
+        *prose(
             """Requests of 512 and 128 tokens all at once, seconds until the last has ended, against the roofline of
             [advice.md](advice.md), which has every other measurement and the times to the first token. The engine was
             warmed up with as many requests before, so that no kernel was compiled in between."""
@@ -85,7 +71,7 @@ def throughput() -> list[str]:
     return [
         *lines,
         "",
-        *_prose(
+        *prose(
             f"""{inside} of {len(found)} figures are inside the band, times to the first token included. The 100 us per
             layer of a mixture of experts were chosen between 55 us (Qwen3-30B-A3B, S59 and S61) and 200 us. S63 to
             S78, made later, confirm the spread and not the middle: OLMoE takes 95 us with one request,

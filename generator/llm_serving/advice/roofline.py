@@ -23,8 +23,8 @@ BANDWIDTH_SHARE = 0.8
 LAYER_SECONDS = 45e-6
 # The same of a mixture-of-experts layer (routing, sorting, grouped products): between 55 us (Qwen3-30B-A3B in bfloat16,
 # vLLM 0.33.0 on one and two H200, 2026-11-25; OLMoE 95 us there, seen later) and 200 us (DeepSeek-R1 AWQ on 8 H100,
-# Qwen3-235B FP8 on 2 H200), all in
-# docs/data/throughput.csv. Kernels differ that widely, hence the middle and the wide band.
+# Qwen3-235B FP8 on 2 H200), all in docs/data/throughput.csv. Kernels differ that widely, hence the middle and the wide
+# band.
 MOE_LAYER_SECONDS = 100e-6
 # Without CUDA graphs every kernel is launched by Python: three eager models with vLLM 0.25.1 on one H200 (2026-11-22),
 # 0.44 to 0.63 ms per dense layer, 1.3 ms per mixture-of-experts layer. The GPU's own work hides behind it.
