@@ -28,7 +28,7 @@ ONE: dict[str, Any] = {
     "parallelism": {"tensor": 1, "gpusPerNode": 1},
     "storage": {"type": "emptyDir"},
     "startup": {"budgetSeconds": 60, "imagePullSeconds": 60},
-    "drain": {"preStopSeconds": 5, "shutdownTimeoutSeconds": 10},
+    "drain": {"preStopSeconds": 2, "shutdownTimeoutSeconds": 10},
     "cpu": {"request": "50m"},
     "engine": {"env": {"STANDIN_LOAD_SECONDS": "2"}},
 }
