@@ -6,8 +6,7 @@ alive follows vLLM 0.25.1 `vllm/model_executor/models/`; checked on 0.25.1 (one 
 
 from typing import TYPE_CHECKING
 
-from llm_serving import engines, tensors
-from llm_serving.architectures import ARCHITECTURES
+from llm_serving import engines, expert_share, tensors
 from llm_serving.engines import Regime
 from llm_serving.model import ModelSpec
 from llm_serving.weights import latent_chunk
@@ -81,8 +80,7 @@ def _sampler(spec: ModelSpec, settings: "Settings", regime: Regime) -> int:
 def _forward(spec: ModelSpec, gpu: "Gpu", settings: "Settings") -> int:
     """2 bytes x T x what is alive per token: a layer's dense MLP, or its attention where the MLP is made of experts."""
     hidden, ranks, tokens = spec.hidden_size, settings.tensor_parallel, settings.max_num_batched_tokens
-    traits = ARCHITECTURES[spec.architecture]
-    matrices = 3 if traits.gated_mlp else 2
+    matrices = expert_share.matrices(spec)
     kept = 3 if spec.architecture in _FREES_GATE or not settings.enforce_eager else 4
     width = -(-spec.intermediate_size // ranks)
     dense = 2 * tokens * (matrices * width + kept * hidden)
@@ -103,8 +101,7 @@ def _forward(spec: ModelSpec, gpu: "Gpu", settings: "Settings") -> int:
 
 def _monolithic(spec: ModelSpec, gpu: "Gpu") -> bool:
     """MXFP4 experts on Hopper and Blackwell: one kernel that makes its own buffers."""
-    mxfp4 = spec.quantization is not None and spec.quantization.method == "mxfp4"
-    return mxfp4 and _HOPPER <= gpu.capability < _CONSUMER
+    return spec.mxfp4 and _HOPPER <= gpu.capability < _CONSUMER
 
 
 def _expert_workspace(spec: ModelSpec, gpu: "Gpu", settings: "Settings", regime: Regime) -> int:

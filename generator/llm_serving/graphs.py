@@ -55,7 +55,6 @@ def regime_bytes(spec: ModelSpec, gpu: "Gpu", settings: "Settings", regime: Regi
     total = spec.num_layers * captured(spec, gpu, settings) * regime.graph_each_bytes
     columns = -(-spec.hidden_size // settings.tensor_parallel)
     total += columns * regime.graph_width_bytes * largest(spec, gpu, settings) // USUAL_LARGEST
-    mxfp4 = spec.quantization is not None and spec.quantization.method == "mxfp4"
-    if spec.moe is not None and (spec.moe.shared_intermediate or mxfp4):
+    if spec.moe is not None and (spec.moe.shared_intermediate or spec.mxfp4):
         total += engines.term_bytes("graph_experts")
     return total

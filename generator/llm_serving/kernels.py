@@ -21,7 +21,7 @@ def _up(number: int, multiple: int) -> int:
 def added_bytes(spec: ModelSpec, ranks: int, capability: tuple[int, int], regime: Regime) -> int:
     """Bytes beyond the checkpoint's own on one rank; 0 where the checkpoint is kept as it is."""
     method = spec.quantization.method if spec.quantization else None
-    if method == "mxfp4" and spec.moe is not None:
+    if spec.mxfp4 and spec.moe is not None:
         return _mxfp4(spec, ranks, capability, regime)
     if method == "awq" and capability == _HOPPER and spec.quantization is not None:
         # Machete takes zero points at 16 bits

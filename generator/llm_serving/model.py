@@ -155,6 +155,11 @@ class ModelSpec:
         return self.model_id.rstrip("/").rsplit("/", 1)[-1]
 
     @property
+    def mxfp4(self) -> bool:
+        """Experts in MXFP4, whose kernels keep buffers of their own."""
+        return self.quantization is not None and self.quantization.method == "mxfp4"
+
+    @property
     def attention_layers(self) -> int:
         """Number of layers that keep a KV cache."""
         return sum(group.count for group in self.layers if group.kind != "index")

@@ -204,7 +204,7 @@ def text_report(plan: Plan) -> str:
         f"  pod       {plan.resources.cpu_request} CPU, memory {plan.resources.memory_request // GIB} to "
         f"{plan.resources.memory_limit // GIB} GiB, shared memory {plan.resources.shared_memory // GIB} GiB, disk "
         f"{plan.resources.disk // GIB} GiB ({plan.deployment.storage})",
-        f"  source    {plan.spec.source}: {plan.spec.weights.basis}",
+        f"  source    {plan.spec.source}: {plan.spec.weights.basis.removeprefix(f'{plan.spec.source}: ')}",
         *_use(plan),
     ]
     for label, entries in (

@@ -17,8 +17,9 @@ from llm_serving.engines import GIB
 from llm_serving.errors import DoesNotFitError, InputError
 from llm_serving.memory import Gpu, Settings, kv_request_bytes
 from llm_serving.model import LayerGroup, ModelSpec
+from llm_serving.option_rules import check_options
 from llm_serving.options import Options
-from llm_serving.plan import Plan, check_options, make_plan
+from llm_serving.plan import Plan, make_plan
 from llm_serving.profiles import parse_profile
 from llm_serving.report import text_report
 from llm_serving.schema import validate

@@ -16,8 +16,9 @@ from llm_serving.alternatives import ways_out
 from llm_serving.commands.planning import add_planning, planning_options
 from llm_serving.errors import DoesNotFitError, InputError, LlmServingError
 from llm_serving.model import ModelSpec
+from llm_serving.option_rules import check_options
 from llm_serving.options import Options
-from llm_serving.plan import Plan, check_options, make_plan
+from llm_serving.plan import Plan, make_plan
 from llm_serving.profiles import GpuProfile, parse_profile
 from llm_serving.render import render_values
 from llm_serving.report import next_command

@@ -94,7 +94,8 @@ def planning_options(arguments: argparse.Namespace) -> "Options":
 
 def make(model: str, profile: str, options: "Options", *, offline: bool) -> "Plan":
     """The plan, or DoesNotFitError with the ways out."""
-    from llm_serving.plan import check_options, make_plan
+    from llm_serving.option_rules import check_options
+    from llm_serving.plan import make_plan
     from llm_serving.profiles import parse_profile
     from llm_serving.source import resolve
     from llm_serving.use.resolving import resolved
