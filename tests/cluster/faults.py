@@ -6,6 +6,7 @@ see what happens while the API server is away.
 
 import itertools
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -117,10 +118,16 @@ class Traffic:
         self.pod = pod
 
     def lines(self) -> list[dict[str, Any]]:
-        """Every request that is over, in the order of their ends."""
+        """Every request that is over, in the order of their ends.
+
+        An error before the first right answer does not count: a Service's rules reach the node a moment after the pod
+        is ready, and Helm waits for the pod alone.
+        """
         told = kubectl("logs", self.pod.name, "-n", self.pod.namespace).stdout.splitlines()
         found = [json.loads(line) for line in told if line.startswith("{") and line.endswith("}")]
-        return sorted(found, key=lambda line: float(line["end"]))
+        found.sort(key=lambda line: float(line["end"]))
+        served = next((line["end"] for line in found if line["verdict"] == "right"), math.inf)
+        return [line for line in found if line["verdict"] != "error" or line["start"] >= served]
 
     def until_served(self, seconds: float = 180, *, after_error: bool = False) -> None:
         """Wait for a few right answers in a row, after an error where one must come first."""
@@ -145,15 +152,34 @@ class Traffic:
         right, errors, wrong = (verdicts.count(verdict) for verdict in ("right", "error", "wrong"))
         return Outcome(right, errors, wrong, round(silence, 1))
 
-    def checked(self, layout: str, fault: str, *, seconds: float | None = None, heals: str = "itself") -> Outcome:
-        """Nobody got a wrong answer; report it. Without an error nobody waited."""
+    def errors(self) -> list[str]:
+        """Each request that its caller saw fail: seconds since the first request began, and the reason."""
+        lines = self.lines()
+        zero = min((line["start"] for line in lines), default=0.0)
+        failed = [line for line in lines if line["verdict"] == "error"]
+        return [f"{line['start'] - zero:.1f} to {line['end'] - zero:.1f} s: {line['why']}" for line in failed]
+
+    def checked(
+        self,
+        layout: str,
+        fault: str,
+        *,
+        lost: bool | None = None,
+        seconds: float | None = None,
+        heals: str = "itself",
+    ) -> None:
+        """Nobody got a wrong answer; report it. Without an error nobody waited.
+
+        `lost` is whether requests must, or must not, have failed; None where both may be.
+        """
         outcome = self.outcome()
         wrong = [line["why"] for line in self.lines() if line["verdict"] == "wrong"]
         assert not wrong, wrong[:5]
         assert outcome.right, "nobody was ever answered"
         waited = outcome.silence if outcome.errors else 0.0
         fault_log(layout, fault, waited if seconds is None else seconds, outcome, heals)
-        return outcome
+        if lost is not None:
+            assert bool(outcome.errors) == lost, f"{outcome}: {self.errors()[:9] or 'no request failed'}"
 
 
 @contextmanager

@@ -97,8 +97,7 @@ def test_a_deleted_pod_is_replaced(
             until("the pod is gone", lambda: not pod.exists())
             until("two engines are ready", lambda: ready(kube_cluster, namespace) == 2, 90)
             callers.until_served()
-        outcome = callers.checked(LAYOUT, f"pod deleted, {replicas} engine{'s' * (replicas - 1)}")
-        assert (outcome.errors == 0) == (replicas == 2)
+        callers.checked(LAYOUT, f"pod deleted, {replicas} engine{'s' * (replicas - 1)}", lost=replicas == 1)
         assert not [line for line in callers.lines() if "cut" in line.get("why", "")]
 
 
