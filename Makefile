@@ -7,6 +7,7 @@ PUBLISHING := PYTHONPATH=tools $(BIN)/python -m publishing
 JOBS ?= 4
 DOCUMENTS ?= 5000
 DRY_RUNS ?= 500
+NEEDS_CLUSTER = @test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
 
 .DEFAULT_GOAL := help
 .PHONY: fuzz test-dry-run help setup values generate verify format lint types test check golden bench compare calibrate test-rules test-cluster test-faults kwok load actionlint clean \
@@ -69,7 +70,7 @@ kwok: $(STAMP) ## KWOK, which lets pods run on simulated nodes, into .venv (need
 	@GOBIN="$(CURDIR)/$(BIN)" go install sigs.k8s.io/kwok/cmd/kwok@v0.8.0
 
 load: $(STAMP) ## 200 streams during an upgrade, in each rollout mode, on the Kubernetes of KUBECONFIG (10 minutes)
-	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
+	$(NEEDS_CLUSTER)
 	@$(BIN)/pytest -m load -s tests/load
 
 bench: $(STAMP) ## a plan beside hf-mem and aiconfigurator (PyPI, own environments), a ranking, the whole grid
@@ -87,11 +88,11 @@ calibrate: $(STAMP) ## CONFIGS=: real start-ups with dummy weights; needs GPUs a
 	@$(BIN)/python tools/calibrate.py append build/calibrate/results.jsonl
 
 test-cluster: $(STAMP) ## [JOBS=4]: tests on the Kubernetes of KUBECONFIG, which offers two GPUs per job
-	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
+	$(NEEDS_CLUSTER)
 	@$(BIN)/pytest -m "cluster and not faults" --numprocesses $(JOBS) --dist loadscope tests/cluster
 
 test-faults: $(STAMP) ## [JOBS=4]: break releases on the Kubernetes of KUBECONFIG, and print who healed them, and how fast
-	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
+	$(NEEDS_CLUSTER)
 	@$(BIN)/pytest -m faults --numprocesses $(JOBS) --dist loadscope --ignore tests/cluster/test_api_server.py tests/cluster
 	@if [ -n "$(LLM_SERVING_RESTART_API_SERVER)" ]; then $(BIN)/pytest -m cluster tests/cluster/test_api_server.py; \
 	else echo "not run: tests/cluster/test_api_server.py (LLM_SERVING_RESTART_API_SERVER is no command that restarts it)" >&2; fi
@@ -112,7 +113,7 @@ fuzz: $(STAMP) ## [DOCUMENTS=5000 JOBS=4]: random values documents render to val
 	@LLM_SERVING_DOCUMENTS=$(DOCUMENTS) $(BIN)/pytest --numprocesses $(JOBS) tests/fuzz
 
 test-dry-run: $(STAMP) ## [DRY_RUNS=500]: random documents that render, before the API server of KUBECONFIG, with dry run
-	@test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
+	$(NEEDS_CLUSTER)
 	@LLM_SERVING_DRY_RUNS=$(DRY_RUNS) $(BIN)/pytest -m cluster tests/cluster/test_dry_run.py
 
 test-registry: $(STAMP) ## tests on a real registry (docker-registry, htpasswd) on loopback
