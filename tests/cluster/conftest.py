@@ -15,6 +15,7 @@ import pytest
 import yaml
 from chart.helm import CHART, ROOT
 from cluster import failure, needs, own_node, report
+from llm_serving.errors import LlmServingError
 from pykube import HTTPClient, Namespace, PersistentVolume, PersistentVolumeClaim, Pod
 from pytest_helm_charts.clusters import Cluster
 from xdist.scheduler import LoadScopeScheduling
@@ -70,13 +71,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """Also after Ctrl-C: nothing that this run made stays, whatever its workers still could do."""
     if hasattr(session.config, "workerinput") or RUN not in os.environ:
         return
-    own_node.forget(os.environ[RUN])
+    problems: list[str] = []
+    try:
+        own_node.forget(os.environ[RUN])
+    except LlmServingError as error:  # a cluster that is gone keeps all of it
+        problems.append(str(error))
     mine = f"{MARK}={os.environ.pop(RUN)}"
     needs.kubectl("delete", "nodes", "-l", mine, "--ignore-not-found")
     gone = needs.kubectl("delete", "namespaces", "-l", mine, "--ignore-not-found", "--timeout=180s", seconds=200)
     left = needs.kubectl("get", "namespaces", "-l", mine, "-o", "name").stdout.split()
-    if gone.returncode or left:
-        session.config.stash[LEFT] = left
+    problems += [*left, *([gone.stderr.strip()[-300:]] if gone.returncode else [])]
+    if problems:
+        session.config.stash[LEFT] = problems
         session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
 
 
@@ -88,7 +94,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     report.finish(terminalreporter)
     if left := terminalreporter.config.stash.get(LEFT, None):
         terminalreporter.section("left behind", red=True)
-        terminalreporter.write_line(" ".join(left))
+        for line in left:
+            terminalreporter.write_line(line)
 
 
 @pytest.hookimpl(wrapper=True)
