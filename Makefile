@@ -94,7 +94,7 @@ test-cluster: $(STAMP) ## [JOBS=4]: tests on the Kubernetes of KUBECONFIG, which
 test-faults: $(STAMP) ## [JOBS=4]: break releases on the Kubernetes of KUBECONFIG, and print who healed them, and how fast
 	$(NEEDS_CLUSTER)
 	@$(BIN)/pytest -m faults --numprocesses $(JOBS) --dist loadscope --ignore tests/cluster/test_api_server.py tests/cluster
-	@if [ -n "$(LLM_SERVING_RESTART_API_SERVER)" ]; then $(BIN)/pytest -m cluster tests/cluster/test_api_server.py; \
+	@if [ -n "$(LLM_SERVING_RESTART_API_SERVER)" ]; then LLM_SERVING_TEST_REPORTS=build/api-server $(BIN)/pytest -m cluster tests/cluster/test_api_server.py; \
 	else echo "not run: tests/cluster/test_api_server.py (LLM_SERVING_RESTART_API_SERVER is no command that restarts it)" >&2; fi
 
 ct-lint: $(STAMP) ## chart-testing: lint with all ci values (needs ct and helm on PATH)

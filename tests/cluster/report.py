@@ -28,7 +28,7 @@ def fault_log(layout: str, fault: str, seconds: float, outcome: Outcome | None =
     line: dict[str, Any] = {"layout": layout, "fault": fault, "seconds": round(seconds, 1), "heals": heals}
     if outcome is not None:
         line |= asdict(outcome)
-    LINES.parent.mkdir(exist_ok=True)
+    LINES.parent.mkdir(parents=True, exist_ok=True)
     with LINES.open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
 
