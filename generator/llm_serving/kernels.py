@@ -20,14 +20,14 @@ def _up(number: int, multiple: int) -> int:
 
 def added_bytes(spec: ModelSpec, ranks: int, capability: tuple[int, int], regime: Regime) -> int:
     """Bytes beyond the checkpoint's own on one rank; 0 where the checkpoint is kept as it is."""
-    method = spec.quantization.method if spec.quantization else None
+    quantization = spec.quantization
     if spec.mxfp4 and spec.moe is not None:
         return _mxfp4(spec, ranks, capability, regime)
-    if method == "awq" and capability == _HOPPER and spec.quantization is not None:
+    if quantization is not None and quantization.method == "awq" and capability == _HOPPER:
         # Machete takes zero points at 16 bits
         elements = sum(number * size for number, size in tensors.linear(spec, ranks))
-        groups = elements // (spec.quantization.group_size or 128)
-        return int(groups * (2 - spec.quantization.bits / 8))
+        groups = elements // (quantization.group_size or 128)
+        return int(groups * (2 - quantization.bits / 8))
     return 0
 
 

@@ -143,18 +143,18 @@ class Traffic:
         """Wait for the first request that is not answered."""
         until("a caller sees the fault", lambda: {line["verdict"] for line in self.lines()} - {"right"}, seconds)
 
-    def outcome(self) -> Outcome:
+    @staticmethod
+    def _outcome(lines: list[dict[str, Any]]) -> Outcome:
         """Count; the silence is between two right answers that follow each other."""
-        lines = self.lines()
         verdicts = [line["verdict"] for line in lines]
         ends = [float(line["end"]) for line in lines if line["verdict"] == "right"]
         silence = max((after - before for before, after in itertools.pairwise(ends)), default=0.0)
         right, errors, wrong = (verdicts.count(verdict) for verdict in ("right", "error", "wrong"))
         return Outcome(right, errors, wrong, round(silence, 1))
 
-    def errors(self) -> list[str]:
+    @staticmethod
+    def _errors(lines: list[dict[str, Any]]) -> list[str]:
         """Each request that its caller saw fail: seconds since the first request began, and the reason."""
-        lines = self.lines()
         zero = min((line["start"] for line in lines), default=0.0)
         failed = [line for line in lines if line["verdict"] == "error"]
         return [f"{line['start'] - zero:.1f} to {line['end'] - zero:.1f} s: {line['why']}" for line in failed]
@@ -172,14 +172,15 @@ class Traffic:
 
         `lost` is whether requests must, or must not, have failed; None where both may be.
         """
-        outcome = self.outcome()
-        wrong = [line["why"] for line in self.lines() if line["verdict"] == "wrong"]
+        lines = self.lines()
+        outcome = self._outcome(lines)
+        wrong = [line["why"] for line in lines if line["verdict"] == "wrong"]
         assert not wrong, wrong[:5]
         assert outcome.right, "nobody was ever answered"
         waited = outcome.silence if outcome.errors else 0.0
         fault_log(layout, fault, waited if seconds is None else seconds, outcome, heals)
         if lost is not None:
-            assert bool(outcome.errors) == lost, f"{outcome}: {self.errors()[:9] or 'no request failed'}"
+            assert bool(outcome.errors) == lost, f"{outcome}: {self._errors(lines)[:9] or 'no request failed'}"
 
 
 @contextmanager

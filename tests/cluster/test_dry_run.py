@@ -19,9 +19,9 @@ from typing import Any
 import pytest
 from cluster.conftest import made_namespace
 from cluster.standin_crds import KINDS, definition
-from fuzz.documents import documents, hands
+from fuzz.documents import documents, drawing, hands
 from fuzz.judging import judge
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pykube import HTTPClient
 from pytest_helm_charts.clusters import Cluster
@@ -116,10 +116,7 @@ def server(kube_cluster: Cluster, foreign_kinds: None) -> Iterator[Server]:
 def test_what_renders_is_admitted(server: Server, share: int, record_property: Callable[[str, Any], None]) -> None:
     applied: Counter[str] = Counter()
 
-    @settings(
-        max_examples=-(-DOCUMENTS // SHARES), deadline=None, derandomize=DOCUMENTS <= ORDINARY,
-        suppress_health_check=list(HealthCheck), phases=set(Phase) - {Phase.explain},
-    )  # fmt: skip
+    @drawing(DOCUMENTS, SHARES, ORDINARY)
     @given(drawn=st.sampled_from(HANDS[share::SHARES]).flatmap(documents))
     def check(drawn: tuple[Json, Json]) -> None:
         values, _ = drawn

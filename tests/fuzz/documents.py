@@ -12,11 +12,23 @@ import yaml
 from chart.helm import CHART, ROOT, merge
 from fuzz.kubernetes import PASSED_THROUGH, containers
 from fuzz.strategies import SCHEMA, Schema, from_schema, resolve
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 
 KEYS_OF_A_HAND = 3
 MOST_OTHERS = 4
 Values = dict[str, Any]
+
+
+def drawing(documents: int, tests: int, ordinary: int) -> settings:
+    """How each of so many tests draws its part of the documents.
+
+    Up to `ordinary` of them are the same each time, so that a run judges the change and not the dice.
+    """
+    return settings(
+        max_examples=-(-documents // tests), deadline=None, derandomize=documents <= ordinary,
+        suppress_health_check=list(HealthCheck), phases=set(Phase) - {Phase.explain},
+    )  # fmt: skip
 
 
 def _leaves(node: Schema, path: str = "") -> Iterator[tuple[str, Schema]]:

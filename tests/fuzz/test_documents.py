@@ -11,11 +11,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-from fuzz.documents import LEAVES, documents, hands
+from fuzz.documents import LEAVES, documents, drawing, hands
 from fuzz.judging import NEWEST, judge
 from fuzz.kubernetes import PASSED_THROUGH
 from fuzz.strategies import SCHEMA
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 ORDINARY = 150
@@ -41,10 +41,7 @@ def test_documents_render_or_are_refused(hand: tuple[str, ...], record_property:
     found: Counter[str] = Counter()
     rendered: Counter[str] = Counter()
 
-    @settings(
-        max_examples=EACH, deadline=None, derandomize=DOCUMENTS <= ORDINARY, suppress_health_check=list(HealthCheck),
-        phases=set(Phase) - {Phase.explain},
-    )  # fmt: skip
+    @drawing(DOCUMENTS, len(HANDS), ORDINARY)
     @given(drawn=documents(hand), kube=st.one_of(st.just(NEWEST), st.sampled_from(VERSIONS)))
     def check(drawn: tuple[dict[str, Any], dict[str, Any]], kube: str) -> None:
         values, changes = drawn

@@ -25,15 +25,16 @@ _OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAs
 _OUTCOMES = {0: "survived", 1: "killed", 2: "killed"}
 
 
-def run(tests: list[str], seconds: float, scratch: str) -> tuple[str, str]:
-    """Outcome of the tests in a fork, and what failed. `scratch` is a folder for their temporary files."""
-    with tempfile.TemporaryFile("w+") as log:
+def run(tests: list[str], seconds: float) -> tuple[str, str]:
+    """Outcome of the tests in a fork, and what failed."""
+    # in pytest's usual folder, several runners clear away each other's files, and that looks like a failure
+    with tempfile.TemporaryFile("w+") as log, tempfile.TemporaryDirectory(prefix="mutant-") as scratch:
         child = os.fork()
         if child == 0:
             os.setsid()
             os.dup2(log.fileno(), 1)
             os.dup2(log.fileno(), 2)
-            code = int(pytest.main([*_OPTIONS, f"--basetemp={scratch}/tests", *tests]))
+            code = int(pytest.main([*_OPTIONS, f"--basetemp={scratch}", *tests]))
             sys.stdout.flush()
             os._exit(code)
         deadline = time.monotonic() + seconds
@@ -56,17 +57,15 @@ def run(tests: list[str], seconds: float, scratch: str) -> tuple[str, str]:
 def main() -> None:
     """Answer requests until the input ends."""
     step = 0
-    # of our own: in pytest's usual one, several runners clear away each other's folders, and that looks like a failure
-    with tempfile.TemporaryDirectory(prefix="mutants-scratch-") as scratch:
-        for line in sys.stdin:
-            asked = json.loads(line)
-            path = Path(asked["file"])
-            step += 10
-            moved = path.stat().st_mtime + step  # in whole seconds, or Python would take the compiled file for current
-            path.write_text(asked["source"], encoding="utf-8")
-            os.utime(path, (moved, moved))
-            outcome, said = run(asked["tests"], asked["seconds"], scratch)
-            print(json.dumps({"outcome": outcome, "said": said}), flush=True)
+    for line in sys.stdin:
+        asked = json.loads(line)
+        path = Path(asked["file"])
+        step += 10
+        moved = path.stat().st_mtime + step  # in whole seconds, or Python would take the compiled file for current
+        path.write_text(asked["source"], encoding="utf-8")
+        os.utime(path, (moved, moved))
+        outcome, said = run(asked["tests"], asked["seconds"])
+        print(json.dumps({"outcome": outcome, "said": said}), flush=True)
 
 
 if __name__ == "__main__":
