@@ -6,8 +6,8 @@ from accuracy_rivals import rivals_section
 from accuracy_rows import TERMS, Start, errors, own_starts, public_starts, rows, verdict
 from accuracy_times import start_times, throughput
 from documents.prose import prose
-from llm_serving import engines
-from llm_serving.engines import GIB
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.engines import vllm
 
 # Terms of a table from which constants were taken: there the error says how well a rule holds, and no more than that.
 # The other terms follow from the engines' and PyTorch's source; that a row was wrong showed where to read on.
@@ -132,7 +132,7 @@ def _name(start: Start) -> str:
 
 
 def _wrong_at_first() -> list[str]:
-    terms = engines.facts()["terms"]
+    terms = vllm.facts()["terms"]
     experts, group = (terms[f"{name}_mib"]["value"] for name in ("graph_experts", "outside_expert_group"))
     return [
         "## Predictions that were wrong at first",
@@ -245,7 +245,7 @@ def _public(public: list[Start]) -> list[str]:
         "",
         *prose(
             f"""Logs from public issue threads, none of them used for a constant. To versions before
-            {engines.facts()["oldest"]} the rules of that version are applied, which were not made for them: the
+            {vllm.facts()["oldest"]} the rules of that version are applied, which were not made for them: the
             planner refuses such versions. Where a log does not print the batch, the default of its version is
             assumed. Rows are left out when the model is not in the catalogue, or GPU, sizes, share or cache are not
             given."""
@@ -293,7 +293,7 @@ def _nccl() -> list[str]:
         for row in rows("nccl-2xh100.csv")
         if row["ranks"] == "2" and row["nccl_cumem_enable"] == "default"
     ]
-    constant = engines.facts()["terms"]["outside_nvlink_hopper_mib"]["value"]
+    constant = vllm.facts()["terms"]["outside_nvlink_hopper_mib"]["value"]
     return [
         *lines,
         "",

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from accuracy_rows import Start, own_starts, rows
 from documents.prose import prose
-from llm_serving.engines import GIB
+from llm_serving_planner.base.units import GIB
 
 FILES = ("measurements-h200.csv", "measurements-h100.csv", "measurements-gpu.csv")
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from llm_serving import catalogue, engines, graphs, memory
-from llm_serving.engines import GIB
-from llm_serving.memory import Estimate, Gpu, Settings
-from llm_serving.model import ModelSpec, Quantization
-from llm_serving.profiles import all_gpus
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.engines import versions, vllm
+from llm_serving_planner.hardware.profiles import all_gpus
+from llm_serving_planner.memory import graphs, pipeline, terms
+from llm_serving_planner.memory.settings import Estimate, Gpu, Settings
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.spec import ModelSpec, Quantization
 
 DATA = Path(__file__).parent.parent / "docs" / "data"
 H200 = Gpu(int(139.80 * GIB), (9, 0), nvlink=True)
@@ -71,15 +73,15 @@ def predict(spec: ModelSpec, gpu: Gpu, settings: Settings, version: str, env: st
     `env` are the variables of the start: without FlashInfer's sampler no mask and no probabilities are made, without
     NVLS and what goes with it NCCL takes less.
     """
-    oldest = engines.facts()["oldest"]
-    old = engines.parse_version(version) < engines.parse_version(oldest)
+    oldest = vllm.facts()["oldest"]
+    old = versions.parse_version(version) < versions.parse_version(oldest)
     version = oldest if old else version
-    regime = engines.regime(version, spec.architecture, moe=spec.moe is not None, hybrid=spec.hybrid)
+    regime = vllm.regime(version, spec.architecture, moe=spec.moe is not None, hybrid=spec.hybrid)
     if "VLLM_USE_FLASHINFER_SAMPLER=0" in env:
         regime = replace(regime, sampler_bytes=min(regime.sampler_bytes, WITHOUT_FLASHINFER))
     if "NCCL_NVLS_ENABLE=0" in env:
         settings = replace(settings, multicast=False)
-    estimate = memory.estimate(spec, gpu, settings, regime)
+    estimate = terms.estimate(spec, gpu, settings, regime)
     if old and not (settings.ranks > 1 and gpu.nvlink):
         taken = int((OLD_NON_TORCH_PARALLEL if settings.ranks > 1 else OLD_NON_TORCH) * GIB)
         given_back = estimate.non_torch - taken
@@ -94,7 +96,7 @@ def own_starts(name: str) -> tuple[list[Start], list[dict[str, str]]]:
     """
     found, left = [], []
     for row in rows(name):
-        spec = catalogue.find(row["catalogue_model"]) if row["catalogue_model"] else None
+        spec = embedded.find(row["catalogue_model"]) if row["catalogue_model"] else None
         plain = row.get("dtype") != "float32" and row.get("outcome", "ok") == "ok"
         plain = plain and "--data-parallel-size" not in (row.get("args") or "")  # experts then lie on other engines too
         if spec is None or not plain or not row["kv_cache_gib"]:
@@ -116,7 +118,7 @@ def own_starts(name: str) -> tuple[list[Start], list[dict[str, str]]]:
             pipeline_parallel=int(row["pp"]),
             expert_parallel="--enable-expert-parallel" in (row.get("args") or ""),
         )
-        spec = memory.stage_spec(spec, settings.pipeline_parallel)
+        spec = pipeline.stage_spec(spec, settings.pipeline_parallel)
         estimate = predict(spec, own_gpu(row), settings, row["engine"].removeprefix("vllm "), row.get("env") or "")
         expected = estimate.cuda_graphs or graphs.graph_bytes(spec, enforce_eager=settings.enforce_eager)
         found.append(Start(_as_charged(row), spec, estimate, expected))
@@ -168,7 +170,7 @@ def _batch(row: dict[str, str], version: str, spec: ModelSpec, gpu: Gpu) -> tupl
     1,024 sequences on 70 GiB and more, A100 apart, else 2,048 and 256 (0.10.2 get_batch_defaults); before 0.8.5 1,024
     sequences everywhere (what row M212 reports).
     """
-    length, parsed = int(row["max_model_len"]), engines.parse_version(version)
+    length, parsed = int(row["max_model_len"]), versions.parse_version(version)
     if "V0" in row["engine_version"] or parsed < (0, 8):
         tokens, sequences = 512 if length > 32768 and spec.mla is None else max(length, 2048), 256
     elif gpu.total_bytes >= 70 * GIB and "A100" not in row["gpu_name"]:
@@ -182,7 +184,7 @@ def public_starts() -> list[Start]:
     """Posted start-ups that say enough to be predicted: model, GPU, sizes, share, length, KV cache in GiB."""
     found = []
     for row in rows("measurements-public.csv"):
-        spec = catalogue.find(row["catalogue_model"]) if row["catalogue_model"] else None
+        spec = embedded.find(row["catalogue_model"]) if row["catalogue_model"] else None
         gpu = _gpu(row)
         version = re.search(r"\d+\.\d+(\.\d+)?", row["engine_version"])
         numbers = ("gpu_memory_utilization", "max_model_len", "tp", "kv_gib_per_gpu")
@@ -202,7 +204,7 @@ def public_starts() -> list[Start]:
             enforce_eager=row["enforce_eager"] == "True",
         )
         known = {"weights_gib": row["weights_gib_per_gpu"], "kv_cache_gib": row["kv_gib_per_gpu"]}
-        supported = engines.parse_version(version.group()) >= engines.parse_version(engines.facts()["oldest"])
+        supported = versions.parse_version(version.group()) >= versions.parse_version(vllm.facts()["oldest"])
         shown = row | known | {"supported": "yes" if supported else ""}
         expected = graphs.graph_bytes(spec, enforce_eager=settings.enforce_eager)
         found.append(Start(shown, spec, predict(spec, gpu, settings, version.group()), expected))

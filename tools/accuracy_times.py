@@ -3,7 +3,10 @@
 import advice_page
 from accuracy_rows import own_gpu, rows
 from documents.prose import prose
-from llm_serving import catalogue, engines, kernels, resources
+from llm_serving_planner.engines import vllm
+from llm_serving_planner.memory import kernels
+from llm_serving_planner.models import embedded
+from llm_serving_planner.planner import resources
 
 
 def start_times() -> list[str]:
@@ -22,10 +25,10 @@ def start_times() -> list[str]:
         "|---|---:|---:|---:|---:|---:|---:|---|",
     ]
     for row in sorted(rows("measurements-gpu.csv"), key=lambda row: (row["enforce_eager"] == "True", row["name"])):
-        spec = catalogue.find(row["catalogue_model"])
+        spec = embedded.find(row["catalogue_model"])
         if spec is None or not row["ready_s"]:
             continue
-        regime = engines.regime(
+        regime = vllm.regime(
             row["engine"].removeprefix("vllm "), spec.architecture, moe=spec.moe is not None, hybrid=spec.hybrid
         )
         eager = row["enforce_eager"] == "True"

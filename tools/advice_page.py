@@ -5,14 +5,14 @@ import statistics
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from llm_serving import catalogue
-from llm_serving.advice import roofline
-from llm_serving.advice.roofline import Engine, Prediction
-from llm_serving.advice.workload import Workload
-from llm_serving.engines import GIB
-from llm_serving.memory import Settings
-from llm_serving.model import ModelSpec, Quantization
-from llm_serving.profiles import parse_profile
+from llm_serving_planner.advice import roofline
+from llm_serving_planner.advice.roofline import Engine, Prediction
+from llm_serving_planner.advice.workload import Workload
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.hardware.profiles import parse_profile
+from llm_serving_planner.memory.settings import Settings
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.spec import ModelSpec, Quantization
 
 DATA = Path(__file__).parent.parent / "docs" / "data"
 TEXT = Path(__file__).parent / "advice_page.md"
@@ -45,7 +45,7 @@ class Comparison:
 
 
 def _spec(row: dict[str, str]) -> ModelSpec:
-    spec = catalogue.find(row["catalogue_model"])
+    spec = embedded.find(row["catalogue_model"])
     if spec is None:
         raise KeyError(row["catalogue_model"])
     if row["weights_gib"]:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from llm_serving.architectures import ARCHITECTURES, NOT_MODELLED, Architecture
+from llm_serving_planner.models.architectures import ARCHITECTURES, NOT_MODELLED, Architecture
 
 DATA = Path(__file__).parent.parent / "docs" / "data" / "coverage.json"
 

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from compare import RIVALS, environment, pinned
-from llm_serving import catalogue
-from llm_serving.errors import DoesNotFitError
-from llm_serving.model import ModelSpec
-from llm_serving.plan import make_plan
-from llm_serving.profiles import profile_grid
+from llm_serving_planner.base.errors import DoesNotFitError
+from llm_serving_planner.hardware.profiles import profile_grid
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.spec import ModelSpec
+from llm_serving_planner.planner.service import make_plan
 
 ROOT = Path(__file__).parent.parent
 TABLE = ROOT / "docs" / "data" / "bench.json"
@@ -76,7 +76,7 @@ def hub_of(spec: ModelSpec) -> Any:
 
 def commands(endpoint: str) -> dict[str, tuple[int, list[str], dict[str, str]]]:
     """Name to (rounds, command line, environment)."""
-    ours = [sys.executable, "-m", "llm_serving"]
+    ours = [sys.executable, "-m", "llm_serving_planner"]
     hf_mem = [str(environment("hf-mem")), str(RIVALS / "hf_mem_cli.py"), "--model-id", MODEL, "--experimental"]
     aic = [
         str(environment("aiconfigurator").parent / "aiconfigurator"), "cli", "estimate", "--no-color",
@@ -94,7 +94,7 @@ def commands(endpoint: str) -> dict[str, tuple[int, list[str], dict[str, str]]]:
 
 def grid() -> list[dict[str, float]]:
     """CPU seconds of planning shares of the catalogue on all profiles, one core."""
-    specs = [spec for name in catalogue.model_ids() if (spec := catalogue.find(name)) is not None]
+    specs = [spec for name in embedded.model_ids() if (spec := embedded.find(name)) is not None]
     profiles = profile_grid()
     found = []
     for share in SHARES:
@@ -114,7 +114,7 @@ def grid() -> list[dict[str, float]]:
 
 def main() -> int:
     """Run everything, write the table, print the ratios."""
-    spec = catalogue.find(MODEL)
+    spec = embedded.find(MODEL)
     if spec is None:
         raise KeyError(MODEL)
     hub = hub_of(spec)

@@ -14,11 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from llm_serving.errors import UnsupportedModelError
-from llm_serving.model import ModelSpec, Weights
-from llm_serving.parse import parse
+from llm_serving_planner.base.errors import UnsupportedModelError
+from llm_serving_planner.models.config.read import parse
+from llm_serving_planner.models.spec import ModelSpec, Weights
 
-TARGET = Path(__file__).parent.parent / "generator" / "llm_serving" / "data" / "catalogue.json"
+TARGET = Path(__file__).parent.parent / "generator" / "llm_serving_planner" / "data" / "catalogue.json"
 READ_ON = "2026-11-22"
 # ModelOpt NVFP4: 4 bits per weight plus one fp8 scale per 16 weights; attention, router, embedding and head
 # mostly stay at 16 bits. 0.62 byte per parameter is an assumption, and marked as one in every plan.

@@ -19,8 +19,8 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import calibrate_load as load
-from llm_serving.logs import failures
-from llm_serving.logs.reading import read_log
+from llm_serving_planner.logs import failures
+from llm_serving_planner.logs.reading import read_log
 
 FIRST_PORT = 18000
 _PORTS_PER_JOB = 10

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from llm_serving.commands.console import Exit, complain, say
-from llm_serving.errors import InputError, LlmServingError
+from llm_serving_planner.base.errors import InputError, LlmServingError
+from llm_serving_planner.cli.console import Exit, complain, say
 from node_resources import kubectl, patch_status, real_nodes
 from previous import CHART, ROOT, extract, previous_revision
 

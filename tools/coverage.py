@@ -17,10 +17,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from llm_serving import quantization_support
-from llm_serving.errors import UnsupportedModelError
-from llm_serving.model import ModelSpec, Weights
-from llm_serving.parse import parse
+from llm_serving_planner.base.errors import UnsupportedModelError
+from llm_serving_planner.models.config import formats
+from llm_serving_planner.models.config.read import parse
+from llm_serving_planner.models.spec import ModelSpec, Weights
 
 TARGET = Path(__file__).parent.parent / "docs" / "data" / "coverage.json"
 SIDE = ".hf_quant_config.json"
@@ -78,7 +78,7 @@ def cover(folder: Path, known: dict[str, Row]) -> Coverage:
             continue
         counts["answered"] += 1
         found.traits.update(traits(spec))
-        found.quantisation[quantization_support.kind_of(spec.quantization) if spec.quantization else "none"] += 1
+        found.quantisation[formats.kind_of(spec.quantization) if spec.quantization else "none"] += 1
         if model_id in known:
             for what, parsed, expected in compare(spec, known[model_id], found.compared):
                 why = EXPLAINED.get((model_id, what), "not explained")

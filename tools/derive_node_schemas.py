@@ -5,7 +5,7 @@ python tools/derive_node_schemas.py OPENSHIFT_API KARPENTER_PROVIDER_AWS EKSCTL 
 Each argument is a clone (bare or not) of the repository of that name: openshift/api, aws/karpenter-provider-aws,
 eksctl-io/eksctl, NVIDIA/gpu-operator, all Apache-2.0. HEAD is read. Written is tests/data/schemas/*.json: the keys that
 the generator may write, every other key refused, descriptions and defaults left out. What a CRD says in CEL rules is
-not in them. generator/llm_serving/data/aws-machine.schema.json is for reading a cluster's own MachineSets: the same
+not in them. data/aws-machine.schema.json of the package is for reading a cluster's own MachineSets: the same
 types, but a key of a newer API is let pass.
 """
 
@@ -21,7 +21,7 @@ import yaml
 
 ROOT = Path(__file__).parent.parent
 OUT = ROOT / "tests" / "data" / "schemas"
-FACTS = ROOT / "generator" / "llm_serving" / "data" / "aws-machine.schema.json"
+FACTS = ROOT / "generator" / "llm_serving_planner" / "data" / "aws-machine.schema.json"
 Json = dict[str, Any]
 # Keywords of OpenAPI v3 that JSON Schema knows with the same meaning.
 KEPT = ("enum", "maxItems", "maxLength", "maximum", "minItems", "minLength", "minimum", "pattern", "type")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import schema_files
 from accuracy import accuracy_page
 from advice_page import advice_page
 from architectures_page import architectures_page
@@ -15,12 +16,12 @@ from dashboard import dashboards
 from documents.architecture_page import architecture_page
 from documents.cli_page import cli_page
 from documents.inject import injected_pages
-from llm_serving import schema
-from llm_serving.catalog import load_catalog
-from llm_serving.plan import make_plan
-from llm_serving.profiles import parse_profile
-from llm_serving.render import render_values, write_text
-from llm_serving.source import resolve
+from llm_serving_planner.base.files import write_text
+from llm_serving_planner.hardware.profiles import parse_profile
+from llm_serving_planner.models.resolve import resolve
+from llm_serving_planner.output.committed import load_catalog
+from llm_serving_planner.output.render import render_values
+from llm_serving_planner.planner.service import make_plan
 from performance_page import performance_page, performance_svg
 from publishing import metadata
 from quantization_page import quantization_page
@@ -61,7 +62,7 @@ def main() -> int:
         ROOT / "docs" / "quantization.md": quantization_page(),
         ROOT / "charts" / "llm-serving" / "Chart.yaml": metadata.chart_yaml(ROOT),
     }
-    expected = {**schema.generated_files(ROOT), **values, **pages, **dashboards()}
+    expected = {**schema_files.generated_files(ROOT), **values, **pages, **dashboards()}
     expected |= injected_pages(ROOT, expected)
     stale = [path for path, text in expected.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if check:

@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-TARGET = Path(__file__).parent.parent / "generator" / "llm_serving" / "data" / "vllm_flags.json"
+TARGET = Path(__file__).parent.parent / "generator" / "llm_serving_planner" / "data" / "vllm_flags.json"
 
 
 def kind_of(text: str) -> str:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-DATA = Path(__file__).parent.parent / "generator" / "llm_serving" / "data"
+DATA = Path(__file__).parent.parent / "generator" / "llm_serving_planner" / "data"
 READ_ON = "2026-11-22"
 # Driver reserve between nvidia-smi's total and what CUDA reports: 0.2 to 0.9 GiB on NVIDIA boards; the upper end.
 RESERVE_GIB = 0.9

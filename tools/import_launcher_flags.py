@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-TARGET = Path(__file__).parent.parent / "generator" / "llm_serving" / "data" / "launcher_flags.json"
+TARGET = Path(__file__).parent.parent / "generator" / "llm_serving_planner" / "data" / "launcher_flags.json"
 LAUNCHER = "launcher/src/main.rs"
 ENGINES = {
     "tgi": ("huggingface/text-generation-inference", "v3.3.7"),

@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 
 from import_measurements import known
-from llm_serving.logs.facts import Startup
-from llm_serving.logs.reading import read_log
+from llm_serving_planner.logs.reading import read_log
+from llm_serving_planner.logs.startup import Startup
 
 TARGET = Path(__file__).parent.parent / "docs" / "data" / "measurements-h100.csv"
 # Checkpoints in the logs that the catalogue lists under another name of equal geometry and bytes.

@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-from llm_serving import catalogue
+from llm_serving_planner.models import embedded
 
 TARGET = Path(__file__).parent.parent / "docs" / "data"
 # Names in logs that the catalogue lists under a sibling of equal geometry.
@@ -32,7 +32,7 @@ def known(model: str) -> str:
     """Catalogue name of a model in a log; empty when there is none."""
     name = re.split(r"[\s(]", model.strip(), maxsplit=1)[0]
     name = SIBLINGS.get(name.lower(), name)
-    found = catalogue.find(name) if name else None
+    found = embedded.find(name) if name else None
     return found.model_id if found else ""
 
 

@@ -3,7 +3,7 @@
 python tools/import_metrics.py VERSION=vllm/v1/metrics/loggers.py ...
 
 The files come from the source distributions on PyPI (`pip download --no-deps --no-binary :all: vllm==0.33.0`). Written
-is the key `vllm` of generator/llm_serving/data/metrics.json; TGI's and TGIS's lists in it are transcribed by hand.
+is the key `vllm` of data/metrics.json of the package; TGI's and TGIS's lists in it are transcribed by hand.
 """
 
 import ast
@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-FILE = Path(__file__).parent.parent / "generator" / "llm_serving" / "data" / "metrics.json"
+FILE = Path(__file__).parent.parent / "generator" / "llm_serving_planner" / "data" / "metrics.json"
 KINDS = {"gauge": "gauge", "counter": "counter", "histogram": "histogram"}
 
 

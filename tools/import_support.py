@@ -3,7 +3,7 @@
     python tools/import_support.py 0.25.1=FOLDER 0.33.0=FOLDER
 
 FOLDER holds the package `vllm` of a wheel or a source tree; nothing of it is imported or copied, only names are read.
-Writes generator/llm_serving/data/vllm_support.json.
+Writes generator/llm_serving_planner/data/vllm_support.json.
 """
 
 import argparse
@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from llm_serving.architectures import ARCHITECTURES
+from llm_serving_planner.models.architectures import ARCHITECTURES
 
-TARGET = Path(__file__).parent.parent / "generator" / "llm_serving" / "data" / "vllm_support.json"
+TARGET = Path(__file__).parent.parent / "generator" / "llm_serving_planner" / "data" / "vllm_support.json"
 READ_ON = "2026-11-25"
 
 

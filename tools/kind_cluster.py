@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import node_resources
-from llm_serving.commands.console import Exit, complain, say
-from llm_serving.errors import InputError, LlmServingError
+from llm_serving_planner.base.errors import InputError, LlmServingError
+from llm_serving_planner.cli.console import Exit, complain, say
 from previous import ROOT
 
 CONFIG = ROOT / "tests" / "cluster" / "kind.yaml"

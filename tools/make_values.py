@@ -6,10 +6,10 @@ All options of `llm-serving values` are passed on.
 import sys
 from pathlib import Path
 
-from llm_serving import cli
-from llm_serving.commands.console import Exit
-from llm_serving.errors import InputError
-from llm_serving.schema import load_values
+from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.files import load_values
+from llm_serving_planner.cli import main as command_line
+from llm_serving_planner.cli.console import Exit
 
 ROOT = Path(__file__).parent.parent
 
@@ -37,7 +37,7 @@ def newest(folder: Path) -> Path:
 def main() -> int:
     """Exit code of `llm-serving values`, or 1 when the chart refuses the file."""
     folder = ROOT / "values"
-    code = cli.main(["values", *sys.argv[1:], "--catalog", str(folder / "catalog.yaml"), "-o", "values/"])
+    code = command_line.main(["values", *sys.argv[1:], "--catalog", str(folder / "catalog.yaml"), "-o", "values/"])
     if code != Exit.OK or "--check" in sys.argv:
         return code
     path = newest(folder)

@@ -4,7 +4,7 @@ import json
 import subprocess
 from typing import Any
 
-from llm_serving.errors import InputError
+from llm_serving_planner.base.errors import InputError
 
 KUBECTL = "kubectl"
 ENVIRONMENT: dict[str, str] | None = None  # that of this process

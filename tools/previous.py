@@ -5,7 +5,7 @@ import tarfile
 from io import BytesIO
 from pathlib import Path
 
-from llm_serving.errors import InputError
+from llm_serving_planner.base.errors import InputError
 
 ROOT = Path(__file__).parent.parent
 CHART = "charts/llm-serving"

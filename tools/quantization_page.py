@@ -1,9 +1,11 @@
 """docs/quantization.md, from the tables of the package."""
 
-from llm_serving import catalogue, engines, quantization_support
-from llm_serving.attention import attention
-from llm_serving.compute import Capability
-from llm_serving.model import ModelSpec
+from llm_serving_planner.engines import format_support, vllm
+from llm_serving_planner.engines.attention import attention
+from llm_serving_planner.hardware.compute_capability import Capability
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.config import formats
+from llm_serving_planner.models.spec import ModelSpec
 
 GPUS: tuple[tuple[str, Capability], ...] = (
     ("V100 7.0", (7, 0)),
@@ -60,23 +62,23 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def _cell(kind: str, version: str, compute: Capability) -> str:
-    found = quantization_support.support(kind, "vllm", version, compute)
+    found = format_support.support(kind, "vllm", version, compute)
     if not found.ok:
         return "no"
     return f"**{found.kernel}**" if found.native else found.kernel.removesuffix(", weights only")
 
 
 def _supported(version: str, compute: Capability) -> bool:
-    floor = "7.5" if engines.at_least(version, "volta-dropped") else "7.0"
+    floor = "7.5" if vllm.at_least(version, "volta-dropped") else "7.0"
     return compute >= (7, int(floor[2:]))
 
 
 def _kinds() -> list[str]:
     head = ["kind", "vLLM", *(name for name, _ in GPUS), "several GPUs", "TGI", "TGIS"]
     rows = []
-    for kind, entry in quantization_support.kinds().items():
+    for kind, entry in formats.kinds().items():
         until = entry.get("until")
-        version = until["version"] if until else engines.default_version()
+        version = until["version"] if until else vllm.default_version()
         ranges = entry["vllm"]
         span = "never"
         if ranges:
@@ -84,7 +86,7 @@ def _kinds() -> list[str]:
             if until and "plugin" in until:
                 span += f", then plugin {until['plugin']}"
         cells = [_cell(kind, version, compute) if _supported(version, compute) else "no" for _, compute in GPUS]
-        divided = ("yes" if quantization_support.divisible(kind) else "no") if ranges else ""
+        divided = ("yes" if format_support.divisible(kind) else "no") if ranges else ""
         others = [", ".join(entry[name]["quantize"]) if name in entry else "no" for name in ("tgi", "tgis")]
         rows.append([entry["name"], span, *cells, divided, *others])
     return _table(head, rows)
@@ -92,7 +94,7 @@ def _kinds() -> list[str]:
 
 def _borders() -> list[str]:
     rows = []
-    for entry in quantization_support.kinds().values():
+    for entry in formats.kinds().values():
         for before, after in zip(entry["vllm"], entry["vllm"][1:], strict=False):
             what = "other kernels"
             if before["minimum"] != after["minimum"]:
@@ -116,7 +118,7 @@ def _attention(version: str) -> list[str]:
     gpus = [(name, compute) for name, compute in GPUS if _supported(version, compute)]
     rows = []
     for label, model, cache in ATTENTION_ROWS:
-        spec = catalogue.find(model)
+        spec = embedded.find(model)
         assert isinstance(spec, ModelSpec), model
         found = [attention("vllm", version, spec, compute, cache) for _, compute in gpus]
         rows.append([label, *(one.backend + _generation(one.reason) if one.backend else "no" for one in found)])
@@ -133,7 +135,7 @@ def quantization_page() -> str:
         INTRO,
         "## Kinds of checkpoints",
         "",
-        f"vLLM {engines.default_version()}, or the last one that reads it. Bold: computed in the format itself,",
+        f"vLLM {vllm.default_version()}, or the last one that reads it. Bold: computed in the format itself,",
         "the rest keeps the weights so and computes in 16 bits.",
         "",
         *_kinds(),

@@ -11,7 +11,7 @@ import yaml
 from chart.helm import CHART, ROOT, Renderer, find, merge, templates
 from chart.test_scaling import BASE, ENGINES, HPA, LWS, RAY, STATEFULSET
 
-METRICS = json.loads((ROOT / "generator" / "llm_serving" / "data" / "metrics.json").read_text())
+METRICS = json.loads((ROOT / "generator" / "llm_serving_planner" / "data" / "metrics.json").read_text())
 ROLES = yaml.safe_load((CHART / "files" / "metrics.yaml").read_text())
 LAYOUTS: dict[str, dict[str, Any]] = {"one": {}, "lws": LWS, "statefulset": STATEFULSET, "ray": RAY}
 WATCHED = {

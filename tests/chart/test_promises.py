@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 from chart.helm import Renderer, merge, templates
-from llm_serving import catalogue
-from llm_serving.resources import plan_resources
+from llm_serving_planner.models import embedded
+from llm_serving_planner.planner.resources import plan_resources
 
 GROUP: dict[str, Any] = {
     "model": {"id": "org/model"},
     "parallelism": {"pipeline": 2, "nodes": 2, "controller": "statefulset"},
     "storage": {"type": "emptyDir"},
 }
-MODELS = [spec for name in catalogue.model_ids() if (spec := catalogue.find(name)) is not None]
+MODELS = [spec for name in embedded.model_ids() if (spec := embedded.find(name)) is not None]
 
 
 @pytest.mark.parametrize(

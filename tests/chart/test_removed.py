@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import schema_files
 import yaml
 from chart.helm import CHART, ROOT, RefusedError, merge
-from llm_serving import removed, schema
-from llm_serving.errors import InputError, SchemaError
+from llm_serving_planner.base.errors import InputError, SchemaError
+from llm_serving_planner.output import removed, schema
 
 GONE = [
     {"key": "engine.maxLen", "since": "0.2.0", "use": "engine.args.max-model-len"},
@@ -25,7 +26,7 @@ def chart(tmp_path: Path) -> Path:
     shutil.copytree(CHART, folder)
     (folder / "files" / "removed.json").write_text(json.dumps(GONE))
     source = (ROOT / "schema" / "values.schema.yaml").read_text()
-    (folder / "values.schema.json").write_text(schema.schema_json(source, GONE))
+    (folder / "values.schema.json").write_text(schema_files.schema_json(source, GONE))
     return folder
 
 
@@ -92,7 +93,7 @@ def test_the_generator_names_the_new_key(monkeypatch: pytest.MonkeyPatch) -> Non
 )
 def test_the_table_must_fit_the_schema(entry: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        schema.schema_json((ROOT / "schema" / "values.schema.yaml").read_text(), [entry])
+        schema_files.schema_json((ROOT / "schema" / "values.schema.yaml").read_text(), [entry])
 
 
 @pytest.mark.parametrize(

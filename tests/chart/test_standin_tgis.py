@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from chart.helm import ROOT
 from chart.test_tgis_client import run as run_client
-from llm_serving.clients.answer import Answer, Message, Sampling
-from llm_serving.clients.tgis import Tgis
-from llm_serving.errors import ServerError
+from llm_serving_planner.base.errors import ServerError
+from llm_serving_planner.clients.answer import Answer, Message, Sampling
+from llm_serving_planner.clients.tgis import Tgis
 
 STANDIN = ROOT / "tests" / "cluster" / "engine" / "tgis.py"
 

@@ -148,6 +148,6 @@ def test_the_package_contains_the_schema(tmp_path: Path) -> None:
 def test_versions_agree() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert chart["appVersion"] == VALUES["engine"]["version"]
-    facts = json.loads((ROOT / "generator" / "llm_serving" / "data" / "engines.json").read_text())
+    facts = json.loads((ROOT / "generator" / "llm_serving_planner" / "data" / "engines.json").read_text())
     assert facts["default"] == chart["appVersion"]
     assert chart["appVersion"] in chart["annotations"]["artifacthub.io/images"]

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from chart.helm import CHART, ROOT
 from cluster import failure, needs, own_node, report
-from llm_serving.errors import LlmServingError
+from llm_serving_planner.base.errors import LlmServingError
 from pykube import HTTPClient, Namespace, PersistentVolume, PersistentVolumeClaim, Pod
 from pytest_helm_charts.clusters import Cluster
 from xdist.scheduler import LoadScopeScheduling

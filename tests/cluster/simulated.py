@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from cluster.serving import engine_pods
-from llm_serving.accelerators import vendor
-from llm_serving.profiles import GpuProfile, GpuType, all_gpus, all_instances
+from llm_serving_planner.hardware.profiles import GpuProfile, GpuType, all_gpus, all_instances
+from llm_serving_planner.planner.devices.rocm_gaudi import vendor
 from pykube import HTTPClient, Node, Pod
 from pytest_helm_charts.clusters import Cluster
 

@@ -204,7 +204,7 @@ def preflight(folder: Path, namespace: str, changes: dict[str, Any]) -> tuple[in
     (folder / "values.yaml").write_text(yaml.safe_dump(changes))
     words = ["preflight", "-f", "values.yaml", "--release", "m", "-n", namespace, "--format", "json"]
     done = subprocess.run(
-        [sys.executable, "-m", "llm_serving", *words], capture_output=True, text=True, check=False, cwd=folder,
+        [sys.executable, "-m", "llm_serving_planner", *words], capture_output=True, text=True, check=False, cwd=folder,
         env=dict(os.environ),
     )  # fmt: skip
     assert done.returncode in {0, 1}, done.stderr
@@ -238,7 +238,7 @@ def test_preflight_knows_this_cluster(tmp_path: Path, namespace: str, mistral: d
 def test_a_profile_of_this_cluster(tmp_path: Path) -> None:
     words = ["profiles", "--from-cluster", "--product", "Tesla-T4", "-o", "mine.yaml"]
     done = subprocess.run(
-        [sys.executable, "-m", "llm_serving", *words], capture_output=True, text=True, check=False, cwd=tmp_path
+        [sys.executable, "-m", "llm_serving_planner", *words], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
     profile = yaml.safe_load((tmp_path / "mine.yaml").read_text())

@@ -33,8 +33,8 @@ from cluster.simulated import (
     simulated_nodes,
     why_pending,
 )  # fmt: skip
-from llm_serving.catalog import load_catalog
-from llm_serving.profiles import GpuProfile, parse_profile
+from llm_serving_planner.hardware.profiles import GpuProfile, parse_profile
+from llm_serving_planner.output.committed import load_catalog
 from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
 

@@ -11,8 +11,8 @@ import yaml
 from chart.helm import ROOT, merge
 from cluster.conftest import Release
 from cluster.simulated import clear, new_run, node_of, of_profile, overlay, settled, simulated_nodes, why_pending
-from llm_serving.catalog import Entry, load_catalog
-from llm_serving.profiles import parse_profile
+from llm_serving_planner.hardware.profiles import parse_profile
+from llm_serving_planner.output.committed import Entry, load_catalog
 from pytest_helm_charts.clusters import Cluster
 
 CATALOG = load_catalog(ROOT / "values" / "catalog.yaml")

@@ -5,10 +5,12 @@ import sys
 
 import pytest
 from chart.helm import ROOT
-from llm_serving import catalogue, engines, memory
-from llm_serving.engines import GIB
-from llm_serving.memory import Gpu, Settings
-from llm_serving.weights import weights_bytes
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.engines import vllm
+from llm_serving_planner.memory import terms
+from llm_serving_planner.memory.settings import Gpu, Settings
+from llm_serving_planner.memory.weights import weights_bytes
+from llm_serving_planner.models import embedded
 
 sys.path.insert(0, str(ROOT / "tools"))
 
@@ -58,7 +60,7 @@ def test_the_rows_of_the_newest_version_cover_its_regimes() -> None:
 
 
 def test_llama_4s_rotary_table_is_whole() -> None:
-    spec = catalogue.find("meta-llama/Llama-4-Scout-17B-16E-Instruct")
+    spec = embedded.find("meta-llama/Llama-4-Scout-17B-16E-Instruct")
     assert spec is not None
     assert spec.max_position == 10_485_760
     table = 2 * spec.max_position * spec.head_dim
@@ -68,15 +70,15 @@ def test_llama_4s_rotary_table_is_whole() -> None:
 
 
 def test_a_mixture_of_experts_has_one_more_group() -> None:
-    spec = catalogue.find("mistralai/Mixtral-8x7B-Instruct-v0.1")
+    spec = embedded.find("mistralai/Mixtral-8x7B-Instruct-v0.1")
     assert spec is not None
-    regime = engines.regime("0.19.0", spec.architecture, moe=True, hybrid=False)
+    regime = vllm.regime("0.19.0", spec.architecture, moe=True, hybrid=False)
     settings = Settings(2, 8192, 1024, 8192, 0.95, enforce_eager=True)
     nvlink, pcie = (Gpu(int(79.19 * GIB), (9, 0), nvlink=link) for link in (True, False))
-    got = memory.outside_bytes(spec, nvlink, settings, regime) / GIB
+    got = terms.outside_bytes(spec, nvlink, settings, regime) / GIB
     row = of("mistralai/Mixtral-8x7B-Instruct-v0.1", 2).row
     assert got == pytest.approx(float(row["total_gib"]) - float(row["free_gib"]), abs=0.05)
-    assert memory.outside_bytes(spec, pcie, settings, regime) == engines.term_bytes("context")
+    assert terms.outside_bytes(spec, pcie, settings, regime) == vllm.term_bytes("context")
 
 
 def test_the_page_names_every_file_and_term() -> None:
@@ -95,7 +97,7 @@ def test_the_tables_parse_and_name_their_machine() -> None:
     first = next(
         row for row in rows if row["what"].startswith("first communicator") and row["nccl_cumem_enable"] == "default"
     )
-    assert float(first["most"]) < engines.facts()["terms"]["outside_nvlink_hopper_mib"]["value"]
+    assert float(first["most"]) < vllm.facts()["terms"]["outside_nvlink_hopper_mib"]["value"]
     second = next(row for row in rows if row["what"] == "second communicator" and row["nccl_cumem_enable"] == "default")
-    assert float(second["most"]) < engines.facts()["terms"]["outside_expert_group_mib"]["value"]
+    assert float(second["most"]) < vllm.facts()["terms"]["outside_expert_group_mib"]["value"]
     assert {row["gpu"] for row in rows} == {"NVIDIA H100 80GB HBM3"}

@@ -12,7 +12,7 @@ from chart.helm import ROOT
 from documents import scratch
 from documents.blocks import Block, MarkerError, blocks, missing, parts, selected
 from documents.inject import injected_pages, pages
-from llm_serving.cli import build_parser
+from llm_serving_planner.cli.main import build_parser
 
 BLOCKS = [block for page in pages(ROOT) for block in blocks(page)]
 RUN = [block for block in BLOCKS if block.reason is None]

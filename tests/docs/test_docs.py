@@ -8,18 +8,21 @@ from pathlib import Path
 import pytest
 from chart.helm import ROOT
 from generator.fake_engine import FakeEngine
-from llm_serving import catalogue, cli
+from llm_serving_planner.cli.main import main
+from llm_serving_planner.models import embedded
 
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "llm_serving", *words], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "llm_serving_planner", *words], capture_output=True, text=True, check=False
+    )
 
 
 def test_the_readmes_model_count_is_true() -> None:
-    assert f"catalogue of {len(catalogue.model_ids())} models" in README
+    assert f"catalogue of {len(embedded.model_ids())} models" in README
 
 
 def test_every_command_is_in_the_readme_and_every_make_target_exists() -> None:
@@ -55,11 +58,11 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 def test_the_worked_example_is_what_the_planner_computes() -> None:
-    from llm_serving.engines import GIB
-    from llm_serving.plan import make_plan
-    from llm_serving.profiles import parse_profile
+    from llm_serving_planner.base.units import GIB
+    from llm_serving_planner.hardware.profiles import parse_profile
+    from llm_serving_planner.planner.service import make_plan
 
-    spec = catalogue.find("mistralai/Mistral-7B-Instruct-v0.2")
+    spec = embedded.find("mistralai/Mistral-7B-Instruct-v0.2")
     assert spec is not None
     estimate = make_plan(spec, parse_profile("2xt4")).estimate
     table = (ROOT / "docs" / "sizing.md").read_text()
@@ -83,7 +86,7 @@ def test_the_page_on_monitoring_has_every_alert_and_no_other() -> None:
 
 def test_help_teaches_by_example(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        cli.main(["--help"])
+        main(["--help"])
     assert "examples:" in capsys.readouterr().out
 
 
@@ -91,7 +94,7 @@ def test_the_command_needs_no_development_package() -> None:
     """Runtime dependencies only: nothing of the test or lint groups is imported by a plan and its values."""
     code = (
         "import sys\n"
-        "from llm_serving import cli\n"
+        "from llm_serving_planner.cli import main as cli\n"
         "code = cli.main(['values', 'gpt2', '--profile', '1xl4', '--offline', '--storage', 'emptyDir'])\n"
         "bad = {'grpc', 'pytest', 'helm_python', 'hypothesis', 'kubernetes_validate', 'matplotlib', 'pyhelm3'}\n"
         "bad &= set(sys.modules)\n"
@@ -104,7 +107,7 @@ def test_the_command_needs_no_development_package() -> None:
 
 def test_an_offline_plan_imports_nothing_heavy() -> None:
     code = (
-        "import sys\nfrom llm_serving import cli\n"
+        "import sys\nfrom llm_serving_planner.cli import main as cli\n"
         "cli.main(['plan', 'openai-community/gpt2', '--profile', '1xl4', '--offline'])\n"
         "cli.main(['advise', 'openai-community/gpt2', '--offline'])\n"
         "sys.exit(str({'huggingface_hub', 'jinja2', 'jsonschema', 'matplotlib', 'yaml'} & set(sys.modules) or ''))\n"
@@ -136,10 +139,10 @@ def test_the_advice_page_hides_no_row() -> None:
 
 
 def test_the_page_on_quantisation_has_every_kind() -> None:
-    from llm_serving import quantization_support
+    from llm_serving_planner.models.config import formats
 
     page = (ROOT / "docs" / "quantization.md").read_text()
-    for kind in quantization_support.kinds().values():
+    for kind in formats.kinds().values():
         assert f"| {kind['name']} |" in page
 
 
@@ -149,6 +152,6 @@ def test_paths_that_contributing_names_exist() -> None:
     named = set(re.findall(rf"`((?:{'|'.join(folders)})/[\w/.*-]*)`", text)) | set(re.findall(r"`(\w+\*?\.py)`", text))
     assert len(named) > 40
     for name in named:
-        places = (ROOT, ROOT / "generator" / "llm_serving", ROOT / "charts" / "llm-serving")
+        places = (ROOT, ROOT / "generator" / "llm_serving_planner", ROOT / "charts" / "llm-serving")
         found = [path for place in places for path in place.glob(name)] or list((ROOT / "generator").rglob(name))
         assert found or list((ROOT / "tests").rglob(name)), name

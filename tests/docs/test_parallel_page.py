@@ -4,16 +4,16 @@ import re
 
 import pytest
 from chart.helm import ROOT
-from llm_serving import catalogue
-from llm_serving.plan import make_plan
-from llm_serving.profiles import GpuType, all_gpus, parse_profile
+from llm_serving_planner.hardware.profiles import GpuType, all_gpus, parse_profile
+from llm_serving_planner.models import embedded
+from llm_serving_planner.planner.service import make_plan
 
 EXPERTS = (ROOT / "docs" / "expert-parallel.md").read_text()
 ACCELERATORS = (ROOT / "docs" / "accelerators.md").read_text()
 
 
 def test_the_proposal_is_what_the_plan_says() -> None:
-    found = catalogue.find("deepseek-ai/DeepSeek-V2-Lite-Chat")
+    found = embedded.find("deepseek-ai/DeepSeek-V2-Lite-Chat")
     assert found is not None
     told = [line for line in make_plan(found, parse_profile("8xh100")).rejected if line.startswith("data parallel")]
     shown = re.search(r"rejected  (data parallel.*?)\n```", EXPERTS, re.DOTALL)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 from chart.helm import ROOT
-from llm_serving import catalogue
-from llm_serving.engines import GIB
-from llm_serving.plan import Plan, make_plan
-from llm_serving.profiles import parse_profile
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.hardware.profiles import parse_profile
+from llm_serving_planner.models import embedded
+from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.service import make_plan
 
 PAGE = (ROOT / "docs" / "sizing.md").read_text()
 ROUNDING = 0.004  # two decimals of a GiB on the left, one on the right
@@ -61,7 +62,7 @@ def test_values_are_computed_as_on_paper() -> None:
 
 
 def plan_of(model: str, profile: str) -> Plan:
-    spec = catalogue.find(model)
+    spec = embedded.find(model)
     assert spec is not None
     return make_plan(spec, parse_profile(profile))
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 from chart.helm import CHART, ROOT
-from llm_serving import errors
-from llm_serving.commands.console import Exit
-from llm_serving.logs import failures
+from llm_serving_planner.base import errors
+from llm_serving_planner.cli.console import Exit
+from llm_serving_planner.logs import failures
 
 HEADS = {"message", "kind", "reason", "finding", "exit code", "you see"}
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
@@ -96,7 +96,7 @@ def test_every_error_class_and_exit_code_is_there() -> None:
 
 
 def test_every_finding_of_preflight_is_there() -> None:
-    text = (ROOT / "generator" / "llm_serving" / "preflight" / "checks.py").read_text()
+    text = (ROOT / "generator" / "llm_serving_planner" / "preflight" / "checks.py").read_text()
     names = set(re.findall(r'Finding\("([a-z ]+)"', text))
     assert {"gpu nodes", "driver", "quota"} <= names
     assert names <= {cells[0] for cells in rows(section("The generator"))}
@@ -104,7 +104,7 @@ def test_every_finding_of_preflight_is_there() -> None:
 
 def test_reasons_of_a_misfit_are_those_of_the_planner() -> None:
     """Each line of the page is a message in the planner's source."""
-    package = ROOT / "generator" / "llm_serving"
+    package = ROOT / "generator" / "llm_serving_planner"
     source = "".join(
         (package / name).read_text() for name in ("rules.py", "plan.py", "search.py", "quantization_support.py")
     )

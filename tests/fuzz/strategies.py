@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
-from llm_serving.schema import load_schema
+from llm_serving_planner.output.schema import load_schema
 
 Schema = dict[str, Any]
 SCHEMA: Schema = load_schema()  # that of a user's document; Helm's demands the defaults too

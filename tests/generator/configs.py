@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from llm_serving.architectures import ARCHITECTURES
-from llm_serving.errors import UnsupportedModelError
-from llm_serving.model import ModelSpec, Weights
-from llm_serving.parse import parse
+from llm_serving_planner.base.errors import UnsupportedModelError
+from llm_serving_planner.models.architectures import ARCHITECTURES
+from llm_serving_planner.models.config.read import parse
+from llm_serving_planner.models.spec import ModelSpec, Weights
 
 Config = dict[str, Any]
 

@@ -14,7 +14,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message_factory import GetMessageClass
-from llm_serving.clients.fmaas import file_descriptor
+from llm_serving_planner.clients.fmaas import file_descriptor
 
 OK = "ok"
 # What the real server sends beside what the client reads: it must be passed over.

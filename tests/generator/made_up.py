@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 
-from llm_serving import engines
-from llm_serving.engines import GIB, Regime
-from llm_serving.memory import Gpu, Settings
-from llm_serving.model import LayerGroup, Mla, ModelSpec, Moe, Quantization, Recurrent, Weights
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.engines import vllm
+from llm_serving_planner.engines.regime import Regime
+from llm_serving_planner.memory.settings import Gpu, Settings
+from llm_serving_planner.models.spec import LayerGroup, Mla, ModelSpec, Moe, Quantization, Recurrent, Weights
 
 # 10 layers, 20 heads of 50, 4 of them for keys and values; 63 rows are added to the vocabulary
 DENSE = ModelSpec(
@@ -42,4 +43,4 @@ def regime(**changes: object) -> Regime:
 
 
 def term(name: str) -> int:
-    return engines.term_bytes(name)
+    return vllm.term_bytes(name)

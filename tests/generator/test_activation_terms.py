@@ -16,11 +16,12 @@ from generator.made_up import (
     settings,
     term,
 )  # fmt: skip
-from llm_serving import activations
-from llm_serving.engines import GIB, Regime
-from llm_serving.memory import Gpu, Settings
-from llm_serving.model import ModelSpec, Moe, Quantization
-from llm_serving.use.speculative import Draft
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.engines.regime import Regime
+from llm_serving_planner.memory import activations
+from llm_serving_planner.memory.settings import Gpu, Settings
+from llm_serving_planner.models.adapters import Draft
+from llm_serving_planner.models.spec import ModelSpec, Moe, Quantization
 
 
 def sampler(sequences: int, tokens: int = 2000, per_logit: int = 14) -> int:

@@ -14,24 +14,25 @@ import pytest
 from generator.test_bad_input import run
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from llm_serving import catalogue, cli
-from llm_serving.advice import candidates, roofline
-from llm_serving.advice.candidates import Filters, check_filters
-from llm_serving.advice.ranking import Advice, Row, advise, rank
-from llm_serving.advice.roofline import Engine, predict, step_seconds
-from llm_serving.advice.table import render, without_dearer_twins
-from llm_serving.advice.workload import Workload, workload_for
-from llm_serving.errors import InputError
-from llm_serving.memory import Settings
-from llm_serving.model import ModelSpec
-from llm_serving.options import Options
-from llm_serving.plan import make_plan
-from llm_serving.profiles import all_gpus, all_instances, parse_profile, profile_grid
-from llm_serving.search import context_of
+from llm_serving_planner.advice import candidates, roofline
+from llm_serving_planner.advice.candidates import Filters, check_filters
+from llm_serving_planner.advice.ranking import Advice, Row, advise, rank
+from llm_serving_planner.advice.roofline import Engine, predict, step_seconds
+from llm_serving_planner.advice.table import render, without_dearer_twins
+from llm_serving_planner.advice.workload import Workload, workload_for
+from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.cli.main import main
+from llm_serving_planner.hardware.profiles import all_gpus, all_instances, parse_profile, profile_grid
+from llm_serving_planner.memory.settings import Settings
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.spec import ModelSpec
+from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.search import context_of
+from llm_serving_planner.planner.service import make_plan
 
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"
-SPECS = [spec for name in catalogue.model_ids() if (spec := catalogue.find(name)) is not None]
+SPECS = [spec for name in embedded.model_ids() if (spec := embedded.find(name)) is not None]
 models = st.sampled_from(SPECS)
 slow = settings(max_examples=12, deadline=None)
 quick = settings(max_examples=150, deadline=None)
@@ -39,7 +40,7 @@ KNOWN = [gpu for gpu in all_gpus() if gpu.vendor == "nvidia" and gpu.bandwidth_g
 
 
 def find(name: str) -> ModelSpec:
-    spec = catalogue.find(name)
+    spec = embedded.find(name)
     assert spec is not None
     return spec
 
@@ -108,8 +109,13 @@ def test_a_machine_that_becomes_cheaper_never_ranks_behind_its_equal(machine: ob
     spec = find(LLAMA)
     twin = replace(machine, type=f"twin.{machine.type}", usd_per_hour=(machine.usd_per_hour or 0) * factor)
     with ExitStack() as stack:
-        for place in ("llm_serving.profiles.all_instances", "llm_serving.advice.candidates.all_instances"):
-            stack.enter_context(patch(place, return_value=(*all_instances.__wrapped__(), twin)))
+        for place in (
+            "llm_serving_planner.hardware.profiles.all_instances",
+            "llm_serving_planner.advice.candidates.all_instances",
+        ):
+            stack.enter_context(
+                patch(f"llm_serving_planner.{place}.all_instances", return_value=(*all_instances.__wrapped__(), twin))
+            )
         advice = advise(spec, workload_for(spec))
     order = [row.profile.removeprefix("2x").removeprefix("4x") for row in advice.rows if row.machine]
     assert (machine.type in order) == (twin.type in order)
@@ -345,7 +351,7 @@ def test_an_unknown_form_is_a_question_of_usage() -> None:
 def test_pictures_are_written_whole_and_the_same_each_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["advise", LLAMA, "--offline", "--cloud", "aws"]
     for name in ("a.svg", "b.svg", "c.png"):
-        assert cli.main([*words, "--plot", str(tmp_path / name)]) == 0
+        assert main([*words, "--plot", str(tmp_path / name)]) == 0
         assert f"wrote {tmp_path / name}" in capsys.readouterr().err
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     root = ET.fromstring((tmp_path / "a.svg").read_text())
@@ -358,7 +364,7 @@ def test_pictures_are_written_whole_and_the_same_each_time(tmp_path: Path, capsy
 def test_a_picture_that_cannot_be_written_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("")
     path = tmp_path / "file" / "a.svg"
-    assert cli.main(["advise", LLAMA, "--offline", "--gpu", "l4", "--plot", str(path)]) == 1
+    assert main(["advise", LLAMA, "--offline", "--gpu", "l4", "--plot", str(path)]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
     assert f"error: {path}: cannot be written (" in captured.err
@@ -366,7 +372,7 @@ def test_a_picture_that_cannot_be_written_is_refused(tmp_path: Path, capsys: pyt
 
 def test_without_matplotlib_the_picture_is_refused_at_once(capsys: pytest.CaptureFixture[str]) -> None:
     with patch("importlib.util.find_spec", return_value=None):
-        assert cli.main(["advise", LLAMA, "--offline", "--plot", "a.svg"]) == 1
+        assert main(["advise", LLAMA, "--offline", "--plot", "a.svg"]) == 1
     assert capsys.readouterr().err == (
         "error: --plot draws with matplotlib, which is not installed\nhint: pip install 'llm-serving[plot]'\n"
     )

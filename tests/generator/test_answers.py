@@ -2,8 +2,8 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from llm_serving.clients.answer import Answer, Message, Piece, transcript
-from llm_serving.clients.sse import events
+from llm_serving_planner.clients.answer import Answer, Message, Piece, transcript
+from llm_serving_planner.clients.sse import events
 
 # --- server-sent events
 

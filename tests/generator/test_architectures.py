@@ -18,9 +18,10 @@ from generator.configs import (
     refused,
     widths,
 )
-from llm_serving.architectures import ARCHITECTURES, NOT_MODELLED
-from llm_serving.memory import Settings, kv_request_bytes
-from llm_serving.model import spec_from_dict
+from llm_serving_planner.memory.kv_cache import kv_request_bytes
+from llm_serving_planner.memory.settings import Settings
+from llm_serving_planner.models.architectures import ARCHITECTURES, NOT_MODELLED
+from llm_serving_planner.models.spec import spec_from_dict
 
 
 @pytest.mark.parametrize("name", sorted(ARCHITECTURES))

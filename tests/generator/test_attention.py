@@ -8,14 +8,15 @@ import yaml
 from chart.helm import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
-from llm_serving import catalogue, engines
-from llm_serving.attention import attention, fp8_problem
-from llm_serving.compute import Capability
-from llm_serving.errors import DoesNotFitError
-from llm_serving.model import ModelSpec
-from llm_serving.options import Options
-from llm_serving.plan import make_plan
-from llm_serving.profiles import parse_profile
+from llm_serving_planner.base.errors import DoesNotFitError
+from llm_serving_planner.engines import vllm
+from llm_serving_planner.engines.attention import attention, fp8_problem
+from llm_serving_planner.hardware.compute_capability import Capability
+from llm_serving_planner.hardware.profiles import parse_profile
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.spec import ModelSpec
+from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.service import make_plan
 
 V100, T4, A100, A10G, L4, H100, B200, RTX = (7, 0), (7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0)
 LLAMA, GPT_OSS = "meta-llama/Llama-3.1-8B-Instruct", "openai/gpt-oss-20b"
@@ -24,7 +25,7 @@ GEMMA3, GEMMA4, PHI2 = "google/gemma-3-27b-it", "google/gemma-4-31B-it", "micros
 
 
 def spec(name: str) -> ModelSpec:
-    found = catalogue.find(name)
+    found = embedded.find(name)
     assert found is not None
     return found
 
@@ -142,8 +143,8 @@ def test_where_an_fp8_cache_can_be_kept(model: str, gpu: Capability, version: st
 
 
 @given(
-    st.sampled_from([s for name in catalogue.model_ids() if (s := catalogue.find(name))]),
-    st.sampled_from(engines.facts()["read_versions"]),
+    st.sampled_from([s for name in embedded.model_ids() if (s := embedded.find(name))]),
+    st.sampled_from(vllm.facts()["read_versions"]),
     st.sampled_from([T4, A100, A10G, L4, H100, B200, RTX]),
 )
 def test_every_model_has_attention_or_is_refused(one: ModelSpec, version: str, gpu: Any) -> None:

@@ -26,7 +26,7 @@ def run(*words: str, cwd: Path | None = None, limit: int | None = None, **env: s
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     return subprocess.run(
-        [sys.executable, "-m", "llm_serving", *words],
+        [sys.executable, "-m", "llm_serving_planner", *words],
         capture_output=True, text=True, cwd=cwd, check=False, preexec_fn=small_disk,
         env={"PATH": os.environ["PATH"], "HOME": str(cwd or "/"), **env},
     )  # fmt: skip
@@ -227,7 +227,7 @@ def test_gated_on_the_hub_without_a_token(tmp_path: Path, hub: FakeHub) -> None:
 def test_ctrl_c_in_the_middle(tmp_path: Path, hub: FakeHub) -> None:
     hub.models["org/tiny"].statuses["/api/models/org/tiny"] = ["hang"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "llm_serving", "values", "org/tiny", "--profile", "1xt4", "-o", "x.yaml"],
+        [sys.executable, "-m", "llm_serving_planner", "values", "org/tiny", "--profile", "1xt4", "-o", "x.yaml"],
         cwd=tmp_path, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "HF_ENDPOINT": hub.url},
@@ -242,6 +242,6 @@ def test_ctrl_c_in_the_middle(tmp_path: Path, hub: FakeHub) -> None:
 
 
 def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
-    script = f"{sys.executable} -m llm_serving models | head -1"
+    script = f"{sys.executable} -m llm_serving_planner models | head -1"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False)

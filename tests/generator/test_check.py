@@ -11,8 +11,8 @@ import pytest
 import yaml
 from chart.helm import ROOT
 from generator.test_bad_input import MISTRAL, run
-from llm_serving.errors import InputError
-from llm_serving.logs import promise
+from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.logs import promise
 
 VALUES = str(ROOT / "values" / "llama3-8b-2xt4.yaml")
 PLAN = yaml.safe_load(Path(VALUES).read_text())["plan"]
@@ -106,7 +106,7 @@ def test_stdin_and_a_plan_made_now() -> None:
     log = LOG.replace("KV GiB", "3.98 GiB")
     words = ("check", "-", "--model", MISTRAL, "--profile", "2xt4", "--offline", "--format", "json")
     done = subprocess.run(
-        [sys.executable, "-m", "llm_serving", *words], input=log, capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "llm_serving_planner", *words], input=log, capture_output=True, text=True, check=False,
     )  # fmt: skip
     report = json.loads(done.stdout)
     assert report["plan"] == f"plan of {MISTRAL} on 2xt4"

@@ -17,7 +17,7 @@ def check(source: str, folder: Path, *words: str) -> tuple[int, str]:
     (excerpt,) = (entry for entry in EXCERPTS if source in f"{entry['source']} {entry['what']}")
     path = folder / "engine.log"
     path.write_text(excerpt["log"])
-    command = [sys.executable, "-m", "llm_serving", "check", str(path), *words]
+    command = [sys.executable, "-m", "llm_serving_planner", "check", str(path), *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout
 

@@ -9,8 +9,9 @@ import yaml
 from chart.helm import engine, flags, in_process
 from generator.fake_hub import SHA, FakeHub
 from generator.test_bad_input import MISTRAL, run
-from llm_serving import engines
-from llm_serving.schema import load_values, validate
+from llm_serving_planner.base.files import load_values
+from llm_serving_planner.engines import vllm
+from llm_serving_planner.output.schema import validate
 
 
 def values_of(done: Any) -> dict[str, Any]:
@@ -114,7 +115,7 @@ def test_an_engine_version_gets_its_own_flags(tmp_path: Path, version: str) -> N
     rendered = in_process(values)
     assert engine(rendered)["image"].endswith(f":v{version}")
     for flag in flags(rendered):
-        assert engines.flag_problem(flag.removeprefix("--"), version) is None, flag
+        assert vllm.flag_problem(flag.removeprefix("--"), version) is None, flag
 
 
 def test_profiles_models_schema_and_validate_answer(tmp_path: Path) -> None:

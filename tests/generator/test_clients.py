@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from generator.fake_engine import DONE, END, NAME, FakeEngine, Reply, chunk, document, event, stream
 from generator.test_bad_input import run
-from llm_serving.clients.answer import Message, Sampling
-from llm_serving.clients.openai import OpenAI
-from llm_serving.errors import InputError, ServerError
+from llm_serving_planner.base.errors import InputError, ServerError
+from llm_serving_planner.clients.answer import Message, Sampling
+from llm_serving_planner.clients.openai import OpenAI
 
 
 @pytest.fixture
@@ -85,14 +85,14 @@ def test_a_completion_for_models_without_template(engine: FakeEngine) -> None:
 
 
 def test_the_prompt_from_stdin(engine: FakeEngine) -> None:
-    words = [sys.executable, "-m", "llm_serving", "query", "-", "--base-url", f"{engine.url}/v1/"]
+    words = [sys.executable, "-m", "llm_serving_planner", "query", "-", "--base-url", f"{engine.url}/v1/"]
     done = subprocess.run(words, input="Grüße\n", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert engine.bodies[0]["messages"] == [{"role": "user", "content": "Grüße\n"}]
 
 
 def test_a_conversation_remembers_until_it_is_reset(engine: FakeEngine) -> None:
-    words = [sys.executable, "-m", "llm_serving", "chat", "--base-url", engine.url, "--system", "S"]
+    words = [sys.executable, "-m", "llm_serving_planner", "chat", "--base-url", engine.url, "--system", "S"]
     done = subprocess.run(words, input="one\n\ntwo\n/reset\nthree", capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "Hello world\n" * 3), done.stderr
     said = [[message["content"] for message in body["messages"]] for body in engine.bodies]
@@ -108,7 +108,7 @@ def test_a_conversation_on_a_terminal(engine: FakeEngine, tmp_path: Path, to_fil
     ours, theirs = pty.openpty()
     with (tmp_path / "out").open("w+") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "llm_serving", "chat", "--base-url", engine.url],
+            [sys.executable, "-m", "llm_serving_planner", "chat", "--base-url", engine.url],
             stdin=theirs, stdout=out if to_file else theirs, stderr=theirs, env=os.environ | {"TERM": "dumb"},
         )  # fmt: skip
         os.close(theirs)
@@ -232,7 +232,7 @@ def test_a_cut_stream_keeps_what_came(engine: FakeEngine, reply: Reply) -> None:
 
 def test_a_pipe_stops_at_the_first_error_and_keeps_earlier_answers(engine: FakeEngine) -> None:
     engine.chat(engine.replies["/v1/chat/completions"][0], document({"error": "no"}, 500))
-    words = [sys.executable, "-m", "llm_serving", "chat", "--base-url", engine.url]
+    words = [sys.executable, "-m", "llm_serving_planner", "chat", "--base-url", engine.url]
     done = subprocess.run(words, input="one\ntwo\nthree\n", capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, len(engine.bodies)) == (1, "Hello world\n", 2)
 
@@ -248,7 +248,7 @@ def test_silence_is_borne_for_so_long(engine: FakeEngine) -> None:
 def test_ctrl_c_in_the_middle_of_an_answer(engine: FakeEngine) -> None:
     engine.chat(stream(chunk("Hello"), "hang"))
     process = subprocess.Popen(
-        [sys.executable, "-m", "llm_serving", "query", "Hi", "--base-url", engine.url],
+        [sys.executable, "-m", "llm_serving_planner", "query", "Hi", "--base-url", engine.url],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     )  # fmt: skip
@@ -365,7 +365,7 @@ def test_bad_prompts_and_keys(tmp_path: Path) -> None:
     assert "the prompt is empty" in run("query", " ").stderr
     done = run("query", "Hi", OPENAI_API_KEY="sk-\x01")
     assert "OPENAI_API_KEY holds characters that no HTTP header can carry" in done.stderr
-    words = [sys.executable, "-m", "llm_serving", "query", "-"]
+    words = [sys.executable, "-m", "llm_serving_planner", "query", "-"]
     for mode in ("0", "1"):
         env = os.environ | {"PYTHONUTF8": mode, "PYTHONIOENCODING": "utf-8" if mode == "0" else ""}
         bad = subprocess.run(words, input=b"\xff\xfe", capture_output=True, cwd=tmp_path, check=False, env=env)

@@ -4,8 +4,8 @@ import shutil
 import subprocess
 
 import pytest
-from llm_serving import cli
-from llm_serving.commands.completion import script
+from llm_serving_planner.cli.completion import script
+from llm_serving_planner.cli.main import build_parser, main
 
 COMMANDS = ("plan", "values", "profiles", "models", "schema", "validate", "machineset", "completion")
 SHELLS = ("bash", "zsh", "fish")
@@ -14,7 +14,7 @@ SHELLS = ("bash", "zsh", "fish")
 def complete(line: str) -> list[str]:
     """What bash offers after a line, by sourcing the script and calling what it registered."""
     program = (
-        f"source /dev/stdin <<'SCRIPT'\n{script('bash', cli.build_parser())}SCRIPT\n"
+        f"source /dev/stdin <<'SCRIPT'\n{script('bash', build_parser())}SCRIPT\n"
         f"complete -p llm-serving >/dev/null || exit 9\n"
         f"COMP_WORDS=({line.replace('<>', chr(39) * 2)}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n"
         '_llm_serving; printf "%s\\n" "${COMPREPLY[@]}"\n'
@@ -48,7 +48,7 @@ def test_bash_offers_every_command() -> None:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_every_command_and_option_is_in_every_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["completion", shell]) == 0
+    assert main(["completion", shell]) == 0
     text = capsys.readouterr().out
     for word in (*COMMANDS, "max-model-len", "openshift", "kubernetes"):
         assert word in text
@@ -57,17 +57,17 @@ def test_every_command_and_option_is_in_every_script(shell: str, capsys: pytest.
 @pytest.mark.parametrize("shell", [shell for shell in SHELLS if shutil.which(shell)])
 def test_the_shell_takes_its_script(shell: str) -> None:
     done = subprocess.run(
-        [shell, "-n"], input=script(shell, cli.build_parser()), check=False, capture_output=True, text=True
+        [shell, "-n"], input=script(shell, build_parser()), check=False, capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
     if shell == "fish":
-        program = script(shell, cli.build_parser()) + "complete -C 'llm-serving plan --platform '\n"
+        program = script(shell, build_parser()) + "complete -C 'llm-serving plan --platform '\n"
         done = subprocess.run([shell, "--no-config", "-c", program], check=True, capture_output=True, text=True)
         assert {line.split("\t")[0] for line in done.stdout.splitlines()} == {"kubernetes", "openshift"}
 
 
 def test_an_unknown_shell_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        cli.main(["completion", "tcsh"])
+        main(["completion", "tcsh"])
     assert caught.value.code == 2
     assert "invalid choice: 'tcsh'" in capsys.readouterr().err

@@ -3,19 +3,23 @@
 from dataclasses import replace
 
 import pytest
-from llm_serving import activations, catalogue, engines, expert_share, rules, weights
-from llm_serving.advice.roofline import engine_of, predict
-from llm_serving.advice.workload import Workload
-from llm_serving.alternatives import ways_out
-from llm_serving.engines import GIB
-from llm_serving.errors import DoesNotFitError, InputError
-from llm_serving.memory import Gpu, Settings
-from llm_serving.model import ModelSpec
-from llm_serving.options import Options
-from llm_serving.plan import Plan, make_plan
-from llm_serving.profiles import parse_profile
-from llm_serving.render import render_values
-from llm_serving.values import build_values
+from llm_serving_planner.advice.roofline import engine_of, predict
+from llm_serving_planner.advice.workload import Workload
+from llm_serving_planner.base.errors import DoesNotFitError, InputError
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.engines import vllm
+from llm_serving_planner.hardware.profiles import parse_profile
+from llm_serving_planner.memory import activations, tensors, weights
+from llm_serving_planner.memory.settings import Gpu, Settings
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.spec import ModelSpec
+from llm_serving_planner.output.render import render_values
+from llm_serving_planner.output.values import build_values
+from llm_serving_planner.planner import rules
+from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.ways_out import ways_out
 
 QWEN = "Qwen/Qwen3-30B-A3B"
 LITE = "deepseek-ai/DeepSeek-V2-Lite-Chat"
@@ -25,7 +29,7 @@ H200 = Gpu(int(139.8 * GIB), (9, 0), nvlink=True)
 
 
 def spec(name: str) -> ModelSpec:
-    found = catalogue.find(name)
+    found = embedded.find(name)
     assert found is not None
     return found
 
@@ -42,13 +46,13 @@ def reasons(name: str, profile: str, **options: object) -> str:
 
 def test_experts_are_counted_by_hand() -> None:
     """48 layers of 128 experts with three matrices of 2048 x 768, 2 bytes each."""
-    assert expert_share.expert_bytes(spec(QWEN), 2) == 48 * 128 * 3 * 2048 * 768 * 2
-    assert expert_share.expert_bytes(spec(DENSE), 2) == 0
+    assert tensors.expert_bytes(spec(QWEN), 2) == 48 * 128 * 3 * 2048 * 768 * 2
+    assert tensors.expert_bytes(spec(DENSE), 2) == 0
 
 
 def test_experts_are_divided_over_all_ranks_and_the_rest_is_repeated() -> None:
     found = spec(QWEN)
-    experts = expert_share.expert_bytes(found, 2)
+    experts = tensors.expert_bytes(found, 2)
     alone = weights.rank_weights(found, BASE)
     for data, expert in ((8, True), (8, False)):
         rank = weights.rank_weights(found, replace(BASE, data_parallel=data, expert_parallel=expert))
@@ -60,9 +64,9 @@ def test_experts_are_divided_over_all_ranks_and_the_rest_is_repeated() -> None:
 
 def test_whole_experts_are_rounded_up() -> None:
     found = spec("mistralai/Mixtral-8x7B-Instruct-v0.1")
-    assert expert_share.part(found, 3, whole=True) == 3 / 8
-    assert expert_share.part(found, 3, whole=False) == 1 / 3
-    assert expert_share.part(spec(DENSE), 4, whole=True) == 1 / 4
+    assert tensors.expert_part(found, 3, whole=True) == 3 / 8
+    assert tensors.expert_part(found, 3, whole=False) == 1 / 3
+    assert tensors.expert_part(spec(DENSE), 4, whole=True) == 1 / 4
 
 
 def test_a_dense_model_is_repeated_and_its_engines_do_not_talk() -> None:
@@ -82,7 +86,7 @@ def test_the_cache_is_each_engines_own() -> None:
 
 def test_experts_work_on_the_tokens_of_all_engines() -> None:
     found = spec(QWEN)
-    regime = engines.regime("0.33.0", found.architecture, moe=True, hybrid=False)
+    regime = vllm.regime("0.33.0", found.architecture, moe=True, hybrid=False)
     one = activations.peak_bytes(found, H200, replace(BASE, expert_parallel=True, tensor_parallel=2), regime)
     many = activations.peak_bytes(found, H200, replace(BASE, data_parallel=8, expert_parallel=True), regime)
     rows = 2 * (8 - 1) * 2048 * 8

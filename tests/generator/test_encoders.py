@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 from generator.configs import BASE, Config
 from generator.conftest import tensors
-from llm_serving import catalogue
-from llm_serving.checkpoint import Checkpoint, TensorInfo
-from llm_serving.engine_args import engine_args
-from llm_serving.errors import DoesNotFitError
-from llm_serving.options import Options
-from llm_serving.plan import Plan, make_plan
-from llm_serving.profiles import parse_profile
-from llm_serving.source import spec_of
+from llm_serving_planner.base.errors import DoesNotFitError
+from llm_serving_planner.hardware.profiles import parse_profile
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.checkpoint import Checkpoint, TensorInfo
+from llm_serving_planner.models.resolve import spec_of
+from llm_serving_planner.output.flags import engine_args
+from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.service import make_plan
 
 
 def multimodal_checkpoint() -> Checkpoint:
@@ -47,7 +48,7 @@ def test_encoders_are_counted_and_can_be_left_out() -> None:
 
 
 def planned(model: str, profile: str = "1xa100-80gb", **options: Any) -> Plan:
-    spec = catalogue.find(model)
+    spec = embedded.find(model)
     assert spec is not None
     return make_plan(replace(spec, gated=False), parse_profile(profile), Options(**options))
 
@@ -90,9 +91,9 @@ def test_encoders_of_unknown_size_are_told() -> None:
     assert "the size of the encoders is not known: their weights count although they are left out" in plan.assumptions
 
 
-@pytest.mark.parametrize("model", catalogue.model_ids())
+@pytest.mark.parametrize("model", embedded.model_ids())
 def test_no_quantised_checkpoint_is_planned_at_16_bits(model: str) -> None:
-    spec = catalogue.find(model)
+    spec = embedded.find(model)
     assert spec is not None
     words = {"fp8", "nvfp4", "awq", "gptq", "int4", "int8", "mxfp4", "w4a16"}
     if spec.quantization is None:
@@ -111,7 +112,7 @@ def test_no_quantised_checkpoint_is_planned_at_16_bits(model: str) -> None:
     ],
 )
 def test_a_quantisation_that_the_config_lacks_is_an_assumption(model: str, method: str, bits: int) -> None:
-    spec = catalogue.find(model)
+    spec = embedded.find(model)
     assert spec is not None
     assert spec.quantization is not None
     assert (spec.quantization.method, spec.quantization.bits) == (method, bits)

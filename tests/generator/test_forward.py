@@ -108,7 +108,7 @@ def test_it_is_left_when_the_engine_refuses(cluster: Cluster, engine: FakeEngine
 def test_it_is_left_on_every_signal(cluster: Cluster, engine: FakeEngine, number: int, code: int) -> None:
     engine.chat(stream(chunk("Hello"), "hang"))
     process = subprocess.Popen(
-        [sys.executable, "-m", "llm_serving", "query", "Hi", "--release", "mine"],
+        [sys.executable, "-m", "llm_serving_planner", "query", "Hi", "--release", "mine"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"PATH": cluster.path()},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
     )  # fmt: skip
@@ -123,7 +123,7 @@ def test_it_is_left_on_every_signal(cluster: Cluster, engine: FakeEngine, number
 
 
 def test_a_closed_pipe_leaves_it_too(cluster: Cluster) -> None:
-    command = f"{sys.executable} -m llm_serving query Hi --release mine | true"
+    command = f"{sys.executable} -m llm_serving_planner query Hi --release mine | true"
     done = subprocess.run(
         ["bash", "-c", command], env=os.environ | {"PATH": cluster.path()}, capture_output=True, text=True, check=False
     )
@@ -132,7 +132,7 @@ def test_a_closed_pipe_leaves_it_too(cluster: Cluster) -> None:
 
 
 def test_a_kubectl_that_does_not_stop_is_killed(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm_serving.clients import forward
+    from llm_serving_planner.cluster import forward
 
     cluster.script["stubborn"] = True
     monkeypatch.setenv("PATH", cluster.path())
@@ -172,8 +172,8 @@ def test_one_place_at_a_time() -> None:
 
 
 def test_a_forward_that_never_comes(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm_serving.clients import forward
-    from llm_serving.errors import ServerError
+    from llm_serving_planner.base.errors import ServerError
+    from llm_serving_planner.cluster import forward
 
     program = cluster.folder / "kubectl"
     program.write_text(KUBECTL.replace('print("Forwarding from 127', 'time.sleep(30); print("Forwarding from 127'))

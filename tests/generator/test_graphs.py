@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 from generator.made_up import AMPERE, DENSE, EAGER, EXPERTS, HOPPER, PLAIN, regime, settings, term
-from llm_serving import activations, graphs, memory
-from llm_serving.engines import GIB
-from llm_serving.memory import Gpu, Settings
-from llm_serving.model import Moe, Quantization
-from llm_serving.use.speculative import Draft
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.memory import activations, graphs, terms
+from llm_serving_planner.memory.settings import Gpu, Settings
+from llm_serving_planner.models.adapters import Draft
+from llm_serving_planner.models.spec import Moe, Quantization
 
 EACH, WIDTH = 1000, 700
 COUNTED = regime(graph_each_bytes=EACH, graph_width_bytes=WIDTH)
@@ -66,7 +66,7 @@ def test_a_graph_has_a_price_and_so_has_the_largest_batch() -> None:
     assert charged(replace(DENSE, quantization=Quantization("mxfp4", 4))) == charged()
     old = graphs.regime_bytes(EXPERTS, HOPPER, compiled(256), PLAIN)
     assert old == graphs.graph_bytes(EXPERTS, enforce_eager=False)
-    assert memory.estimate(DENSE, HOPPER, compiled(256), COUNTED).cuda_graphs == charged()
+    assert terms.estimate(DENSE, HOPPER, compiled(256), COUNTED).cuda_graphs == charged()
 
 
 def test_a_compiler_times_its_first_kernel_on_a_copy_of_the_embedding() -> None:
@@ -108,7 +108,7 @@ def test_mxfp4_kernels_make_a_row_for_every_chosen_expert() -> None:
 def test_without_multicast_ranks_take_little_outside_pytorch() -> None:
     pair = settings(tensor_parallel=2, multicast=False)
     alone = term("non_torch_tp_without_multicast")
-    assert memory.non_torch_bytes(DENSE, HOPPER, pair) == alone
-    assert memory.non_torch_bytes(EXPERTS, HOPPER, pair) == alone + term("non_torch_expert_group")
-    assert memory.non_torch_bytes(DENSE, AMPERE, pair) == term("non_torch_tp")
-    assert memory.non_torch_bytes(DENSE, HOPPER, settings(multicast=False)) == term("non_torch")
+    assert terms.non_torch_bytes(DENSE, HOPPER, pair) == alone
+    assert terms.non_torch_bytes(EXPERTS, HOPPER, pair) == alone + term("non_torch_expert_group")
+    assert terms.non_torch_bytes(DENSE, AMPERE, pair) == term("non_torch_tp")
+    assert terms.non_torch_bytes(DENSE, HOPPER, settings(multicast=False)) == term("non_torch")

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from generator.conftest import CONFIG, PARAMETERS, tensors
 from generator.fake_hub import SHA, FakeHub, FakeModel, safetensors
-from llm_serving import hub as module
-from llm_serving.errors import HubError, HubUnreachableError, InputError, UnsupportedModelError
-from llm_serving.source import resolve, spec_of
+from llm_serving_planner.base.errors import HubError, HubUnreachableError, InputError, UnsupportedModelError
+from llm_serving_planner.models import hub as hub_module
+from llm_serving_planner.models.resolve import resolve, spec_of
 
 
 def fetch(model: str = "org/tiny", **options: Any) -> Any:
-    return module.fetch(model, sleep=lambda _: None, **options)
+    return hub_module.fetch(model, sleep=lambda _: None, **options)
 
 
 def test_config_headers_commit_and_gate_are_read(hub: FakeHub) -> None:
@@ -117,7 +117,7 @@ def test_a_pause_follows_the_servers_word(hub: FakeHub) -> None:
     hub.models["org/tiny"].statuses["/api/models/org/tiny"] = [429] * 50
     pauses: list[float] = []
     with pytest.raises(HubUnreachableError):
-        module.fetch("org/tiny", sleep=pauses.append)
+        hub_module.fetch("org/tiny", sleep=pauses.append)
     assert pauses == [0.0, 0.0]
 
 
@@ -158,7 +158,7 @@ def test_only_gguf_is_refused(hub: FakeHub) -> None:
 
 def test_without_a_hub_the_catalogue_answers_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr(module, "_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(hub_module, "_PAUSE_SECONDS", 0.0)
     told: list[str] = []
     spec = resolve("mistralai/Mistral-7B-Instruct-v0.2", tell=told.append)
     assert spec.source == "catalogue"

@@ -8,9 +8,9 @@ import yaml
 from chart.helm import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
-from llm_serving.logs import failures
-from llm_serving.logs.compare import compare
-from llm_serving.logs.reading import merge, read_log
+from llm_serving_planner.logs import failures
+from llm_serving_planner.logs.compare import compare
+from llm_serving_planner.logs.reading import merge, read_log
 
 EXCERPTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "tests" / "data" / "logs.yaml").read_text())
 

@@ -5,16 +5,18 @@ from dataclasses import replace
 
 import pytest
 from chart.helm import ROOT
-from llm_serving import catalogue, engines, memory
-from llm_serving.engines import GIB
-from llm_serving.memory import Gpu, Settings
-from llm_serving.model import ModelSpec
-from llm_serving.tensors import padded_vocab
-from llm_serving.weights import weights_bytes
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.engines import vllm
+from llm_serving_planner.memory import kv_cache, terms
+from llm_serving_planner.memory.settings import Gpu, Settings
+from llm_serving_planner.memory.tensors import padded_vocab
+from llm_serving_planner.memory.weights import weights_bytes
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.spec import ModelSpec
 
 
 def spec(name: str) -> ModelSpec:
-    found = catalogue.find(name)
+    found = embedded.find(name)
     assert found is not None
     return found
 
@@ -45,35 +47,35 @@ def settings(tensor_parallel: int = 1, **changes: object) -> Settings:
 def test_cache_bytes_per_token(model: str, tensor_parallel: int, per_token: int) -> None:
     found = spec(model)
     whole = settings(tensor_parallel)
-    assert memory.kv_request_bytes(found, whole, 6400) == 6400 * per_token
+    assert kv_cache.kv_request_bytes(found, whole, 6400) == 6400 * per_token
 
 
 def test_fp8_halves_the_cache() -> None:
     found = spec("meta-llama/Llama-3.1-8B-Instruct")
-    assert memory.kv_request_bytes(found, settings(kv_element_bytes=1), 1600) == 1600 * 65536
+    assert kv_cache.kv_request_bytes(found, settings(kv_element_bytes=1), 1600) == 1600 * 65536
 
 
 @pytest.mark.parametrize(("tokens", "blocks"), [(1, 1), (16, 1), (17, 2), (8192, 512)])
 def test_the_cache_comes_in_blocks_of_16(tokens: int, blocks: int) -> None:
     found = spec("meta-llama/Llama-3.1-8B-Instruct")
-    assert memory.kv_request_bytes(found, settings(), tokens) == blocks * 16 * 131072
+    assert kv_cache.kv_request_bytes(found, settings(), tokens) == blocks * 16 * 131072
 
 
 def test_mla_comes_in_blocks_of_64() -> None:
     found = spec("deepseek-ai/DeepSeek-V2-Lite")
-    assert memory.kv_request_bytes(found, settings(), 65) == 2 * 1990656
+    assert kv_cache.kv_request_bytes(found, settings(), 65) == 2 * 1990656
 
 
 def test_gpt_oss_counts_windows_and_tokens_in_flight() -> None:
     """Log of vLLM 0.25.1: 512 + 513 blocks of 393,216 bytes per request of 8,192 tokens."""
     found = spec("openai/gpt-oss-20b")
-    assert memory.kv_request_bytes(found, settings(max_num_batched_tokens=8192), 8192) == (512 + 513) * 393216
+    assert kv_cache.kv_request_bytes(found, settings(max_num_batched_tokens=8192), 8192) == (512 + 513) * 393216
 
 
 def test_recurrent_state_is_constant() -> None:
     found = spec("Qwen/Qwen3-Next-80B-A3B-Thinking")
-    state = memory.kv_request_bytes(found, settings(), 16) - 16 * 24576
-    assert state == memory.kv_request_bytes(found, settings(), 16000) - 16000 * 24576
+    state = kv_cache.kv_request_bytes(found, settings(), 16) - 16 * 24576
+    assert state == kv_cache.kv_request_bytes(found, settings(), 16000) - 16000 * 24576
     assert state > 0
 
 
@@ -108,7 +110,7 @@ ROWS = list(csv.DictReader((ROOT / "docs" / "data" / "measurements-h200.csv").re
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['model'][:30]}-{row['max_num_batched_tokens']}")
 def test_start_ups_on_h200_are_met_within_the_stated_margin(row: dict[str, str]) -> None:
     """Dense and MoE start-ups of vLLM 0.25.1, tensor parallel size 1."""
-    found = catalogue.find(row["catalogue_model"])
+    found = embedded.find(row["catalogue_model"])
     assert found is not None
     if row["weights_override_gib"]:
         weights = replace(found.weights, loaded_bytes=int(float(row["weights_override_gib"]) * GIB))
@@ -121,8 +123,8 @@ def test_start_ups_on_h200_are_met_within_the_stated_margin(row: dict[str, str])
         float(row["gpu_memory_utilization"]),
         enforce_eager=row["enforce_eager"] == "True",
     )
-    regime = engines.regime("0.25.1", found.architecture, moe=found.moe is not None, hybrid=found.hybrid)
-    predicted = memory.estimate(found, H200, chosen, regime)
+    regime = vllm.regime("0.25.1", found.architecture, moe=found.moe is not None, hybrid=found.hybrid)
+    predicted = terms.estimate(found, H200, chosen, regime)
     measured = float(row["kv_cache_gib"])
     assert predicted.kv_cache / GIB == pytest.approx(measured, abs=0.31)
     assert predicted.kv_cache / GIB <= measured + 0.2

@@ -12,9 +12,9 @@ import pytest
 import yaml
 from chart.helm import ROOT
 from generator.test_bad_input import run
-from llm_serving import cli
-from llm_serving.nodes.plan import NodeOptions, architecture, make_node_plan
-from llm_serving.profiles import all_instances
+from llm_serving_planner.cli.main import main
+from llm_serving_planner.hardware.profiles import all_instances
+from llm_serving_planner.nodes.pool import NodeOptions, architecture, make_node_plan
 
 DATA = ROOT / "tests" / "data"
 FACTS = DATA / "nodes" / "machinesets.yaml"
@@ -43,7 +43,7 @@ def check(document: dict[str, Any]) -> None:
 
 def made(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, Any]]:
     """Valid documents that the command prints."""
-    code = cli.main(["machineset", *words])
+    code = main(["machineset", *words])
     out, err = capsys.readouterr()
     assert code == 0, err
     documents = list(yaml.safe_load_all(out))
@@ -127,7 +127,7 @@ def test_nodes_spread_over_zones(capsys: pytest.CaptureFixture[str], words: list
 
 
 def test_a_zone_of_another_architecture_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["machineset", "--profile", "g6.2xlarge", "--all-zones", *IN_OPENSHIFT]) == 0
+    assert main(["machineset", "--profile", "g6.2xlarge", "--all-zones", *IN_OPENSHIFT]) == 0
     assert "note: us-east-2c is left out: its MachineSet has an AMI of another architecture" in capsys.readouterr().err
 
 
@@ -271,7 +271,7 @@ def test_gsp_firmware_for_the_families_that_need_it(capsys: pytest.CaptureFixtur
     assert config["metadata"]["namespace"] == "nvidia-gpu-operator"
     assert policy["spec"]["driver"]["kernelModuleConfig"]["name"] == config["metadata"]["name"]
     for machine in AWS:
-        cli.main(["machineset", "--profile", machine, *IN_OPENSHIFT])
+        main(["machineset", "--profile", machine, *IN_OPENSHIFT])
         told = "--form gpu-operator writes that" in capsys.readouterr().err
         assert told is machine.startswith(("g4dn.", "g5.")), machine
 
@@ -314,7 +314,7 @@ GOLDEN = {
 @pytest.mark.parametrize("form", GOLDEN)
 def test_golden(form: str) -> None:
     """Written again with UPDATE_GOLDEN=1; review the difference."""
-    words = [sys.executable, "-m", "llm_serving", "machineset", *GOLDEN[form]]
+    words = [sys.executable, "-m", "llm_serving_planner", "machineset", *GOLDEN[form]]
     done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     path = DATA / "nodes" / f"golden-{form}.yaml"

@@ -9,15 +9,15 @@ import pytest
 import yaml
 from generator.test_bad_input import run
 from generator.test_nodes import FACTS, IN_EKSCTL, IN_KARPENTER, IN_OPENSHIFT, check, item
-from llm_serving import cli
-from llm_serving.nodes.facts import CLUSTER_LABEL
+from llm_serving_planner.cli.main import main
+from llm_serving_planner.nodes.machinesets_read import CLUSTER_LABEL
 
 LONG = FACTS.parent / "long-name.yaml"
 
 
 def refusal(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """The lines of a refusal, without the prefix."""
-    assert cli.main(["machineset", *words]) == 1
+    assert main(["machineset", *words]) == 1
     out, err = capsys.readouterr()
     assert out == ""
     return err.removeprefix("error: ").rstrip("\n")
@@ -202,7 +202,7 @@ def test_bad_values(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: st
 def test_a_named_machine_too_small_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "v.yaml"
     path.write_text("plan: {profile: g5.xlarge}\nmemory: {host: {request: 20Gi}}\n")
-    assert cli.main(["machineset", "--values", str(path), *IN_OPENSHIFT]) == 0
+    assert main(["machineset", "--values", str(path), *IN_OPENSHIFT]) == 0
     assert "memory.host.request 20Gi is more than the 13.8Gi that g5.xlarge offers" in capsys.readouterr().err
 
 
@@ -250,10 +250,10 @@ def test_no_client_and_a_failing_one(tmp_path: Path) -> None:
 def test_a_cluster_that_does_not_answer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llm_serving.nodes import facts
+    from llm_serving_planner.nodes import machinesets_read
 
     path = fake(tmp_path, "oc", "import time; time.sleep(60)")
-    monkeypatch.setattr(facts, "_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(machinesets_read, "_TIMEOUT_SECONDS", 0.2)
     monkeypatch.setenv("PATH", path)
     assert "--from-cluster: oc gave no answer within 0.2 seconds" in refusal(
         capsys, "--profile", "g5.2xlarge", "--from-cluster"

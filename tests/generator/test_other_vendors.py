@@ -7,24 +7,27 @@ from typing import Any
 import pytest
 import yaml
 from chart.helm import engine, flags, in_process
-from llm_serving import accelerators, catalogue
-from llm_serving.alternatives import ways_out
-from llm_serving.engines import GIB, load_data
-from llm_serving.errors import DoesNotFitError, InputError, SchemaError
-from llm_serving.model import ModelSpec, Quantization
-from llm_serving.options import Options
-from llm_serving.plan import Plan, make_plan
-from llm_serving.profiles import all_gpus, parse_profile
-from llm_serving.render import render_values
-from llm_serving.schema import validate
-from llm_serving.values import build_values
+from llm_serving_planner.base.errors import DoesNotFitError, InputError, SchemaError
+from llm_serving_planner.base.tables import load_data
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.hardware.profiles import all_gpus, parse_profile
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.spec import ModelSpec, Quantization
+from llm_serving_planner.output.render import render_values
+from llm_serving_planner.output.schema import validate
+from llm_serving_planner.output.values import build_values
+from llm_serving_planner.planner.devices import rocm_gaudi
+from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.ways_out import ways_out
 
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"
 OTHERS = [gpu for gpu in all_gpus() if gpu.vendor in {"amd", "intel"}]
 
 
 def spec(name: str = MISTRAL) -> ModelSpec:
-    found = catalogue.find(name)
+    found = embedded.find(name)
     assert found is not None
     return found
 
@@ -189,7 +192,7 @@ FILE = "gpusPerNode: 2\ngpu: {{name: MI308X, usableMemoryGiB: 191.0{}}}\n"
 def test_a_file_may_describe_another_accelerator(tmp_path: Path) -> None:
     made = plan(described(tmp_path, FILE.format(", vendor: amd, generation: gfx942")))
     assert (made.profile.gpu.resource_name, made.attention) == ("amd.com/gpu", "ROCM_ATTN")
-    assert accelerators.is_other(made.profile)
+    assert rocm_gaudi.is_other(made.profile)
 
 
 @pytest.mark.parametrize(

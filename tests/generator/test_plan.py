@@ -5,23 +5,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from llm_serving import catalogue, engines, memory, remarks
-from llm_serving.engines import GIB
-from llm_serving.errors import DoesNotFitError, InputError
-from llm_serving.model import ModelSpec
-from llm_serving.option_rules import check_options
-from llm_serving.options import Options
-from llm_serving.plan import Plan, make_plan
-from llm_serving.profiles import GpuProfile, parse_profile
-from llm_serving.render import write_text
-from llm_serving.resources import startup
+from llm_serving_planner.base.errors import DoesNotFitError, InputError
+from llm_serving_planner.base.files import write_text
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.engines import vllm
+from llm_serving_planner.hardware.profiles import GpuProfile, parse_profile
+from llm_serving_planner.memory import pipeline
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.spec import ModelSpec
+from llm_serving_planner.planner import remarks
+from llm_serving_planner.planner.option_checks import check_options
+from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.resources import startup
+from llm_serving_planner.planner.service import make_plan
 
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
 
 
 def spec(name: str = MISTRAL) -> ModelSpec:
-    found = catalogue.find(name)
+    found = embedded.find(name)
     assert found is not None
     return found
 
@@ -41,7 +45,7 @@ def reasons(name: str, profile: str | GpuProfile, options: Options | None = None
     [(32, 1, [32]), (32, 4, [8, 8, 8, 8]), (61, 2, [31, 30]), (34, 4, [8, 9, 9, 8]), (35, 4, [9, 9, 9, 8])],
 )
 def test_layers_that_do_not_divide_go_before_the_last_stage(layers: int, stages: int, expected: list[int]) -> None:
-    assert memory.stage_layers(layers, stages) == expected
+    assert pipeline.stage_layers(layers, stages) == expected
 
 
 @pytest.mark.parametrize(
@@ -52,7 +56,7 @@ def test_what_lies_outside_the_engines_share_has_room(name: str, profile: str) -
     old = Options(engine_version="0.22.1")  # not measured: graphs count on both sides, so that outside is large
     found = plan(name, profile, old)
     one, share = found.estimate, found.settings.utilization
-    default = engines.regime(found.engine_version, found.spec.architecture, moe=False, hybrid=False).default_utilization
+    default = vllm.regime(found.engine_version, found.spec.architecture, moe=False, hybrid=False).default_utilization
     assert share == round(share, 2) <= default
     assert one.total * (1 - share) >= one.outside
     assert share == default or one.total * (1 - share - 0.01) < one.outside
@@ -238,8 +242,8 @@ def test_what_bounds_the_context() -> None:
 def test_links_cpus_and_kernels_decide() -> None:
     linked, apart = plan(LLAMA, "2xh100"), plan(LLAMA, node("2xh100", link="pcie"))
     switched = plan(LLAMA, node("2xh100", link="nvswitch"))
-    assert linked.estimate.non_torch == switched.estimate.non_torch == engines.term_bytes("non_torch_tp_nvlink_hopper")
-    assert apart.estimate.non_torch == engines.term_bytes("non_torch_tp")
+    assert linked.estimate.non_torch == switched.estimate.non_torch == vllm.term_bytes("non_torch_tp_nvlink_hopper")
+    assert apart.estimate.non_torch == vllm.term_bytes("non_torch_tp")
     small = plan("openai-community/gpt2", "cpu")
     assert small.settings.enforce_eager, "no CUDA graphs on CPUs"
     assert small.attention == "CPU_ATTN"

@@ -6,19 +6,23 @@ from typing import Any
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from llm_serving import catalogue, memory, rules
-from llm_serving.engines import parse_version
-from llm_serving.errors import DoesNotFitError
-from llm_serving.model import ModelSpec, spec_from_dict
-from llm_serving.options import Options
-from llm_serving.plan import Plan, make_plan
-from llm_serving.profiles import GpuProfile, parse_profile, profile_grid
-from llm_serving.render import render_values
-from llm_serving.schema import validate
-from llm_serving.search import context_of
-from llm_serving.values import build_values
+from llm_serving_planner.base.errors import DoesNotFitError
+from llm_serving_planner.engines.versions import parse_version
+from llm_serving_planner.hardware.profiles import GpuProfile, parse_profile, profile_grid
+from llm_serving_planner.memory import kv_cache, pipeline
+from llm_serving_planner.memory.settings import Settings
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.spec import ModelSpec, spec_from_dict
+from llm_serving_planner.output.render import render_values
+from llm_serving_planner.output.schema import validate
+from llm_serving_planner.output.values import build_values
+from llm_serving_planner.planner import rules
+from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.search import context_of
+from llm_serving_planner.planner.service import make_plan
 
-SPECS = [spec for name in catalogue.model_ids() if (spec := catalogue.find(name)) is not None]
+SPECS = [spec for name in embedded.model_ids() if (spec := embedded.find(name)) is not None]
 models = st.sampled_from(SPECS)
 profiles = st.sampled_from(profile_grid())
 law = settings(max_examples=150, deadline=None)
@@ -52,9 +56,9 @@ def test_more_memory_never_fits_less(spec: ModelSpec, profile: GpuProfile, more:
 @law
 @given(models, st.integers(1, 200_000), st.integers(1, 50_000), st.sampled_from([1, 2, 4, 8]))
 def test_longer_context_never_needs_less(spec: ModelSpec, tokens: int, more: int, size: int) -> None:
-    chosen = memory.Settings(size, tokens, 256, 2048, 0.9)
-    short = memory.kv_request_bytes(spec, chosen, tokens)
-    assert memory.kv_request_bytes(spec, chosen, tokens + more) >= short > 0
+    chosen = Settings(size, tokens, 256, 2048, 0.9)
+    short = kv_cache.kv_request_bytes(spec, chosen, tokens)
+    assert kv_cache.kv_request_bytes(spec, chosen, tokens + more) >= short > 0
 
 
 @law
@@ -176,7 +180,7 @@ def test_sizes_multiply_to_the_gpus_and_stages_hold_all_layers(
     assert layout.tensor * layout.pipeline == layout.nodes * layout.gpus_per_node
     assert layout.nodes == nodes
     assert layout.gpus_per_node <= profile.gpus_per_node
-    assert sum(memory.stage_layers(spec.num_layers, layout.pipeline)) == spec.num_layers
+    assert sum(pipeline.stage_layers(spec.num_layers, layout.pipeline)) == spec.num_layers
     values = build_values(replace(plan, spec=replace(spec, gated=False)))
     assert values["parallelism"]["pipeline"] == layout.pipeline
     validate(values, "law")
@@ -186,9 +190,9 @@ def test_sizes_multiply_to_the_gpus_and_stages_hold_all_layers(
 @given(models, st.integers(min_value=1, max_value=16))
 def test_the_fullest_stage_is_a_share_of_the_model(spec: ModelSpec, stages: int) -> None:
     stages = min(stages, spec.num_layers)
-    layers = memory.stage_layers(spec.num_layers, stages)
+    layers = pipeline.stage_layers(spec.num_layers, stages)
     assert max(layers) - min(layers) <= 1
-    stage = memory.stage_spec(spec, stages)
+    stage = pipeline.stage_spec(spec, stages)
     assert stage.weights.loaded_bytes <= spec.weights.loaded_bytes + 2 * spec.vocab_size * spec.hidden_size
     assert stage.weights.loaded_bytes * stages >= spec.weights.loaded_bytes // (1 if stages == 1 else 2)
     assert stage.attention_layers <= spec.attention_layers

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 import yaml
 from chart.helm import ROOT, find, in_process, merge
-from llm_serving.preflight.nodes import Node, engines_that_fit, requests, untolerated
-from llm_serving.preflight.wanted import quantity, wanted
-from llm_serving.profiles import parse_profile
+from llm_serving_planner.base.units import quantity
+from llm_serving_planner.cluster.capacity import Node, engines_that_fit, requests, untolerated
+from llm_serving_planner.cluster.wanted import wanted
+from llm_serving_planner.hardware.profiles import parse_profile
 
 RECORDED = ROOT / "tests" / "data" / "cluster"
 KUBECTL = f"""#!{sys.executable}
@@ -69,7 +70,7 @@ class Recorded:
         (self.folder / f"{kind}.forbidden").write_text("")
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "llm_serving", *words]
+        command = [sys.executable, "-m", "llm_serving_planner", *words]
         env = {**os.environ, "PATH": str(self.folder), "COLUMNS": "200"}
         return subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=self.folder)
 

@@ -7,9 +7,9 @@ import pytest
 import yaml
 from chart.helm import engine, find, in_process, merge, templates
 from generator.test_preflight import SMALL, Recorded
-from llm_serving.preflight import limits
-from llm_serving.preflight.wanted import quantity
-from llm_serving.profiles import parse_profile
+from llm_serving_planner.base.units import quantity
+from llm_serving_planner.cluster import limits
+from llm_serving_planner.hardware.profiles import parse_profile
 
 Rule = dict[str, Any]
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from llm_serving.errors import InputError, LlmServingError
-from llm_serving.profiles import all_gpus, all_instances, parse_profile, profile_grid
+from llm_serving_planner.base.errors import InputError, LlmServingError
+from llm_serving_planner.hardware.profiles import all_gpus, all_instances, parse_profile, profile_grid
 
 
 def test_the_data_are_whole_and_sourced() -> None:

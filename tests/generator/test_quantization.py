@@ -9,17 +9,18 @@ from generator.conftest import CONFIG
 from generator.fake_hub import FakeHub, FakeModel
 from hypothesis import given
 from hypothesis import strategies as st
-from llm_serving import catalogue, engines
-from llm_serving import quantization_support as data
-from llm_serving.compute import Capability, capability
-from llm_serving.engine_args import engine_args
-from llm_serving.errors import DoesNotFitError, HubError, InputError, UnsupportedModelError
-from llm_serving.hub import fetch
-from llm_serving.model import Quantization
-from llm_serving.options import Options
-from llm_serving.plan import make_plan
-from llm_serving.profiles import parse_profile
-from llm_serving.quantization import parse_quantization
+from llm_serving_planner.base.errors import DoesNotFitError, HubError, InputError, UnsupportedModelError
+from llm_serving_planner.engines import format_support, versions
+from llm_serving_planner.hardware.compute_capability import Capability, capability
+from llm_serving_planner.hardware.profiles import parse_profile
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.config import formats
+from llm_serving_planner.models.config.quantization import parse_quantization
+from llm_serving_planner.models.hub import fetch
+from llm_serving_planner.models.spec import Quantization
+from llm_serving_planner.output.flags import engine_args
+from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.service import make_plan
 
 V100, T4, A10G, L4, H100, B200, RTX = (7, 0), (7, 5), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0)
 GPUS = (V100, T4, (8, 0), A10G, L4, H100, B200, RTX)
@@ -98,13 +99,13 @@ BLOCKS: list[tuple[dict[str, Any], Quantization, str]] = [
 def test_a_block_is_read(block: dict[str, Any], expected: Quantization, kind: str) -> None:
     found = parse_quantization({"quantization_config": block}, {}, None)
     assert found == expected
-    assert data.kind_of(expected) == kind
+    assert formats.kind_of(expected) == kind
 
 
 def test_what_is_read_is_in_the_data_and_the_other_way_round() -> None:
-    assert {kind for _, _, kind in BLOCKS} == {name for name, entry in data.kinds().items() if entry["read"]}
-    used = {data.kind_of(s.quantization) for n in catalogue.model_ids() if (s := catalogue.find(n)) and s.quantization}
-    assert used <= set(data.kinds())
+    assert {kind for _, _, kind in BLOCKS} == {name for name, entry in formats.kinds().items() if entry["read"]}
+    used = {formats.kind_of(s.quantization) for n in embedded.model_ids() if (s := embedded.find(n)) and s.quantization}
+    assert used <= set(formats.kinds())
 
 
 @pytest.mark.parametrize(
@@ -189,8 +190,8 @@ CASES: list[tuple[str, Capability, str, str]] = [
 
 @pytest.mark.parametrize(("kind", "gpu", "version", "expected"), CASES, ids=lambda value: str(value)[:30])
 def test_a_kind_runs_or_is_refused(kind: str, gpu: Capability, version: str, expected: str) -> None:
-    found = data.support(kind, "vllm", version, gpu)
-    assert (found.kernel if found.ok else data.refusal(found, "it", gpu)) == expected
+    found = format_support.support(kind, "vllm", version, gpu)
+    assert (found.kernel if found.ok else format_support.refusal(found, "it", gpu)) == expected
 
 
 @pytest.mark.parametrize(
@@ -209,8 +210,8 @@ def test_a_kind_runs_or_is_refused(kind: str, gpu: Capability, version: str, exp
     ],
 )
 def test_tgi_and_tgis(engine: str, kind: str, gpu: Capability, bits: int, expected: Any) -> None:
-    found = data.support(kind, engine, "", gpu, bits=bits)
-    assert (found.quantize if found.ok else data.refusal(found, "it", gpu)) == expected
+    found = format_support.support(kind, engine, "", gpu, bits=bits)
+    assert (found.quantize if found.ok else format_support.refusal(found, "it", gpu)) == expected
 
 
 def test_every_value_of_quantize_in_tgi_loads_some_kind() -> None:
@@ -220,16 +221,21 @@ def test_every_value_of_quantize_in_tgi_loads_some_kind() -> None:
         "bitsandbytes-fp4", "fp8",
     }  # fmt: skip
     assert {
-        value for kind in data.kinds().values() for value in kind.get("tgi", {"quantize": []})["quantize"]
+        value for kind in formats.kinds().values() for value in kind.get("tgi", {"quantize": []})["quantize"]
     } == listed
-    assert not data.support("exl2", "tgi", "", A10G).tensor_parallel
+    assert not format_support.support("exl2", "tgi", "", A10G).tensor_parallel
 
 
-@given(st.sampled_from(sorted(data.kinds())), st.sampled_from(VERSIONS), st.sampled_from(GPUS), st.sampled_from(GPUS))
+@given(
+    st.sampled_from(sorted(formats.kinds())), st.sampled_from(VERSIONS), st.sampled_from(GPUS), st.sampled_from(GPUS)
+)
 def test_a_newer_gpu_never_runs_less_unless_the_data_say_so(kind: str, version: str, one: Any, other: Any) -> None:
     older, newer = sorted((one, other))
-    first, second = data.support(kind, "vllm", version, older), data.support(kind, "vllm", version, newer)
-    held = engines.entry_for(data.kinds()[kind]["vllm"], version)
+    first, second = (
+        format_support.support(kind, "vllm", version, older),
+        format_support.support(kind, "vllm", version, newer),
+    )
+    held = versions.entry_for(formats.kinds()[kind]["vllm"], version)
     if first.ok and not second.ok:
         assert held is not None
         assert newer > capability(held["maximum"])
@@ -237,21 +243,21 @@ def test_a_newer_gpu_never_runs_less_unless_the_data_say_so(kind: str, version: 
         assert second.native >= first.native
 
 
-@given(st.sampled_from(sorted(data.kinds())), st.sampled_from(GPUS))
+@given(st.sampled_from(sorted(formats.kinds())), st.sampled_from(GPUS))
 def test_every_refusal_says_why_and_every_version_named_keeps_its_word(kind: str, gpu: Any) -> None:
     for version in VERSIONS:
-        found = data.support(kind, "vllm", version, gpu)
+        found = format_support.support(kind, "vllm", version, gpu)
         assert found.ok != bool(found.reason)
-        last = data.last_version(kind)
+        last = format_support.last_version(kind)
         if f"--engine-version {last}" in found.way_out:
-            assert data.support(kind, "vllm", str(last), gpu).ok
+            assert format_support.support(kind, "vllm", str(last), gpu).ok
 
 
 def test_the_data_are_ordered_and_sourced() -> None:
-    for name, kind in data.kinds().items():
+    for name, kind in formats.kinds().items():
         ranges = kind["vllm"]
-        assert [engines.parse_version(row["from"]) for row in ranges] == sorted(
-            engines.parse_version(row["from"]) for row in ranges
+        assert [versions.parse_version(row["from"]) for row in ranges] == sorted(
+            versions.parse_version(row["from"]) for row in ranges
         )
         for row in ranges:
             assert row["source"], name
@@ -265,7 +271,7 @@ def test_the_data_are_ordered_and_sourced() -> None:
 def spec_of(quantization: Quantization) -> Any:
     from dataclasses import replace
 
-    spec = catalogue.find("meta-llama/Llama-3.1-8B-Instruct")
+    spec = embedded.find("meta-llama/Llama-3.1-8B-Instruct")
     assert spec is not None
     return replace(spec, quantization=quantization, weights=replace(spec.weights, loaded_bytes=6_000_000_000))
 
@@ -286,7 +292,7 @@ def test_bitsandbytes_is_planned_with_the_version_that_reads_it() -> None:
 
 
 def test_a_deprecated_method_gets_its_flag_where_the_flag_exists() -> None:
-    spec = catalogue.find("meta-llama/Llama-3.1-405B-Instruct-FP8")
+    spec = embedded.find("meta-llama/Llama-3.1-405B-Instruct-FP8")
     assert spec is not None
     plan = make_plan(spec, parse_profile("8xh200"), Options(hf_token_secret="s"))
     assert engine_args(plan)["allow-deprecated-quantization"] is True
@@ -327,8 +333,8 @@ def test_gguf_is_recognised(hub: FakeHub, tmp_path: Path, *, with_config: bool) 
 
 def test_no_checkpoint_of_the_catalogue_is_lighter_than_its_width() -> None:
     """8 bits per weight are at least a byte: a size that stands in for an unpublished one must not undercut it."""
-    for name in catalogue.model_ids():
-        spec = catalogue.find(name)
+    for name in embedded.model_ids():
+        spec = embedded.find(name)
         assert spec is not None
         if spec.quantization is None or "parameters x" not in spec.weights.basis:
             continue

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from generator.shards import rank, whole
-from llm_serving.model import ModelSpec, Weights
-from llm_serving.parse import parse
-from llm_serving.weights import weights_bytes
+from llm_serving_planner.memory.weights import weights_bytes
+from llm_serving_planner.models.config.read import parse
+from llm_serving_planner.models.spec import ModelSpec, Weights
 
 Config = dict[str, Any]
 

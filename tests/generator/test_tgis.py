@@ -12,9 +12,9 @@ from generator.fake_tgis import FakeTgis, described
 from generator.test_bad_input import run
 from generator.test_clients import unused_port
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
-from llm_serving.clients.answer import Answer, Message, Sampling
-from llm_serving.clients.tgis import Tgis
-from llm_serving.errors import ServerError
+from llm_serving_planner.base.errors import ServerError
+from llm_serving_planner.clients.answer import Answer, Message, Sampling
+from llm_serving_planner.clients.tgis import Tgis
 
 PROMPT = [Message("user", "Hi")]
 
@@ -60,7 +60,7 @@ def test_a_whole_answer_and_the_servers_facts(tgis: FakeTgis) -> None:
 
 
 def test_a_conversation_is_a_transcript(tgis: FakeTgis) -> None:
-    words = [sys.executable, "-m", "llm_serving", "chat", "--protocol", "tgis", "--base-url", tgis.target]
+    words = [sys.executable, "-m", "llm_serving_planner", "chat", "--protocol", "tgis", "--base-url", tgis.target]
     done = subprocess.run(words, input="one\ntwo\n", capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "Hello\nHello\n"), done.stderr
     texts = [request.request.text for _, request, _ in tgis.requests]

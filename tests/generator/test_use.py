@@ -11,21 +11,25 @@ from chart.helm import engine, flags, in_process
 from generator.configs import BASE, EACH, LLAMA, read
 from generator.fake_hub import safetensors
 from generator.test_bad_input import run
-from llm_serving import catalogue, engines
-from llm_serving.activations import peak_bytes
-from llm_serving.engines import GIB
-from llm_serving.errors import DoesNotFitError, InputError
-from llm_serving.memory import Gpu, Settings, kv_request_bytes
-from llm_serving.model import LayerGroup, ModelSpec
-from llm_serving.option_rules import check_options
-from llm_serving.options import Options
-from llm_serving.plan import Plan, make_plan
-from llm_serving.profiles import parse_profile
-from llm_serving.report import text_report
-from llm_serving.schema import validate
-from llm_serving.use import lora, parsers, speculative, support
-from llm_serving.use.speculative import Draft
-from llm_serving.values import build_values
+from llm_serving_planner.base.errors import DoesNotFitError, InputError
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.engines import features, parsers, vllm
+from llm_serving_planner.hardware.profiles import parse_profile
+from llm_serving_planner.memory import extras
+from llm_serving_planner.memory.activations import peak_bytes
+from llm_serving_planner.memory.kv_cache import kv_request_bytes
+from llm_serving_planner.memory.settings import Gpu, Settings
+from llm_serving_planner.models import adapters, embedded
+from llm_serving_planner.models.adapters import Draft
+from llm_serving_planner.models.spec import LayerGroup, ModelSpec
+from llm_serving_planner.output.report import text_report
+from llm_serving_planner.output.schema import validate
+from llm_serving_planner.output.values import build_values
+from llm_serving_planner.planner.features import speculative
+from llm_serving_planner.planner.option_checks import check_options
+from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.service import make_plan
 
 LLAMA_8B = "meta-llama/Llama-3.1-8B-Instruct"
 QWEN = "Qwen/Qwen3-32B"
@@ -37,7 +41,7 @@ HEAD = Draft(
 
 
 def spec(name: str) -> ModelSpec:
-    found = catalogue.find(name)
+    found = embedded.find(name)
     assert found is not None
     return found
 
@@ -61,24 +65,24 @@ def refused(**options: Any) -> InputError:
 # LoRA: rank x (inputs + outputs) of every linear layer, both halves of 16 bits, by hand for Llama 3.1 8B
 @pytest.mark.parametrize(("ranks", "per_layer"), [(1, 81_920), (2, 55_296), (8, 35_328)])
 def test_a_slot_of_llama_8b_by_hand(ranks: int, per_layer: int) -> None:
-    held = lora.Slots(1, 16, 1)
+    held = adapters.Slots(1, 16, 1)
     expected = 2 * 16 * (32 * per_layer + 2 * (128_256 + 4096))
-    assert lora.slot_bytes(spec(LLAMA_8B), held, ranks) == expected
+    assert extras.slot_bytes(spec(LLAMA_8B), held, ranks) == expected
 
 
 def test_a_whole_adapter_has_the_parameters_that_peft_counts() -> None:
     """41,943,040 for rank 16 on all linear layers of Llama 3.1 8B, as PEFT prints it."""
-    held = lora.Slots(1, 16, 1, embeddings=False)
-    assert lora.slot_bytes(spec(LLAMA_8B), held, 1) == 2 * 41_943_040
+    held = adapters.Slots(1, 16, 1, embeddings=False)
+    assert extras.slot_bytes(spec(LLAMA_8B), held, 1) == 2 * 41_943_040
 
 
 def test_experts_have_slots_of_their_own() -> None:
     dense, experts = spec("mistralai/Mistral-7B-Instruct-v0.2"), spec("mistralai/Mixtral-8x7B-Instruct-v0.1")
-    held = lora.Slots(1, 8, 1, embeddings=False)
+    held = adapters.Slots(1, 8, 1, embeddings=False)
     attention = 3 * 4096 + 4096 + 2048 + 4096 + 4096
     mlp = 2 * (4096 + 14336) + 14336 + 4096
-    assert lora.slot_bytes(dense, held, 1) == 16 * 32 * (attention + mlp)
-    assert lora.slot_bytes(experts, held, 1) == 16 * 32 * (attention + 8 * mlp + 4096 + 8)
+    assert extras.slot_bytes(dense, held, 1) == 16 * 32 * (attention + mlp)
+    assert extras.slot_bytes(experts, held, 1) == 16 * 32 * (attention + 8 * mlp + 4096 + 8)
 
 
 def test_more_adapters_or_ranks_leave_less_cache() -> None:
@@ -108,13 +112,13 @@ def test_adapters_are_written_for_the_chart_and_rendered() -> None:
     assert [json.loads(word)["name"] for word in words[start + 1 : start + 3]] == ["sql", "de"]
     assert "lora" in values["plan"]["estimateGiBPerGpu"]
     for flag in ("enable-lora", "lora-modules", "max-loras", "max-lora-rank", "max-cpu-loras"):
-        assert engines.flag_problem(flag, made.engine_version) is None
+        assert vllm.flag_problem(flag, made.engine_version) is None
     assert "upper bound" in " ".join(made.assumptions)
 
 
 def test_host_memory_and_disk_count_the_adapters() -> None:
     one, none = plan(LLAMA_8B, "1xl40s", lora=("a=org/a",), max_lora_rank=512), plan(LLAMA_8B, "1xl40s")
-    whole = lora.slot_bytes(one.spec, lora.Slots(1, 512, 1), 1)
+    whole = extras.slot_bytes(one.spec, adapters.Slots(1, 512, 1), 1)
     assert one.resources.memory_request - none.resources.memory_request == whole
     assert one.resources.disk - none.resources.disk >= 2 * whole
 
@@ -189,11 +193,11 @@ def test_other_engines_refuse_what_is_vllms(engine_type: str, option: str) -> No
 # Tools and reasoning
 @pytest.mark.parametrize("family", parsers.families(), ids=lambda family: family.family)
 def test_every_familys_parsers_exist_in_the_pinned_version(family: parsers.Family) -> None:
-    version = engines.default_version()
-    assert support.was_read(version)
+    version = vllm.default_version()
+    assert features.was_read(version)
     assert family.tool or family.reasoning
     for what, name in (("tool_parsers", family.tool), ("reasoning_parsers", family.reasoning)):
-        assert not name or support.serves(version, what, name)
+        assert not name or features.serves(version, what, name)
 
 
 @pytest.mark.parametrize(
@@ -344,11 +348,11 @@ def test_without_images_no_encoder_runs() -> None:
     model, name = spec("Qwen/Qwen2.5-VL-7B-Instruct"), "Qwen/Qwen2.5-VL-7B-Instruct"
     few = plan(name, "1xl40s", limit_mm=("image=2",))
     none = plan(name, "1xl40s", limit_mm=("image=0", "video=0"))
-    regime = engines.regime("0.33.0", model.architecture, moe=False, hybrid=False)
+    regime = vllm.regime("0.33.0", model.architecture, moe=False, hybrid=False)
     assert few.settings.encoders
     assert not none.settings.encoders
     with_encoder = peak_bytes(model, H200, replace(none.settings, encoders=True), regime)
-    assert with_encoder - peak_bytes(model, H200, none.settings, regime) == engines.term_bytes("multimodal")
+    assert with_encoder - peak_bytes(model, H200, none.settings, regime) == vllm.term_bytes("multimodal")
     values = build_values(few)
     assert flags(in_process(values))["--limit-mm-per-prompt"] == '{"image":2}'
     with pytest.raises(InputError, match="--limit-mm: Qwen3-32B takes text only"):
@@ -382,7 +386,7 @@ def test_an_encoder_caches_nothing_and_takes_a_prompt_whole() -> None:
 
 def test_no_logits_are_sampled_for_vectors() -> None:
     model = spec("Qwen/Qwen3-Embedding-8B")
-    regime = engines.regime("0.33.0", model.architecture, moe=False, hybrid=False)
+    regime = vllm.regime("0.33.0", model.architecture, moe=False, hybrid=False)
     settings = Settings(1, 8192, 1024, 8192, 0.9)
     pooled = peak_bytes(model, H200, replace(settings, pooling=True), regime)
     assert pooled < peak_bytes(model, H200, settings, regime)
@@ -456,7 +460,7 @@ def test_a_template_of_ones_own_travels_in_the_values(tmp_path: Path) -> None:
 
 def test_every_option_is_in_the_documents_and_in_the_help(tmp_path: Path) -> None:
     page = (Path(__file__).parent.parent.parent / "docs" / "using.md").read_text()
-    from llm_serving.cli import build_parser
+    from llm_serving_planner.cli.main import build_parser
 
     text = run("plan", "--help", cwd=tmp_path).stdout
     assert build_parser().prog in text
@@ -489,7 +493,7 @@ def test_safetensors_of_a_bert_in_float32_are_counted_at_16_bits(tmp_path: Path)
 
 
 def test_ways_out_give_up_what_serves_beside_the_model() -> None:
-    from llm_serving.alternatives import ways_out
+    from llm_serving_planner.planner.ways_out import ways_out
 
     adapters = tuple(f"a{n}=o/a{n}" for n in range(8))
     options = Options(lora=adapters, max_lora_rank=512, max_model_len=8192)

@@ -5,16 +5,16 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from llm_serving import catalogue
-from llm_serving.alternatives import ways_out
-from llm_serving.model import ModelSpec
-from llm_serving.options import Options
-from llm_serving.profiles import parse_profile
-from llm_serving.variants import _table, plain_name, variants_of
+from llm_serving_planner.hardware.profiles import parse_profile
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.spec import ModelSpec
+from llm_serving_planner.models.variants import _table, plain_name, variants_of
+from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.ways_out import ways_out
 
 
 def spec(name: str) -> ModelSpec:
-    found = catalogue.find(name)
+    found = embedded.find(name)
     assert found is not None
     return found
 
@@ -92,7 +92,7 @@ def test_computed_sizes_meet_published_ones(model: str) -> None:
     assert computed == pytest.approx(known.weights.loaded_bytes, rel=0.02)
 
 
-@given(st.sampled_from([s for name in catalogue.model_ids() if (s := catalogue.find(name))]))
+@given(st.sampled_from([s for name in embedded.model_ids() if (s := embedded.find(name))]))
 def test_a_variant_is_smaller_and_of_the_same_shape(one: ModelSpec) -> None:
     for other in variants_of(one):
         assert other.quantization is not None

@@ -16,9 +16,9 @@ from generator.made_up import (
     settings,
     term,
 )  # fmt: skip
-from llm_serving import tensors, weights
-from llm_serving.engines import MIB
-from llm_serving.model import LayerGroup, Mla, Moe, Quantization, Recurrent, Weights
+from llm_serving_planner.base.units import MIB
+from llm_serving_planner.memory import tensors, weights
+from llm_serving_planner.models.spec import LayerGroup, Mla, Moe, Quantization, Recurrent, Weights
 
 KEYS = 10 * 1000 * 4 * (50 + 50)  # parameters
 NORMS = 1000 * 21

@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from llm_serving import activations, catalogue, engines, kernels, memory, tensors, weights
-from llm_serving.engines import GIB, MIB, Regime
-from llm_serving.memory import Gpu, Settings
-from llm_serving.model import ModelSpec
-from llm_serving.rotary import elements
+from llm_serving_planner.base.units import GIB, MIB
+from llm_serving_planner.engines import vllm
+from llm_serving_planner.engines.regime import Regime
+from llm_serving_planner.memory import activations, kernels, kv_cache, pipeline, tensors, terms, weights
+from llm_serving_planner.memory.settings import Gpu, Settings
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.config.rotary import elements
+from llm_serving_planner.models.spec import ModelSpec
 
 H100 = Gpu(int(79.19 * GIB), (9, 0), nvlink=True)
 H200 = Gpu(int(139.80 * GIB), (9, 0), nvlink=True)
@@ -15,13 +18,13 @@ A100 = Gpu(int(79.25 * GIB), (8, 0), nvlink=True)
 
 
 def spec(name: str) -> ModelSpec:
-    found = catalogue.find(name)
+    found = embedded.find(name)
     assert found is not None
     return found
 
 
 def regime(version: str, found: ModelSpec) -> Regime:
-    return engines.regime(version, found.architecture, moe=found.moe is not None, hybrid=found.hybrid)
+    return vllm.regime(version, found.architecture, moe=found.moe is not None, hybrid=found.hybrid)
 
 
 def settings(**changes: object) -> Settings:
@@ -51,7 +54,7 @@ def settings(**changes: object) -> Settings:
 )  # fmt: skip
 def test_rotary_tables_by_kind(rows: int, text: dict[str, object], architecture: str, rank: int, expected: int) -> None:
     """Kinds of vllm/model_executor/layers/rotary_embedding of 0.25.1."""
-    from llm_serving.model import Mla
+    from llm_serving_planner.models.spec import Mla
 
     mla = Mla(rank, 0, 64, 128, 128) if rank else None
     assert elements({"max_position_embeddings": rows, **text}, {}, architecture, 128, mla) == expected
@@ -123,7 +126,7 @@ def test_plain_weights_are_left_alone_by_kernels() -> None:
 def test_starts_that_no_table_holds(model: str, changes: dict[str, object], measured: int) -> None:
     """Blocks that vLLM 0.25.1 counted on one H200, share 0.9, eager: latent attention, MXFP4, FP8 cache."""
     found = spec(model)
-    predicted = memory.estimate(found, H200, settings(**changes), regime("0.25.1", found))
+    predicted = terms.estimate(found, H200, settings(**changes), regime("0.25.1", found))
     assert predicted.kv_cache / GIB == pytest.approx(measured / GIB, abs=0.1)
 
 
@@ -147,23 +150,23 @@ def test_tables_of_penalties_are_outside_in_025_and_charged_from_028() -> None:
     many = settings(max_num_batched_tokens=32768)
     charged = [activations.peak_bytes(found, H200, many, regime(version, found)) for version in ("0.25.1", "0.28.0")]
     assert charged[1] - charged[0] == tables
-    outside = [memory.outside_bytes(found, H200, many, regime(version, found)) for version in ("0.25.1", "0.28.0")]
+    outside = [terms.outside_bytes(found, H200, many, regime(version, found)) for version in ("0.25.1", "0.28.0")]
     assert outside[0] - outside[1] == tables
 
 
 def test_layers_of_unequal_number_are_padded() -> None:
     """Gemma-3-27b: 10 full layers and 52 with a window count as 10 and 60; 4.379 GiB per request are logged."""
     found = spec("google/gemma-3-27b-it")
-    assert sorted(memory.padded_layers(found)) == [10, 60]
-    need = memory.kv_request_bytes(found, settings(max_num_seqs=1024), 8192)
+    assert sorted(kv_cache.padded_layers(found)) == [10, 60]
+    need = kv_cache.kv_request_bytes(found, settings(max_num_seqs=1024), 8192)
     assert need / GIB == pytest.approx(19.53 / 4.46, rel=0.003)
     even = spec("openai/gpt-oss-20b")
-    assert memory.padded_layers(even) == [group.count for group in even.layers]
+    assert kv_cache.padded_layers(even) == [group.count for group in even.layers]
 
 
 @pytest.mark.parametrize("stages", [2, 4])
 def test_a_pipeline_is_charged_for_what_comes_from_the_stage_before(stages: int) -> None:
-    found = memory.stage_spec(spec("meta-llama/Llama-3.1-8B-Instruct"), stages)
+    found = pipeline.stage_spec(spec("meta-llama/Llama-3.1-8B-Instruct"), stages)
     one, more = (
         activations.peak_bytes(found, H100, settings(pipeline_parallel=count), regime("0.19.0", found))
         for count in (1, stages)

@@ -5,14 +5,14 @@ import io
 import json
 from typing import Any
 
-from llm_serving import cli
+from llm_serving_planner.cli.main import main
 
 
 def run(command: str, words: list[str], *more: str) -> tuple[int, str, list[str]]:
     """Exit code, stdout and the lines of stderr but notes, of `llm-serving COMMAND WORDS --offline`."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = cli.main([command, *words, "--offline", *more])
+        code = main([command, *words, "--offline", *more])
     return code, out.getvalue(), [line for line in err.getvalue().splitlines() if not line.startswith("note: ")]
 
 

@@ -3,8 +3,8 @@
 import itertools
 import random
 
-from llm_serving import catalogue
-from llm_serving.profiles import profile_grid
+from llm_serving_planner.hardware.profiles import profile_grid
+from llm_serving_planner.models import embedded
 
 _SEED = 20261125
 _CONTEXTS = ("2048", "8192", "32768", "131072", "1048576")
@@ -44,7 +44,7 @@ _SWITCHES = ("--enforce-eager", "--language-model-only")
 def cases(count: int) -> list[list[str]]:
     """That many different questions: every model at least once, every profile, up to three pins each."""
     dice = random.Random(_SEED)
-    models = itertools.cycle(dice.sample(catalogue.model_ids(), len(catalogue.model_ids())))
+    models = itertools.cycle(dice.sample(embedded.model_ids(), len(embedded.model_ids())))
     names = [profile.name for profile in profile_grid()] + list(_OTHER_PROFILES)
     profiles = itertools.cycle(dice.sample(names, len(names)))
     found: dict[tuple[str, ...], None] = dict.fromkeys(tuple(words) for words in _REFUSED)

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from chart.helm import ROOT
 from justhtml import JustHTML
-from llm_serving import catalogue
-from llm_serving.catalog import load_catalog
-from llm_serving.schema import load_values
+from llm_serving_planner.base.files import load_values
+from llm_serving_planner.models import embedded
+from llm_serving_planner.output.committed import load_catalog
 from website import build, bundle, cells, documents, fit, planning, runtime
 from website.build import Files
 from website.view import render
@@ -137,7 +137,7 @@ def test_the_matrix_has_every_model_and_gpu_and_says_it_without_colour(pages: di
     for count in cells.COUNTS:
         page = pages[f"fit-{count}.html"]
         names = attributes(page, "tbody tr", "data-name")
-        assert sorted(names) == sorted(name.lower() for name in catalogue.model_ids())
+        assert sorted(names) == sorted(name.lower() for name in embedded.model_ids())
         for cell in page.query("tbody td"):
             kind = attribute(cell, "class").removeprefix("fit-")
             text = cell.to_text().strip()
@@ -189,7 +189,7 @@ def test_a_stale_values_file_stops_the_build(tmp_path: Path) -> None:
 
 
 def test_names_are_escaped() -> None:
-    from llm_serving.errors import InputError
+    from llm_serving_planner.base.errors import InputError
 
     html = render("_refusal.html.j2", error=InputError("<img src=x onerror=alert(1)>"), reasons=(), ways=())
     assert "<img" not in html
@@ -202,9 +202,12 @@ def test_the_archive_is_the_same_bytes_and_has_no_compiled_code() -> None:
     data = bundle.archive(ROOT)
     assert data == bundle.archive(ROOT)
     names = zipfile.ZipFile(io.BytesIO(data)).namelist()
-    assert {"llm_serving/plan.py", "llm_serving/data/catalogue.json", "yaml/__init__.py", "website/bridge.py"} <= set(
-        names
-    )
+    assert {
+        "llm_serving_planner/plan.py",
+        "llm_serving_planner/data/catalogue.json",
+        "yaml/__init__.py",
+        "website/bridge.py",
+    } <= set(names)
     assert not [name for name in names if name.endswith((".so", ".pyc"))]
     assert all(library.text for library in bundle.libraries())
 

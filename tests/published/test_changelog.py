@@ -5,8 +5,9 @@ import re
 import pytest
 import yaml
 from chart.helm import CHART, ROOT, in_process
-from llm_serving import __version__, home
-from llm_serving.errors import InputError
+from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.version import __version__
+from llm_serving_planner.output import home
 from publishing import archive, changelog, metadata
 
 TEXT = (ROOT / "CHANGELOG.md").read_text()

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from chart.helm import CHART, ROOT
-from llm_serving.errors import InputError
+from llm_serving_planner.base.errors import InputError
 from publishing import archive
 from publishing.index import make_index
 

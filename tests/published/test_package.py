@@ -12,7 +12,7 @@ import pytest
 import yaml
 from chart.helm import ROOT
 from helm_python import Chart
-from llm_serving.errors import InputError
+from llm_serving_planner.base.errors import InputError
 from publishing import archive
 
 MOST_KIB = 256  # the archive travels in the release's Secret, which holds 1 MiB

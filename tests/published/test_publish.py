@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from llm_serving.errors import InputError
+from llm_serving_planner.base.errors import InputError
 from publishing.publish import publish, sha256
 from publishing.registry import Registry, RegistryError
 

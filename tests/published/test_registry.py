@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from chart.helm import ROOT
-from llm_serving.errors import InputError
+from llm_serving_planner.base.errors import InputError
 from published.command import publishing
 from published.registry_server import PASSWORD, USER, CuttingProxy, Server, free_port, running
 from publishing import archive

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 from chart.helm import ROOT
-from llm_serving import home
-from llm_serving.errors import InputError
+from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.output import home
 from publishing import changelog, release
 from publishing.__main__ import stop_as_by_ctrl_c
 
-PARTS = ("charts", "values", "generator/llm_serving/__init__.py", "CHANGELOG.md")
+PARTS = ("charts", "values", "generator/llm_serving_planner/__init__.py", "CHANGELOG.md")
 VERSION = "7.0.0"
 
 
@@ -93,7 +93,7 @@ def test_a_release_forgets_no_step(checkout: Path) -> None:
     assert metadata["version"] == VERSION
     changes = yaml.safe_load(metadata["annotations"]["artifacthub.io/changes"])
     assert {"kind": "security", "description": "the entry of this test"} in changes
-    assert (checkout / "generator/llm_serving/__init__.py").read_text().endswith(f'__version__ = "{VERSION}"\n')
+    assert (checkout / "generator/llm_serving_planner/__init__.py").read_text().endswith(f'__version__ = "{VERSION}"\n')
     newest = changelog.parse((checkout / "CHANGELOG.md").read_text())[1]
     assert (newest.version, newest.date) == (VERSION, "2026-12-01")
     assert lines[-1].endswith(f"git push --atomic origin main v{VERSION}")

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from chart.helm import ROOT
-from llm_serving import __version__, home
-from llm_serving.schema import load_values
+from llm_serving_planner.base.files import load_values
+from llm_serving_planner.base.version import __version__
+from llm_serving_planner.output import home
 from packaging.requirements import Requirement
 
 LARGEST_MIB = 0.5  # docs/verify.md says so
@@ -76,20 +77,20 @@ def run(command: Path, *words: str, cwd: Path, env: dict[str, str] | None = None
 
 
 def test_the_wheel_holds_data_templates_types_and_license_only(wheel: Path) -> None:
-    assert wheel.name == f"llm_serving-{__version__}-py3-none-any.whl"
+    assert wheel.name == f"llm_serving_planner-{__version__}-py3-none-any.whl"
     assert wheel.stat().st_size < LARGEST_MIB * 1024 * 1024
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
         (metadata,) = [name for name in names if name.endswith("/METADATA")]
         text = archive.read(metadata).decode()
-    package = ROOT / "generator" / "llm_serving"
+    package = ROOT / "generator" / "llm_serving_planner"
     expected = {
-        f"llm_serving/{path.relative_to(package)}"
+        f"llm_serving_planner/{path.relative_to(package)}"
         for path in package.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
     assert {name for name in names if ".dist-info/" not in name} == expected
-    assert "llm_serving/py.typed" in names
+    assert "llm_serving_planner/py.typed" in names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     required = [Requirement(line) for line in re.findall(r"^Requires-Dist: (.*)$", text, re.MULTILINE)]
     assert {requirement.name for requirement in required if requirement.marker is None} == {

@@ -83,7 +83,7 @@ def test_a_test_that_cannot_run_has_caught_nothing(copy: Copy) -> None:
 )
 def test_data_that_do_not_fit_are_refused(old: str, new: str, message: str) -> None:
     with pytest.raises(plant.DefectError, match=message):
-        plant.planted(ROOT, plant.Defect("x", "generator/llm_serving/memory.py", old, new, "", ""))
+        plant.planted(ROOT, plant.Defect("x", "generator/llm_serving_planner/memory/terms.py", old, new, "", ""))
 
 
 def test_a_name_twice_is_refused(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_explained_survivors_are_mutants_and_stand_on_the_page() -> None:
 
 def test_a_mutant_dies_survives_or_hangs(copy: Copy) -> None:
     runner = mutants.Runner(copy, 20)
-    file = "generator/llm_serving/tensors.py"
+    file = "generator/llm_serving_planner/memory/tensors.py"
     test = ("tests/generator/test_memory.py::test_vocabulary_is_padded_to_64",)
     text = (ROOT / file).read_text()
     try:

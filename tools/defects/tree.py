@@ -19,8 +19,8 @@ _FIXED = {"CI": "1", "HF_HUB_OFFLINE": "1", "NO_COLOR": "1", "COLUMNS": "200", "
 class Copy:
     """The copied tree at `root`; one change at a time.
 
-    A `PYTHONPATH` would not do: tests start `python -m llm_serving` with an environment of their own, and that would
-    import the editable tree. So the copy has a virtual environment whose path holds the copy's generator and, as a
+    A `PYTHONPATH` would not do: tests start the command with an environment of their own, and that would import the
+    editable tree. So the copy has a virtual environment whose path holds the copy's generator and, as a
     plain folder, the packages of the caller's, where the file that points to the editable tree has no effect.
     """
 
@@ -81,13 +81,13 @@ def make_copy(root: Path, folder: Path) -> Copy:
 
 def _check(copy: Copy, folder: Path) -> None:
     """Ask in the way of the tests that keep least of the environment where the package comes from."""
-    code = "import llm_serving, sys; print(llm_serving.__file__, *sys.path, sep='\\n')"
+    code = "import llm_serving_planner, sys; print(llm_serving_planner.__file__, *sys.path, sep='\\n')"
     done = subprocess.run(
         [str(copy.python), "-c", code], cwd=folder, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True,
         check=True,
     )  # fmt: skip
     found, *path = done.stdout.splitlines()
-    if found != str(copy.root / "generator" / "llm_serving" / "__init__.py"):
+    if found != str(copy.root / "generator" / "llm_serving_planner" / "__init__.py"):
         raise CopyError(f"{found} is imported, not the copy in {copy.root}")
     others = [place for place in path if place.endswith("/generator") and place != str(copy.root / "generator")]
     if others:

@@ -35,7 +35,7 @@ _TITLES = {
 
 def modules(root: Path) -> dict[str, tuple[str, ast.Module]]:
     """Each module by its dotted name below the package: first line of its docstring, syntax tree."""
-    package = root / "generator" / "llm_serving"
+    package = root / "generator" / "llm_serving_planner"
     found = {}
     for path in sorted(package.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -62,7 +62,7 @@ def imports(name: str, tree: ast.Module, known: set[str]) -> set[str]:
         for inner in ast.walk(node)
     }
     for node in set(ast.walk(tree)) - typing:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "llm_serving":
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "llm_serving_planner":
             base = (node.module or "").partition(".")[2]
             for alias in node.names:
                 inner = f"{base}.{alias.name}".lstrip(".")

@@ -6,7 +6,7 @@ Taken from the parser and not from the printed help, whose line breaks differ be
 import argparse
 from collections.abc import Iterator
 
-from llm_serving import cli
+from llm_serving_planner.cli import main
 
 from documents.tables import cell, table
 
@@ -25,14 +25,14 @@ alone, everything else goes to stderr.
 
 def commands() -> dict[str, argparse.ArgumentParser]:
     """The parser of each command by name."""
-    (found,) = (action for action in cli.build_parser()._actions if isinstance(action, argparse._SubParsersAction))  # noqa: SLF001 - argparse has no public way
+    (found,) = (action for action in main.build_parser()._actions if isinstance(action, argparse._SubParsersAction))  # noqa: SLF001 - argparse has no public way
     parsers: dict[str, argparse.ArgumentParser] = found.choices
     return parsers
 
 
 def cli_page() -> str:
     """The whole page."""
-    epilog = (cli.build_parser().epilog or "").removeprefix("examples:\n")
+    epilog = (main.build_parser().epilog or "").removeprefix("examples:\n")
     examples = "\n".join(line.removeprefix("  ") for line in epilog.splitlines())
     return _HEAD.format(examples=examples) + "".join(_command(name, parser) for name, parser in commands().items())
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from llm_serving import cli
+from llm_serving_planner.cli import main
 
 from documents import scratch
 from documents.blocks import Block, blocks, selected
@@ -53,7 +53,7 @@ def _in_process(words: list[str], root: Path) -> scratch.Done:
     both = contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed)
     with contextlib.chdir(root), _environment(), both[0], both[1]:
         try:
-            code = cli.main(words)
+            code = main.main(words)
         except SystemExit as stopped:  # argparse: usage, --help
             code = int(stopped.code or 0)
     return scratch.Done(code, printed.getvalue())

@@ -44,7 +44,7 @@ def copy_tree(root: Path, folder: Path) -> Path:
 def programs(folder: Path) -> Path:
     """A folder for PATH with `llm-serving`, and with `helm` where the machine has none: see `helm.py`."""
     folder.mkdir(parents=True, exist_ok=True)
-    _program(folder / "llm-serving", f'"{sys.executable}" -m llm_serving')
+    _program(folder / "llm-serving", f'"{sys.executable}" -m llm_serving_planner')
     if shutil.which("helm") is None:
         _program(folder / "helm", f'"{sys.executable}" "{Path(__file__).parent / "helm.py"}"')
     return folder

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from llm_serving.commands.console import Exit, complain, say
-from llm_serving.errors import InputError, LlmServingError
-from llm_serving.render import write_text
+from llm_serving_planner.base.errors import InputError, LlmServingError
+from llm_serving_planner.base.files import write_text
+from llm_serving_planner.cli.console import Exit, complain, say
 
 from publishing import archive, index, publish, registry, release
 

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import yaml
-from llm_serving.errors import InputError
+from llm_serving_planner.base.errors import InputError
 
 ROOT = Path(__file__).parent.parent.parent
 NAME = "llm-serving"

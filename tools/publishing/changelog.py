@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass, field
 
-from llm_serving.errors import InputError
+from llm_serving_planner.base.errors import InputError
 
 UNRELEASED = "Unreleased"
 # The same six in Keep a Changelog 1.1.0 and in Artifact Hub's annotations (both read 2026-11).

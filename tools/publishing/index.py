@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from llm_serving.errors import InputError
-from llm_serving.render import write_text
-from llm_serving.schema import load_values, read_text
+from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.files import load_values, read_text, write_text
 
 from publishing.archive import NAME, sha256_file
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from llm_serving import home
-from llm_serving.schema import load_values
+from llm_serving_planner.base.files import load_values
+from llm_serving_planner.output import home
 
 from publishing import changelog
 from publishing.archive import NAME, chart_version
 
-MARK = "# GENERATED below by `make generate` from CHANGELOG.md, the values and generator/llm_serving/home.py\n"
+MARK = "# GENERATED below by `make generate` from CHANGELOG.md, the values and output/home.py of the planner\n"
 PLACEHOLDER = "registry.example.com/"  # a reader's own image, in ci/ files
 RECOMMENDED = (
     "https://artifacthub.io/packages/helm/nvidia/gpu-operator",

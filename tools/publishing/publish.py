@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from llm_serving.errors import InputError
+from llm_serving_planner.base.errors import InputError
 
 from publishing.registry import Registry, RegistryError
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from llm_serving.errors import InputError, LlmServingError
+from llm_serving_planner.base.errors import InputError, LlmServingError
 
 T = TypeVar("T")
 _LOOK_SECONDS = 0.2

@@ -10,9 +10,9 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from llm_serving import home
-from llm_serving.errors import InputError
-from llm_serving.render import write_text
+from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.files import write_text
+from llm_serving_planner.output import home
 
 from publishing import changelog, metadata
 from publishing.archive import NAME, chart_version
@@ -126,7 +126,7 @@ def _problems(root: Path, version: str) -> list[str]:
     if (branch := _git(root, "branch", "--show-current")) != BRANCH:
         found.append(f"releases are made on {BRANCH}, this is {branch or 'a detached HEAD'}")
     if "example.com" in home.SOURCE + home.CHARTS:
-        found.append("generator/llm_serving/home.py still names example.com: set SOURCE and CHARTS")
+        found.append("generator/llm_serving_planner/output/home.py still names example.com: set SOURCE and CHARTS")
     return found
 
 
@@ -137,7 +137,7 @@ def edits(root: Path, version: str, date: str) -> dict[Path, str]:
         InputError: nothing to release, or a file has lost its version line.
     """
     changes = root / "CHANGELOG.md"
-    module = root / "generator" / "llm_serving" / "__init__.py"
+    module = root / "generator" / "llm_serving_planner" / "__init__.py"
     chart = root / "charts" / NAME / "Chart.yaml"
     return {
         changes: changelog.release(changes.read_text(encoding="utf-8"), version, date),

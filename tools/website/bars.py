@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from llm_serving import cpu
-from llm_serving.engines import GIB
-from llm_serving.plan import Plan
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.planner.devices import cpu
+from llm_serving_planner.planner.plan import Plan
 
 _LABELLED_SHARE = 9.0  # percent of the bar from which a segment has room for its figure
 

@@ -11,17 +11,19 @@ import shlex
 from pathlib import Path
 from typing import Any, NoReturn
 
-from llm_serving import catalogue, home
-from llm_serving.alternatives import ways_out
-from llm_serving.commands.planning import add_planning, planning_options
-from llm_serving.errors import DoesNotFitError, InputError, LlmServingError
-from llm_serving.model import ModelSpec
-from llm_serving.option_rules import check_options
-from llm_serving.options import Options
-from llm_serving.plan import Plan, make_plan
-from llm_serving.profiles import GpuProfile, parse_profile
-from llm_serving.render import render_values
-from llm_serving.report import next_command
+from llm_serving_planner.base.errors import DoesNotFitError, InputError, LlmServingError
+from llm_serving_planner.cli.planning import add_planning, planning_options
+from llm_serving_planner.hardware.profiles import GpuProfile, parse_profile
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.spec import ModelSpec
+from llm_serving_planner.output import home
+from llm_serving_planner.output.render import render_values
+from llm_serving_planner.output.report import next_command
+from llm_serving_planner.planner.option_checks import check_options
+from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.ways_out import ways_out
 
 from website.view import plan_html, refusal_html
 
@@ -74,13 +76,13 @@ def _parsed(words: list[str]) -> tuple[ModelSpec, GpuProfile, Options]:
 
 
 def _spec(model: str) -> ModelSpec:
-    spec = catalogue.find(model)
+    spec = embedded.find(model)
     if spec is not None:
         return spec
-    reason = catalogue.refusal(model)
+    reason = embedded.refusal(model)
     if reason is not None:
         raise InputError(f"{model}: {reason}")
-    lower = {name.lower(): name for name in catalogue.model_ids()}
+    lower = {name.lower(): name for name in embedded.model_ids()}
     near = difflib.get_close_matches(model.lower(), lower, n=1, cutoff=0.7)
     other = "the command line reads any other model from the hub"
     hint = f"did you mean {lower[near[0]]}? Else {other}" if near else other

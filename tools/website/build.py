@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from llm_serving import __version__, catalogue
-from llm_serving.profiles import all_gpus
+from llm_serving_planner.base.version import __version__
+from llm_serving_planner.hardware.profiles import all_gpus
+from llm_serving_planner.models import embedded
 from markupsafe import Markup
 
 from website import bundle, cells, documents, fit, planning, reference, runtime
@@ -90,7 +91,7 @@ def _index(entries: list[Entry]) -> tuple[str, str]:
             "install": f"helm install {plan.release_name} charts/llm-serving -f values/{example.stem}.yaml\n"
             f"helm test {plan.release_name}",
         },
-        models=len(catalogue.model_ids()),
+        models=len(embedded.model_ids()),
         gpus=sum(gpu.vendor == "nvidia" for gpu in all_gpus()),
         plans=len(entries),
     )

@@ -40,7 +40,7 @@ def archive(root: Path) -> bytes:
 
 def _generator(root: Path) -> Iterator[tuple[str, bytes]]:
     folder = root / "generator"
-    for path in (folder / "llm_serving").rglob("*"):
+    for path in (folder / "llm_serving_planner").rglob("*"):
         if path.suffix in {".py", ".json", ".j2"}:
             yield path.relative_to(folder).as_posix(), path.read_bytes()
 

@@ -3,16 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from llm_serving import catalogue
-from llm_serving.advice import candidates
-from llm_serving.advice.candidates import Filters
-from llm_serving.errors import DoesNotFitError
-from llm_serving.model import ModelSpec
-from llm_serving.options import Options
-from llm_serving.plan import Plan, make_plan
-from llm_serving.profiles import GpuProfile, Instance, parse_profile
-from llm_serving.search import COMFORTABLE_CONTEXT, context_of
-from llm_serving.variants import variants_of
+from llm_serving_planner.advice import candidates
+from llm_serving_planner.advice.candidates import Filters
+from llm_serving_planner.base.errors import DoesNotFitError
+from llm_serving_planner.hardware.profiles import GpuProfile, Instance, parse_profile
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.spec import ModelSpec
+from llm_serving_planner.models.variants import variants_of
+from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.search import COMFORTABLE_CONTEXT, context_of
+from llm_serving_planner.planner.service import make_plan
 
 COUNTS = (1, 2, 4, 8)
 NODES = (2, 4)
@@ -68,8 +69,8 @@ def columns(count: int) -> list[Column]:
 
 def rows(columns_: list[Column]) -> Iterator[Row]:
     """Every model of the catalogue, by name."""
-    for name in sorted(catalogue.model_ids(), key=lambda name: (name.lower().split("/")[-1], name)):
-        spec = catalogue.find(name)
+    for name in sorted(embedded.model_ids(), key=lambda name: (name.lower().split("/")[-1], name)):
+        spec = embedded.find(name)
         if spec is not None:
             variants = variants_of(spec)
             yield Row(spec, tuple(cell(spec, column, variants) for column in columns_))
@@ -116,7 +117,7 @@ def _quantised(spec: ModelSpec, profile: GpuProfile, variants: list[ModelSpec]) 
         (variant.quantization.bits, plan.settings.max_model_len, variant.model_id, plan)
         for variant in variants
         if variant.quantization is not None
-        and catalogue.find(variant.model_id) is not None
+        and embedded.find(variant.model_id) is not None
         and (plan := _try(variant, profile)) is not None
     ]
     return max(found, key=lambda item: item[:3])[3] if found else None

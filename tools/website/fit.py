@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from llm_serving.engines import GIB
-from llm_serving.model import ModelSpec
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.models.spec import ModelSpec
 
 from website import cells
 from website.cells import Cell, Column, Row

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from llm_serving import catalogue, engines, home
-from llm_serving.catalog import load_catalog
-from llm_serving.options import CONTROLLERS
-from llm_serving.plan import Plan, make_plan
-from llm_serving.profiles import all_gpus, all_instances, parse_profile
-from llm_serving.render import render_values
-from llm_serving.report import command_line, next_command
-from llm_serving.source import resolve
+from llm_serving_planner.engines import vllm
+from llm_serving_planner.hardware.profiles import all_gpus, all_instances, parse_profile
+from llm_serving_planner.models import embedded
+from llm_serving_planner.models.resolve import resolve
+from llm_serving_planner.output import home
+from llm_serving_planner.output.committed import load_catalog
+from llm_serving_planner.output.render import render_values
+from llm_serving_planner.output.report import command_line, next_command
+from llm_serving_planner.planner.options import CONTROLLERS
+from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.service import make_plan
 from markupsafe import Markup
 
 from website.bars import Bar, memory_bar
@@ -104,7 +107,7 @@ def planner_page(megabytes: str) -> dict[str, Any]:
     return {
         "megabytes": megabytes,
         "preset": preset,
-        "models": sorted(catalogue.model_ids(), key=str.lower),
+        "models": sorted(embedded.model_ids(), key=str.lower),
         "gated": Markup(json.dumps(_gated())),
         "gpus": [kind for kind in all_gpus() if kind.vendor == "nvidia"],
         "machines": _machines(),
@@ -114,7 +117,7 @@ def planner_page(megabytes: str) -> dict[str, Any]:
 
 
 def _gated() -> list[str]:
-    specs = (catalogue.find(name) for name in catalogue.model_ids())
+    specs = (embedded.find(name) for name in embedded.model_ids())
     return [spec.model_id for spec in specs if spec is not None and spec.gated]
 
 
@@ -128,5 +131,5 @@ def _machines() -> list[Any]:
 
 
 def _versions() -> Sequence[str]:
-    default = engines.default_version()
-    return [default, *(name for name in reversed(engines.facts()["read_versions"]) if name != default)]
+    default = vllm.default_version()
+    return [default, *(name for name in reversed(vllm.facts()["read_versions"]) if name != default)]

@@ -5,13 +5,13 @@ from importlib.resources import files
 from typing import Any
 
 import jinja2
-from llm_serving import cpu
-from llm_serving.engine_args import engine_args
-from llm_serving.engines import GIB
-from llm_serving.errors import DoesNotFitError, LlmServingError
-from llm_serving.plan import Plan
-from llm_serving.report import explain
-from llm_serving.search import context_of
+from llm_serving_planner.base.errors import DoesNotFitError, LlmServingError
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.output.flags import engine_args
+from llm_serving_planner.output.report import explain
+from llm_serving_planner.planner.devices import cpu
+from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.search import context_of
 
 from website.bars import memory_bar
 

@@ -1,1 +1,0 @@
-"""What stands against a release on a certain cluster, found before it is installed."""

@@ -1,1 +1,0 @@
-"""What a model is used for beside plain chat: adapters, tools, drafts, embeddings. Pure but for `resolving`."""

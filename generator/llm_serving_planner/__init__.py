@@ -1,0 +1,1 @@
+"""From a model and a GPU profile to a computed, explained Helm values file."""

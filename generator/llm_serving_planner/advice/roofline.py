@@ -1,0 +1,269 @@
+"""Speed of a plan from a roofline: bytes over bandwidth for decoding, operations over FLOPS for prompts.
+
+    decode step = bytes read per GPU / (bandwidth x 0.8) + overhead per layer + all-reduces,  at least its operations
+    prompt      = operations / (GPUs of a stage x FLOPS x 0.6) + overhead of a step
+
+First order, with a band; docs/advice.md compares it with measurements (`tools/advice_page.py`). All times in seconds.
+"""
+
+from dataclasses import dataclass
+
+from llm_serving_planner.advice.workload import Workload
+from llm_serving_planner.engines import format_support
+from llm_serving_planner.hardware.compute_capability import capability
+from llm_serving_planner.hardware.profiles import GpuProfile
+from llm_serving_planner.memory import kv_cache, pipeline, weights
+from llm_serving_planner.memory.settings import Settings
+from llm_serving_planner.models.config import formats
+from llm_serving_planner.models.spec import ModelSpec
+from llm_serving_planner.planner.plan import Plan
+
+# Share of the peak bandwidth that decoding reaches, and the work of a step that no bandwidth shortens: chosen by hand
+# so that the rows of one H200 and of two A100 in docs/data/throughput.csv lie near the line (2026-11-25). With the
+# overhead inside the share, public estimates say 0.55 to 0.75.
+BANDWIDTH_SHARE = 0.8
+LAYER_SECONDS = 45e-6
+# The same of a mixture-of-experts layer (routing, sorting, grouped products): between 55 us (Qwen3-30B-A3B in bfloat16,
+# vLLM 0.33.0 on one and two H200, 2026-11-25; OLMoE 95 us there, seen later) and 200 us (DeepSeek-R1 AWQ on 8 H100,
+# Qwen3-235B FP8 on 2 H200), all in docs/data/throughput.csv. Kernels differ that widely, hence the middle and the wide
+# band.
+MOE_LAYER_SECONDS = 100e-6
+# Without CUDA graphs every kernel is launched by Python: three eager models with vLLM 0.25.1 on one H200 (2026-11-22),
+# 0.44 to 0.63 ms per dense layer, 1.3 ms per mixture-of-experts layer. The GPU's own work hides behind it.
+EAGER_LAYER_SECONDS = 0.5e-3
+EAGER_MOE_LAYER_SECONDS = 1.3e-3
+# Share of the peak rate that prefilling reaches: 0.70 (8B, A100), 0.50 (14B AWQ, A100, 16,000 tokens), 0.39 and 0.42
+# (70B over four H100), docs/data/throughput.csv.
+COMPUTE_SHARE = 0.6
+COMPUTE_SHARE_PARALLEL = 0.4
+# Reading the request, tokenising, first answer over HTTP: 11 ms are the shortest time to first token in
+# docs/data/throughput.csv, of a 1.7B model.
+REQUEST_SECONDS = 8e-3
+# Latency of one all-reduce: NVLink as the point-to-point constant of ai-dynamo/aiconfigurator (2026-08-21); PCIe is an
+# assumption, 20 to 40 us without peer-to-peer.
+NVLINK_SECONDS = 10e-6
+PCIE_SECONDS = 30e-6
+PCIE_BYTES = 12e9  # an x16 link of generation 3 or x8 of generation 4, as on AWS g4dn to g6e; an assumption
+NETWORK_SECONDS = 50e-6  # one hop between pipeline stages over TCP: an assumption
+NETWORK_BYTES = 1.25e9  # 10 Gbit/s where the machine's rate is not in the data: an assumption
+# Throughput is expected within these shares of the prediction, times within their inverse; the measurements outside are
+# named in docs/advice.md.
+BAND = (0.7, 1.3)
+MOE_BAND = (0.5, 2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """Speed of one engine under a workload; rates in answer tokens per second.
+
+    Attributes:
+        step_seconds: time of one decode step of all requests.
+        prefill_seconds: time of one prompt alone.
+        tokens_per_second: of all requests together, prompts included in the time; `low` and `high` are its band.
+        first_token_seconds: of a request that finds the others decoding.
+        burst_seconds: first token of the last one when all requests come at the same moment.
+        band: shares of `tokens_per_second` between which a measurement is expected.
+    """
+
+    step_seconds: float
+    prefill_seconds: float
+    tokens_per_second: float
+    per_request: float
+    first_token_seconds: float
+    burst_seconds: float
+    band: tuple[float, float] = BAND
+
+    @property
+    def low(self) -> float:
+        """Lower end of the band of `tokens_per_second`."""
+        return self.tokens_per_second * self.band[0]
+
+    @property
+    def high(self) -> float:
+        """Upper end of the band."""
+        return self.tokens_per_second * self.band[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What the roofline needs of a plan: the model, its GPUs, the settings."""
+
+    spec: ModelSpec
+    profile: GpuProfile
+    settings: Settings
+    native_fp8: bool = False
+
+
+def engine_of(plan: Plan) -> Engine:
+    """The engine of a plan."""
+    native = plan.quantization == "fp8"
+    quantization = plan.spec.quantization
+    if quantization is not None:
+        compute = capability(plan.profile.gpu.compute_capability or "0")
+        kind = formats.kind_of(quantization)
+        native = format_support.support(kind, "vllm", plan.engine_version, compute).native
+        native = native and quantization.bits == 8
+    return Engine(plan.spec, plan.profile, plan.settings, native)
+
+
+def predict(engine: Engine, workload: Workload) -> Prediction | None:
+    """Speed under the workload; None where the data do not hold the GPU's bandwidth or rate."""
+    gpu = engine.profile.gpu
+    if not gpu.bandwidth_gb_s or not gpu.fp16_tflops:
+        return None
+    stages = engine.settings.pipeline_parallel
+    engines = engine.settings.data_parallel
+    batch = -(-workload.concurrency // engines)  # of one engine: the API spreads requests evenly
+    context = workload.prompt_tokens + workload.answer_tokens // 2
+    step = step_seconds(engine, batch, context)
+    prefill = prefill_seconds(engine, workload.prompt_tokens)
+    # Prompts of different requests overlap in the stages of a pipeline.
+    prompts = batch * prefill / min(stages, batch)
+    seconds = prompts + workload.answer_tokens * step
+    rate = workload.concurrency * workload.answer_tokens / seconds
+    return Prediction(
+        step_seconds=step,
+        prefill_seconds=prefill,
+        tokens_per_second=rate,
+        per_request=rate / workload.concurrency,
+        first_token_seconds=REQUEST_SECONDS + prefill + (step if batch > 1 else 0.0),
+        burst_seconds=REQUEST_SECONDS + prompts,
+        band=MOE_BAND if engine.spec.moe else BAND,
+    )
+
+
+def step_seconds(engine: Engine, batch: int, context: int) -> float:
+    """One token for each of `batch` requests that hold `context` tokens.
+
+    Stages of a pipeline work on different requests at the same time, but each token walks all of them.
+    """
+    settings, profile = engine.settings, engine.profile
+    stages = settings.pipeline_parallel
+    stage = pipeline.stage_spec(engine.spec, stages)
+    share = -(-batch // stages)
+    layers = stage.num_layers
+    rate = (profile.gpu.bandwidth_gb_s or 0) * 1e9 * BANDWIDTH_SHARE
+    moved = weights_read(stage, settings, share) + share * cache_read(stage, settings, context)
+    operations = 2 * active_parameters(stage) * share / settings.tensor_parallel
+    work = max(moved / rate, operations / (_flops(engine) * _compute_share(settings)))
+    one = max(work, layers * _layer_seconds(stage, settings)) if settings.enforce_eager else (
+        work + layers * _layer_seconds(stage, settings)
+    )  # fmt: skip
+    one += 2 * layers * _all_reduce_seconds(engine, share)
+    return stages * one + (stages - 1) * _hop_seconds(engine, share)
+
+
+def prefill_seconds(engine: Engine, tokens: int) -> float:
+    """The prompt of one request, alone: at least the weights must be read once."""
+    settings, spec = engine.settings, engine.spec
+    stages = settings.pipeline_parallel
+    stage = pipeline.stage_spec(spec, stages)
+    operations = 2 * active_parameters(stage) * tokens + attention_operations(stage, tokens)
+    compute = operations / (settings.tensor_parallel * _flops(engine) * _compute_share(settings))
+    floor = weights_read(stage, settings, tokens) / ((engine.profile.gpu.bandwidth_gb_s or 0) * 1e9 * BANDWIDTH_SHARE)
+    one = max(compute, floor) + stage.num_layers * (2 * _all_reduce_seconds(engine, tokens))
+    chunks = -(-tokens // settings.max_num_batched_tokens)
+    one += chunks * stage.num_layers * _layer_seconds(stage, settings)
+    return stages * one + (stages - 1) * _hop_seconds(engine, tokens)
+
+
+def weights_read(stage: ModelSpec, settings: Settings, tokens: int) -> float:
+    """Bytes of weights that one rank reads for a step of `tokens` tokens.
+
+    Of a separate embedding only single rows are read. Of the experts those that some token chose:
+    E (1 - (1 - k/E)^tokens), where experts are divided over data parallel engines the tokens of all of them.
+    """
+    loaded = float(weights.rank_weights(stage, settings))
+    if not stage.tied:
+        loaded -= 2 * stage.vocab_size * stage.hidden_size / settings.tensor_parallel
+    if stage.moe is not None:
+        touched = 1 - (1 - stage.moe.top_k / stage.moe.experts) ** (tokens * settings.data_parallel)
+        bits = 8 if settings.runtime_fp8 and stage.quantization is None else _bits(stage)
+        experts = min(expert_parameters(stage) * bits / 8 * weights.expert_part(stage, settings), 0.98 * loaded)
+        loaded -= (1 - touched) * experts
+    return max(loaded, 0.0)
+
+
+def cache_read(stage: ModelSpec, settings: Settings, context: int) -> float:
+    """Bytes of cache that one rank reads per step for a request of `context` tokens."""
+    total = 0.0
+    for group in stage.layers:
+        page, block = kv_cache.page_bytes(group, settings)
+        held = context if group.window is None else min(context, group.window)
+        total += page / block * held
+    if stage.recurrent is not None:  # the state is read and written back
+        total += 2 * stage.recurrent.state_bytes / settings.tensor_parallel
+    return total
+
+
+def expert_parameters(spec: ModelSpec) -> float:
+    """Weights of all experts."""
+    moe = spec.moe
+    return 3.0 * moe.layers * moe.experts * spec.hidden_size * moe.intermediate if moe else 0.0
+
+
+def active_parameters(spec: ModelSpec) -> float:
+    """Weights that take part in the computation of one token; embedding and head are left out."""
+    matrices = 1 if spec.tied else 2
+    linear = spec.weights.loaded_bytes - 2.0 * matrices * spec.vocab_size * spec.hidden_size
+    total = max(linear, 0.0) / (_bits(spec) / 8)
+    if spec.moe is None:
+        return total
+    experts = min(expert_parameters(spec), 0.98 * total)
+    return total - experts * (1 - spec.moe.top_k / spec.moe.experts)
+
+
+def attention_operations(spec: ModelSpec, tokens: int) -> float:
+    """Scores and sums of causal attention over a prompt: 4 x heads x size x tokens^2 / 2 per layer."""
+    width = spec.num_attention_heads * spec.head_dim
+    found = 0.0
+    for group in spec.layers:
+        seen = tokens / 2 if group.window is None else min(tokens / 2, group.window)
+        found += group.count * 4.0 * width * tokens * seen
+    return found
+
+
+def _layer_seconds(spec: ModelSpec, settings: Settings) -> float:
+    if settings.enforce_eager:
+        return EAGER_MOE_LAYER_SECONDS if spec.moe else EAGER_LAYER_SECONDS
+    return MOE_LAYER_SECONDS if spec.moe else LAYER_SECONDS
+
+
+def _bits(spec: ModelSpec) -> float:
+    """Bits per stored weight, scales of grouped 4-bit formats included (16 bits per group)."""
+    if spec.quantization is None:
+        return 16.0
+    group = spec.quantization.group_size or 0
+    return spec.quantization.bits + (16 / group if group > 0 else 0)
+
+
+def _flops(engine: Engine) -> float:
+    gpu = engine.profile.gpu
+    rate = gpu.fp8_tflops if engine.native_fp8 and gpu.fp8_tflops else gpu.fp16_tflops
+    return (rate or 0) * 1e12
+
+
+def _compute_share(settings: Settings) -> float:
+    return COMPUTE_SHARE if settings.tensor_parallel == 1 else COMPUTE_SHARE_PARALLEL
+
+
+def _all_reduce_seconds(engine: Engine, tokens: int) -> float:
+    """One all-reduce of the activations of `tokens` tokens, ring: 2 (n - 1) / n of the bytes cross each link."""
+    size = engine.settings.tensor_parallel
+    if size == 1:
+        return 0.0
+    crossing = 2 * (size - 1) / size * 2 * tokens * engine.spec.hidden_size
+    gpu = engine.profile.gpu
+    if engine.profile.link in {"nvlink", "nvswitch"} and gpu.nvlink_gb_s:
+        return NVLINK_SECONDS + crossing / (gpu.nvlink_gb_s * 1e9 / 2)  # the data hold both directions together
+    return PCIE_SECONDS + crossing / PCIE_BYTES
+
+
+def _hop_seconds(engine: Engine, tokens: int) -> float:
+    """Activations from one stage to the next, over the network where there are several nodes."""
+    size = 2 * tokens * engine.spec.hidden_size
+    if engine.profile.nodes == 1:
+        return PCIE_SECONDS + size / PCIE_BYTES
+    machine = engine.profile.instance
+    rate = machine.network_gbps * 1e9 / 8 if machine and machine.network_gbps else NETWORK_BYTES
+    return NETWORK_SECONDS + size / rate

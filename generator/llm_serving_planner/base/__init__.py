@@ -1,0 +1,1 @@
+"""Units, files, tables, errors: what every layer stands on. Imports nothing of this package."""

@@ -1,0 +1,103 @@
+"""`advise`: which GPUs and machines serve a model for a workload, cheapest first."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.cli.console import Add, Exit, say, tell, waiting
+
+if TYPE_CHECKING:
+    from llm_serving_planner.models.spec import ModelSpec
+
+
+_FORMS = ("text", "json", "csv", "markdown")
+_ENDINGS = (".svg", ".png")
+
+
+def register(add: Add) -> None:
+    """Add the command."""
+    command = add("advise", _advise, "rank GPUs and cloud machines that serve a model, cheapest first")
+    command.add_argument("model", metavar="MODEL", help="Hugging Face id, or a folder with config.json")
+    command.add_argument("--offline", action="store_true", help="do not ask the hub: HF cache and embedded catalogue")
+    command.add_argument("--revision", metavar="R", help="branch, tag or commit of the model")
+    load = command.add_argument_group(
+        "workload", "what the service has to bear; what is not given is assumed, and said"
+    )
+    load.add_argument("--max-model-len", type=int, metavar="N", help="longest request in tokens (8192)")
+    load.add_argument("--concurrency", type=int, metavar="N", help="requests at once (8)")
+    load.add_argument("--prompt-tokens", type=int, metavar="N", help="prompt of the usual request (1024)")
+    load.add_argument("--answer-tokens", type=int, metavar="N", help="answer of the usual request (256)")
+    choice = command.add_argument_group("filters")
+    choice.add_argument(
+        "--cloud", action="append", default=[], metavar="C", help="aws, azure, gcp, ibm or oci; repeatable"
+    )
+    choice.add_argument("--gpu", action="append", default=[], metavar="G", help="t4, l4, h100 ...; repeatable")
+    choice.add_argument("--max-price", type=float, metavar="USD", help="most USD per hour")
+    choice.add_argument("--top", type=int, metavar="N", help="rows to show (text: 20, other forms: all)")
+    choice.add_argument(
+        "--quantised", "--quantized", action="store_true", help="also the model's quantised checkpoints, as rows"
+    )
+    command.add_argument("--format", choices=_FORMS, default="text", help="form of the answer")
+    command.add_argument(
+        "--plot", type=Path, metavar="FILE", help="write a picture: .svg or .png (needs llm-serving[plot])"
+    )
+
+
+def _advise(arguments: argparse.Namespace) -> int:
+    from llm_serving_planner.advice.candidates import check_filters
+    from llm_serving_planner.advice.ranking import advise
+    from llm_serving_planner.advice.table import render
+    from llm_serving_planner.advice.workload import workload_for
+    from llm_serving_planner.models.resolve import resolve
+
+    filters = check_filters(arguments.cloud, arguments.gpu, arguments.max_price)
+    if arguments.top is not None and arguments.top < 1:
+        raise InputError(f"--top is {arguments.top}: a positive whole number is expected")
+    if arguments.plot is not None:
+        _check_plot(arguments.plot)
+    with waiting(f"reading what the hub knows of {arguments.model}") as progress:
+        spec = resolve(
+            arguments.model, revision=arguments.revision, offline=arguments.offline, progress=progress, tell=tell
+        )
+    _check_generates(spec)
+    workload = workload_for(
+        spec,
+        max_model_len=arguments.max_model_len,
+        concurrency=arguments.concurrency,
+        prompt_tokens=arguments.prompt_tokens,
+        answer_tokens=arguments.answer_tokens,
+    )
+    advice = advise(spec, workload, filters, quantised=arguments.quantised)
+    if arguments.plot is not None and advice.rows:
+        from llm_serving_planner.advice.plot import write_plot
+
+        write_plot(advice, arguments.plot, arguments.top)
+        say(f"wrote {arguments.plot}")
+    sys.stdout.write(render(advice, arguments.format, arguments.top))
+    if not advice.rows:
+        say("error: nothing in the data serves this workload")
+        say("hint: ask for less context or fewer requests at once, try --quantised, or loosen the filters")
+        return Exit.REFUSED
+    return Exit.OK
+
+
+def _check_generates(spec: "ModelSpec") -> None:
+    from llm_serving_planner.models.architectures import ARCHITECTURES
+
+    if ARCHITECTURES[spec.architecture].pooling:
+        raise InputError(
+            f"{spec.short_name} writes no text ({spec.architecture}): its speed is not modelled",
+            hint="`llm-serving plan MODEL --profile P` says whether it fits",
+        )
+
+
+def _check_plot(path: Path) -> None:
+    """Refuse before anything is computed."""
+    from importlib.util import find_spec
+
+    if path.suffix.lower() not in _ENDINGS:
+        raise InputError(f"--plot is {path}: a file that ends in {' or '.join(_ENDINGS)} is expected")
+    if find_spec("matplotlib") is None:
+        raise InputError("--plot draws with matplotlib, which is not installed", hint="pip install 'llm-serving[plot]'")

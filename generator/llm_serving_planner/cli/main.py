@@ -1,0 +1,97 @@
+"""Command line: the parser, errors and exit codes; each command has a module in `commands`.
+
+Exit codes: 0 done, 1 expected refusal, 2 usage, 3 `--check` found a difference, 70 a bug, 130 Ctrl-C.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from llm_serving_planner.base.errors import DoesNotFitError, LlmServingError
+from llm_serving_planner.base.version import __version__
+from llm_serving_planner.cli import (
+    advising,
+    checking,
+    completion,
+    listing,
+    machineset,
+    planning,
+    preflight,
+    talking,
+    validating,
+)
+from llm_serving_planner.cli.console import Exit, complain, say
+
+_COMMANDS = (planning, advising, listing, validating, checking, machineset, preflight, talking, completion)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the console script; returns the exit code."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except LlmServingError as error:
+        _print_error(error, arguments)
+        return Exit.REFUSED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except OSError as error:
+        say(f"error: {error.filename or 'output'}: {error.strerror}")
+        return Exit.REFUSED
+    except KeyboardInterrupt:
+        say("interrupted")
+        return Exit.INTERRUPTED
+    except Exception as error:
+        if arguments.debug:
+            raise
+        say(f"bug: {type(error).__name__}: {error}; run again with --debug for the traceback")
+        return Exit.BUG
+    return code
+
+
+def _print_error(error: LlmServingError, arguments: argparse.Namespace) -> None:
+    if isinstance(error, DoesNotFitError) and getattr(arguments, "format", "text") == "json":
+        print(json.dumps({"verdict": "does not fit", "reasons": error.reasons, "ways_out": error.ways_out}))
+    if isinstance(error, DoesNotFitError):
+        say(f"error: {error}: {'; '.join(error.reasons)}")
+        for way in error.ways_out:
+            say(f"  try: {way}")
+        return
+    complain(error)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="llm-serving",
+        description="From a model's name and a GPU profile to a computed, explained Helm values file.",
+        epilog="examples:\n"
+        "  llm-serving plan mistralai/Mistral-7B-Instruct-v0.2 --profile 2xt4\n"
+        "  llm-serving values meta-llama/Llama-3.1-8B-Instruct --profile g5.12xlarge "
+        "--hf-token-secret hf-token -o values/\n"
+        "  llm-serving plan ./my-model --profile 4xl40s --max-model-len 16384 --format json\n"
+        "  llm-serving advise Qwen/Qwen3-8B --max-model-len 16384 --concurrency 16 --cloud aws\n"
+        "  llm-serving validate values/*.yaml\n"
+        "  kubectl logs deploy/mistral-llm-serving | llm-serving check - --values values/mistral-2xt4.yaml",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"llm-serving {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        command.add_argument("--debug", action="store_true", help="show the traceback of a bug")
+        command.set_defaults(run=run)
+        return command
+
+    for module in _COMMANDS:
+        module.register(add)
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

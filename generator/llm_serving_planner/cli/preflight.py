@@ -1,0 +1,85 @@
+"""`preflight`: what stands against a release on the cluster at hand, before it is installed."""
+
+import argparse
+import json
+import re
+import shutil
+import textwrap
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.cli.console import Add, Exit, add_format, say, waiting
+
+if TYPE_CHECKING:
+    from llm_serving_planner.cluster.checks import Finding
+
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,51}[a-z0-9])?")
+
+
+def register(add: Add) -> None:
+    """Add the command."""
+    command = add("preflight", _preflight, "check a cluster for what a release needs, before it is installed")
+    command.add_argument("-f", "--values", type=Path, action="append", required=True, metavar="FILE",
+                         help="a values file; several are laid over each other as Helm does")  # fmt: skip
+    command.add_argument(
+        "--release", metavar="NAME", help="name of the release (default: the plan's, or the first file's name)"
+    )
+    command.add_argument("-n", "--namespace", default="default", help="namespace of the release (default: default)")
+    command.add_argument("--context", help="context of the kubeconfig (default: the current one)")
+    add_format(command)
+
+
+def _preflight(arguments: argparse.Namespace) -> int:
+    from llm_serving_planner.base.files import load_values
+    from llm_serving_planner.cluster.checks import preflight
+    from llm_serving_planner.cluster.kubectl import Client
+    from llm_serving_planner.cluster.wanted import wanted
+    from llm_serving_planner.output.schema import validate
+
+    values: dict[str, Any] = {}
+    for path in arguments.values:
+        document = load_values(path)
+        validate(document, str(path))
+        values = _merge(values, document)
+    pinned = ((values.get("plan") or {}).get("pinned") or {}).get("name")
+    release = arguments.release or re.sub(r"[^a-z0-9.-]", "-", str(pinned or arguments.values[0].stem).lower())
+    if not _NAME.fullmatch(release):
+        raise InputError(f"--release {release!r} is no name of a Helm release", hint="a-z, 0-9 and -, at most 53")
+    with waiting("asking the cluster"):
+        found = preflight(Client.find(arguments.context), wanted(values, release, arguments.namespace))
+    failed = [finding for finding in found if finding.status == "fail"]
+    if arguments.format == "json":
+        print(json.dumps({"ok": not failed, "checks": [asdict(finding) for finding in found]}, indent=2))
+    else:
+        print(_table(found))
+        say(f"{len(failed)} of {len(found)} checks would fail" if failed else "nothing stands against it")
+    return Exit.REFUSED if failed else Exit.OK
+
+
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Mappings merge, everything else is replaced, null removes."""
+    merged = dict(base)
+    for key, value in changes.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _merge(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _table(found: "list[Finding]") -> str:
+    """One row per check; the way out below what would fail."""
+    width = max(60, shutil.get_terminal_size((120, 20)).columns)
+    first = max(len(finding.check) for finding in found)
+    lines = []
+    for finding in found:
+        lead = f"{finding.status:<8}{finding.check:<{first}}  "
+        lines += textwrap.wrap(finding.found, width, initial_indent=lead, subsequent_indent=" " * len(lead))
+        if finding.way_out:
+            lines.append(f"{' ' * len(lead)}-> {finding.way_out}")
+    return "\n".join(lines)

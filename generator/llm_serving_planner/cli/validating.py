@@ -1,0 +1,50 @@
+"""`validate`: values files against the schema and the engine's flags."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from llm_serving_planner.base.errors import LlmServingError
+from llm_serving_planner.cli.console import Add, Exit, add_format, say
+
+
+def register(add: Add) -> None:
+    """Add the command."""
+    command = add("validate", _validate, "check values files against the schema and the engine's flags")
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    add_format(command)
+
+
+def _validate(arguments: argparse.Namespace) -> int:
+    from llm_serving_planner.base.files import load_values
+    from llm_serving_planner.output.schema import validate
+
+    results = []
+    for path in arguments.files:
+        try:
+            values = load_values(path)
+            validate(values, str(path))
+            problem = _flag_problems(values, str(path))
+        except LlmServingError as error:
+            problem = str(error)
+        results.append({"file": str(path), "ok": problem is None, "problem": problem})
+    if arguments.format == "json":
+        print(json.dumps(results, indent=2))
+    for result in results:
+        if result["ok"] and arguments.format == "text":
+            print(f"{result['file']}: ok")
+        elif not result["ok"]:
+            say(f"error: {result['problem']}")
+    return Exit.OK if all(result["ok"] for result in results) else Exit.REFUSED
+
+
+def _flag_problems(values: dict[str, Any], where: str) -> str | None:
+    from llm_serving_planner.engines import frozen
+
+    engine = values.get("engine") or {}
+    kind = str(engine.get("type", "vllm"))
+    version = frozen.check_version(kind, str(engine["version"]) if "version" in engine else None)
+    args = engine.get("args") or {}
+    found = [problem for flag in args if (problem := frozen.flag_problem(kind, flag, version))]
+    return f"{where}: /engine/args: {'; '.join(found)}" if found else None

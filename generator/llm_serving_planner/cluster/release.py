@@ -1,0 +1,128 @@
+"""Logs and plan of a release in a cluster, through kubectl: reads only."""
+
+import itertools
+import json
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import Any
+
+from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.files import parse_documents
+
+_TIMEOUT_SECONDS = 60
+_CONTAINER = "engine"
+_PLAN_KEY = "plan.yaml"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What a cluster knows of one release.
+
+    Attributes:
+        logs: text by pod; of a pod that keeps restarting the log of the start before.
+        plan: the `plan` block of the values, None when they had none.
+        killed: pods whose engine the kernel ended for host memory.
+        args: flags of the first pod's engine, without dashes, as numbers where they are such.
+    """
+
+    logs: dict[str, str]
+    plan: dict[str, Any] | None
+    killed: tuple[str, ...]
+    args: dict[str, Any]
+
+
+def read_release(name: str, namespace: str) -> Release:
+    """Ask the cluster that kubectl (or oc) is logged in to.
+
+    Raises:
+        InputError: no client, no answer, or no pods of that release.
+    """
+    client = shutil.which("kubectl") or shutil.which("oc")
+    if client is None:
+        raise InputError("--release: neither kubectl nor oc is on PATH", hint="give the log as a file, or - for stdin")
+    selector = f"app.kubernetes.io/instance={name},app.kubernetes.io/component"
+    pods = _json(client, namespace, "pods", f"{selector}=engine")
+    if not pods:
+        raise InputError(
+            f"--release {name}: namespace {namespace} has no pods of it",
+            hint=f"`helm list -n {namespace}` shows the releases; --namespace names another",
+        )
+    logs: dict[str, str] = {}
+    killed = []
+    for pod in sorted(pods, key=lambda item: str(item["metadata"]["name"])):
+        pod_name = str(pod["metadata"]["name"])
+        restarting, reason = _state(pod)
+        if reason == "OOMKilled":
+            killed.append(pod_name)
+        words = ["logs", pod_name, "-c", _CONTAINER, *(["--previous"] if restarting else [])]
+        logs[pod_name] = _run([client, "-n", namespace, *words])
+    maps = _json(client, namespace, "configmaps", f"{selector}=plan")
+    plan = None
+    if maps:
+        where = f"ConfigMap {maps[0]['metadata']['name']}"
+        documents = parse_documents(str((maps[0].get("data") or {}).get(_PLAN_KEY, "")), where)
+        plan = documents[0] if documents and isinstance(documents[0], dict) else None
+    return Release(logs, plan, tuple(killed), _args(pods[0]))
+
+
+def _args(pod: dict[str, Any]) -> dict[str, Any]:
+    """`--max-model-len 8192` of the engine's container as {"max-model-len": 8192}."""
+    found: dict[str, Any] = {}
+    for container in (pod.get("spec") or {}).get("containers") or []:
+        words = [str(word) for word in container.get("args") or []] if container.get("name") == _CONTAINER else []
+        for flag, value in itertools.pairwise(words):
+            if flag.startswith("--") and not value.startswith("--"):
+                found[flag.removeprefix("--")] = _number(value)
+    return found
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _state(pod: dict[str, Any]) -> tuple[bool, str]:
+    """(the log of the start before is the telling one, why that start ended)."""
+    for status in (pod.get("status") or {}).get("containerStatuses") or []:
+        if status.get("name") == _CONTAINER:
+            last = (status.get("lastState") or {}).get("terminated") or {}
+            waiting = (status.get("state") or {}).get("waiting") or {}
+            restarting = bool(last) and waiting.get("reason") == "CrashLoopBackOff"
+            ended = (status.get("state") or {}).get("terminated") or last
+            return restarting, str(ended.get("reason", ""))
+    return False, ""
+
+
+def _json(client: str, namespace: str, kind: str, selector: str) -> list[dict[str, Any]]:
+    text = _run([client, "-n", namespace, "get", kind, "-l", selector, "-o", "json"])
+    try:
+        items = json.loads(text)["items"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"--release: the answer to `get {kind}` is no list ({error})") from error
+    return [item for item in items if isinstance(item, dict)]
+
+
+def _run(words: list[str]) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed words, no shell
+            words,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            timeout=_TIMEOUT_SECONDS,
+            stdin=subprocess.DEVNULL,
+        )
+    except subprocess.TimeoutExpired:
+        raise InputError(
+            f"--release: no answer within {_TIMEOUT_SECONDS} seconds", hint="is the API server reachable?"
+        ) from None
+    if done.returncode != 0:
+        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["without a message"]
+        raise InputError(f"--release: kubectl failed with exit code {done.returncode}: {lines[-1].strip()}")
+    return done.stdout

@@ -1,0 +1,191 @@
+"""Which engine, in which version, runs which kind of quantised checkpoint on which GPU.
+
+Pure reading of data/quantization.json; every floor, border and kernel there has its source.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from llm_serving_planner.engines import versions
+from llm_serving_planner.hardware.compute_capability import Capability, capability, dotted
+from llm_serving_planner.models.config.formats import kinds, label
+
+ENGINE_NAMES = {"vllm": "vLLM", "tgi": "TGI", "tgis": "TGIS"}
+_NATIVE_FP8 = (8, 9)  # vLLM 0.33.0 vllm/platforms/cuda.py:supports_fp8, read 2026-11-22
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Whether a checkpoint of one kind runs, and on what.
+
+    Attributes:
+        ok: the engine runs it on that GPU.
+        reason: why not; empty when it does.
+        way_out: what would run it (an engine version, a plugin, another engine); empty when nothing is known.
+        note: what may surprise though it runs.
+        kernel: code that the engine picks; empty when it runs nowhere or the engine's choice is not known.
+        native: the GPU computes in the checkpoint's own format; else weights are widened to 16 bits.
+        tensor_parallel: the checkpoint can be divided over GPUs.
+        dtypes: data types of activations that the kernels take.
+        flags: engine flags (without dashes) without which the engine refuses the checkpoint.
+        quantize: values of the engine's own switch that load it (TGI's and TGIS's; vLLM reads config.json).
+    """
+
+    ok: bool
+    reason: str = ""
+    way_out: str = ""
+    note: str = ""
+    kernel: str = ""
+    native: bool = False
+    tensor_parallel: bool = True
+    dtypes: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    quantize: tuple[str, ...] = ()
+
+
+def support(kind: str, engine_type: str, version: str, compute: Capability, *, bits: int | None = None) -> Support:
+    """Whether a version of an engine runs a kind of checkpoint on a GPU.
+
+    Args:
+        kind: from `kind_of`.
+        engine_type: vllm, tgi or tgis.
+        version: of vLLM; TGI and TGIS are frozen, theirs is not looked at.
+        compute: the GPU's capability.
+        bits: width of the weights, None for the kind's usual one.
+    """
+    entry = kinds().get(kind)
+    name = ENGINE_NAMES[engine_type]
+    if entry is None:
+        return Support(ok=False, reason=f"quantisation {label(kind)} is not known to {name} {version}")
+    if engine_type != "vllm":
+        return _frozen(kind, entry, engine_type, compute, bits)
+    if not entry["vllm"]:
+        return Support(
+            ok=False, reason=f"vLLM does not read {label(kind)} checkpoints", way_out=_other_engine(entry, "vllm")
+        )
+    if bits is not None and entry["widths"] and bits not in entry["widths"]:
+        return Support(ok=False, reason=f"quantisation {label(kind)} of {bits} bits is not known to vLLM {version}")
+    return _ranged(kind, entry, version, compute)
+
+
+def _ranged(kind: str, entry: dict[str, Any], version: str, compute: Capability) -> Support:
+    until = entry.get("until")
+    if until and not versions.not_after(version, until["version"]):
+        return Support(
+            ok=False,
+            reason=f"vLLM {version} no longer reads {label(kind)}",
+            way_out=_removed_way_out(until, entry, compute),
+        )
+    held = versions.entry_for(entry["vllm"], version)
+    if held is None:
+        first = entry["vllm"][0]["from"]
+        return Support(
+            ok=False,
+            reason=f"vLLM {version} does not read {label(kind)} yet",
+            way_out=f"--engine-version {first} or newer",
+        )
+    floor = capability(held["minimum"])
+    if compute < floor:
+        return Support(
+            ok=False,
+            reason=f"quantisation {label(kind)} needs compute capability {held['minimum']}",
+            way_out=_lower_floor(entry, compute),
+        )
+    if "maximum" in held and compute > capability(held["maximum"]):
+        return Support(
+            ok=False,
+            reason=f"quantisation {label(kind)} runs up to compute capability {held['maximum']} only",
+            way_out="a checkpoint in FP8",
+        )
+    return _found(entry, held, version, compute)
+
+
+def _found(entry: dict[str, Any], held: dict[str, Any], version: str, compute: Capability) -> Support:
+    kernel = [row for row in held["kernels"] if compute >= capability(row["from"])][-1]
+    natives = [row["from"] for row in held["kernels"] if row["native"]]
+    note = ""
+    if natives and not kernel["native"]:
+        what = "fp8" if capability(natives[0]) == _NATIVE_FP8 else f"{entry['bits']}-bit"
+        note = f"has no {what} arithmetic: weights are kept so and computed in 16 bits ({kernel['kernel']})"
+    flags = tuple(
+        row["flag"]
+        for row in entry.get("flags", ())
+        if versions.entry_for([row], version) and versions.not_after(version, row.get("until", version))
+    )
+    return Support(
+        ok=True,
+        note=note,
+        kernel=kernel["kernel"],
+        native=kernel["native"],
+        tensor_parallel=held.get("tensor_parallel", True),
+        dtypes=tuple(entry["dtypes"]),
+        flags=flags,
+    )
+
+
+def _removed_way_out(until: dict[str, Any], entry: dict[str, Any], compute: Capability) -> str:
+    ways = []
+    if _ranged("", {**entry, "until": None}, until["version"], compute).ok:
+        ways.append(f"--engine-version {until['version']}")
+    if "plugin" in until:
+        ways.append(f"the plugin {until['plugin']} in an image of yours")
+    return ", or ".join(ways) or _other_engine(entry, "vllm")
+
+
+def _lower_floor(entry: dict[str, Any], compute: Capability) -> str:
+    for row in entry["vllm"]:
+        if capability(row["minimum"]) <= compute:
+            return f"{row['minimum']} is enough from vLLM {row['from']} on"
+    return ""
+
+
+def _other_engine(entry: dict[str, Any], not_this: str) -> str:
+    ways = [
+        f"{ENGINE_NAMES[name]} with --quantize {entry[name]['quantize'][0]}"
+        for name in ("tgi", "tgis")
+        if name in entry and name != not_this
+    ]
+    return ways[0] if ways else ""
+
+
+def _frozen(kind: str, entry: dict[str, Any], engine_type: str, compute: Capability, bits: int | None) -> Support:
+    """TGI and TGIS: one release each, so their facts know no versions."""
+    name, held = ENGINE_NAMES[engine_type], entry.get(engine_type)
+    if held is None:
+        way_out = "vLLM" if entry["vllm"] else _other_engine(entry, engine_type)
+        return Support(ok=False, reason=f"{name} does not read {label(kind)} checkpoints", way_out=way_out)
+    widths = held.get("widths", entry["widths"])
+    if bits is not None and widths and bits not in widths:
+        return Support(ok=False, reason=f"{name} does not read {label(kind)} of {bits} bits", way_out="vLLM")
+    if compute < capability(held["minimum"]):
+        return Support(
+            ok=False,
+            reason=f"{name} needs compute capability {held['minimum']} for {label(kind)}",
+            way_out="vLLM" if entry["vllm"] else "",
+        )
+    return Support(
+        ok=True,
+        note=held.get("condition", ""),
+        tensor_parallel=held["tensor_parallel"],
+        dtypes=tuple(entry["dtypes"]),
+        quantize=tuple(held["quantize"]),
+    )
+
+
+def last_version(kind: str) -> str | None:
+    """Newest vLLM that reads the kind, where a newer one does not; None when the newest does or none ever did."""
+    until = kinds().get(kind, {}).get("until")
+    return None if until is None else str(until["version"])
+
+
+def divisible(kind: str) -> bool:
+    """Whether vLLM divides checkpoints of the kind over GPUs, in every version that reads them."""
+    return all(row.get("tensor_parallel", True) for row in kinds().get(kind, {}).get("vllm", ()))
+
+
+def refusal(found: Support, device: str, compute: Capability) -> str:
+    """Reason and way out in one line, with the GPU's own figure where capability is the reason."""
+    text = found.reason
+    if "compute capability" in text:
+        text += f", {device} has {dotted(compute)}"
+    return f"{text} ({found.way_out})" if found.way_out else text

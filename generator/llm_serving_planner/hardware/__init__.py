@@ -1,0 +1,1 @@
+"""GPUs, machine types and profiles: what there is to run on."""

@@ -1,0 +1,1 @@
+"""GPU memory of one engine process, term by term, in bytes. Pure arithmetic."""

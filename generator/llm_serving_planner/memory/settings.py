@@ -1,0 +1,95 @@
+"""TODO."""
+
+from dataclasses import dataclass
+
+from llm_serving_planner.models.adapters import Draft, Slots
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """What memory arithmetic needs of a GPU: usable bytes, compute capability, link between the GPUs."""
+
+    total_bytes: int
+    capability: tuple[int, int]
+    nvlink: bool
+    vendor: str = "nvidia"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Engine settings that decide memory.
+
+    `pooling` engines give vectors or scores and sample nothing; without `encoders` no image or sound is taken.
+    Without `multicast` NVLink's multicast is switched off with all that builds on it (NVLS, symmetric memory).
+    """
+
+    tensor_parallel: int
+    max_model_len: int
+    max_num_seqs: int
+    max_num_batched_tokens: int
+    utilization: float
+    kv_element_bytes: int = 2
+    enforce_eager: bool = False
+    runtime_fp8: bool = False
+    pipeline_parallel: int = 1
+    pooling: bool = False
+    encoders: bool = True
+    lora: Slots | None = None
+    draft: Draft | None = None
+    data_parallel: int = 1
+    expert_parallel: bool = False
+    multicast: bool = True
+
+    @property
+    def ranks(self) -> int:
+        """GPUs of the engine, of all data parallel engines together."""
+        return self.tensor_parallel * self.pipeline_parallel * self.data_parallel
+
+    @property
+    def expert_ranks(self) -> int:
+        """Ranks over which experts are divided."""
+        return self.tensor_parallel * self.data_parallel
+
+    @property
+    def positions(self) -> int:
+        """Tokens of one sequence in a step of decoding: drafts are verified with the last one."""
+        return 1 + (self.draft.tokens if self.draft else 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Where the memory of one GPU goes, in bytes; the terms up to `kv_cache` add up to `requested`.
+
+    Attributes:
+        total: memory of the GPU as CUDA reports it.
+        requested: what the engine may use, ceil(u * M).
+        weights, activations, non_torch, cuda_graphs: the terms before the cache.
+        kv_cache: what is left for it; negative when the rest does not fit.
+        kv_per_request: one request of max_model_len tokens.
+        outside: what lies outside `requested` (CUDA context, graphs that are not charged, NCCL).
+        margin: band of the estimate; "fits" keeps it free.
+        lora, draft: slots of adapters, and what drafts (a term before the cache each, 0 without).
+    """
+
+    total: int
+    requested: int
+    weights: int
+    activations: int
+    non_torch: int
+    cuda_graphs: int
+    kv_cache: int
+    kv_per_request: int
+    outside: int
+    margin: int
+    lora: int = 0
+    draft: int = 0
+
+    @property
+    def concurrency(self) -> float:
+        """Requests of max_model_len tokens that the cache holds at once; 0 for a model that caches nothing."""
+        return max(self.kv_cache, 0) / self.kv_per_request if self.kv_per_request else 0.0
+
+    @property
+    def used(self) -> int:
+        """All terms before the cache."""
+        return self.weights + self.activations + self.non_torch + self.cuda_graphs + self.lora + self.draft

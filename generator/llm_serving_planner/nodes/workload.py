@@ -1,0 +1,111 @@
+"""What a values file asks of a node: the number of pods, CPU, memory, disk. Pure but for reading the file."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.files import load_values
+from llm_serving_planner.hardware.profiles import Instance
+from llm_serving_planner.output.schema import validate
+
+# Compressed size of the engine's image in GB; the same as in the start-up budget (resources.py).
+IMAGE_GIB = 10
+_UNITS_MIB = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
+_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti)")
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Pods of one release; CPU in thousandths, memory and disk in MiB and GiB as their names say."""
+
+    where: str
+    replicas: int
+    gpus_per_pod: int
+    cpu_m: int
+    memory_mib: int
+    storage_type: str
+    storage_gib: int
+
+    @property
+    def wish(self) -> str:
+        """The pod's requests, for a message."""
+        return f"cpu.request {self.cpu_m / 1000:g} and memory.host.request {self.memory_mib / 1024:g}Gi"
+
+    @property
+    def root_disk_gib(self) -> int:
+        """GiB of the model on the root volume: an emptyDir and a path of the host lie there."""
+        return self.storage_gib if self.storage_type in {"emptyDir", "hostPath"} else 0
+
+    @property
+    def disk_basis(self) -> str:
+        """Where the model lies, for a message."""
+        if self.root_disk_gib:
+            return f"{self.storage_gib} GiB of storage.type {self.storage_type} lie on it"
+        return f"storage.type {self.storage_type} is not on the root volume"
+
+    def nodes_needed(self, nodes: int, instance: Instance) -> int:
+        """Nodes for all replicas; small pods share a node."""
+        per_node = max(1, instance.count // self.gpus_per_pod)
+        return nodes * -(-max(1, self.replicas) // per_node)
+
+    def misfits(self, instance: Instance) -> list[str]:
+        """What of one pod's requests exceeds the machine, one line each."""
+        found = []
+        cpu_m, memory_mib = instance.allocatable_cpu_m, instance.allocatable_memory_mib
+        if cpu_m is not None and self.cpu_m > cpu_m:
+            found.append(
+                f"{self.where}: cpu.request {self.cpu_m / 1000:g} is more than the {cpu_m / 1000:g} "
+                f"that {instance.type} offers: the pod stays pending"
+            )
+        if memory_mib is not None and self.memory_mib > memory_mib:
+            found.append(
+                f"{self.where}: memory.host.request {self.memory_mib / 1024:g}Gi is more than the "
+                f"{memory_mib / 1024:.1f}Gi that {instance.type} offers: the pod stays pending"
+            )
+        if self.gpus_per_pod > instance.count:
+            found.append(
+                f"{self.where}: parallelism.gpusPerNode {self.gpus_per_pod} is more than the {instance.count} "
+                f"of {instance.type}: the pod stays pending"
+            )
+        return found
+
+
+def read_workload(path: Path) -> tuple[str, Workload]:
+    """The profile (plan.profile) and the pods of a values file written by this generator.
+
+    Raises:
+        InputError: the file is no values file, or names no profile.
+        SchemaError: it breaks the schema.
+    """
+    values = load_values(path)
+    validate(values, str(path))
+    profile = (values.get("plan") or {}).get("profile")
+    if not profile:
+        raise InputError(
+            f"{path}: /plan/profile is missing; it says for which GPUs the values were planned",
+            hint="write the file with `llm-serving values`, or give --profile instead of --values",
+        )
+    parallelism, storage = values.get("parallelism") or {}, values.get("storage") or {}
+    if parallelism.get("gpusPerNode", 1) < 1:
+        raise InputError(f"{path}: /parallelism/gpusPerNode is 0: the pods need no GPU node")
+    return str(profile), Workload(
+        where=str(path),
+        replicas=int(values.get("replicas", 1)),
+        gpus_per_pod=int(parallelism.get("gpusPerNode", 1)),
+        cpu_m=_cpu((values.get("cpu") or {}).get("request", 0)),
+        memory_mib=_mib(((values.get("memory") or {}).get("host") or {}).get("request", "0Mi")),
+        storage_type=str(storage.get("type", "pvc")),
+        storage_gib=-(-_mib(storage.get("size", "0Mi")) // 1024),
+    )
+
+
+def _cpu(value: Any) -> int:
+    text = str(value)
+    return int(text.removesuffix("m")) if text.endswith("m") else int(float(text or 0) * 1000)
+
+
+def _mib(value: Any) -> int:
+    match = _QUANTITY.fullmatch(str(value))
+    return int(float(match.group(1)) * _UNITS_MIB[match.group(2)]) if match else 0

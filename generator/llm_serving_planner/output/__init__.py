@@ -1,0 +1,1 @@
+"""What becomes of a plan: values, engine flags, explanations, reports. Alone knows the chart's keys."""

@@ -1,0 +1,1 @@
+"""From a model, a profile and options to a `Plan`, or to every reason why there is none."""

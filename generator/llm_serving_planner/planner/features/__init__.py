@@ -1,0 +1,1 @@
+"""What is served beside plain generation: adapters, drafts, tools, templates, pooling."""

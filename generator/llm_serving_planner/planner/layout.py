@@ -1,0 +1,180 @@
+"""How one engine is spread over GPUs and nodes: tensor parallel inside a node, pipeline parallel across nodes.
+
+Tensor parallel ranks exchange activations twice per layer, pipeline stages once per stage: the first belongs on the
+fast link inside a node, the second on the network between nodes (vLLM 0.33.0 docs/serving/parallelism_scaling.md).
+"""
+
+from dataclasses import dataclass
+
+from llm_serving_planner.engines import frozen
+from llm_serving_planner.hardware.profiles import GpuProfile
+from llm_serving_planner.models.spec import ModelSpec
+from llm_serving_planner.planner import rules
+from llm_serving_planner.planner.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Sizes of one deployment; tensor x pipeline x data = nodes x gpus_per_node.
+
+    Attributes:
+        data: engines behind one API, each with tensor x pipeline GPUs.
+        expert: whole experts are divided over tensor x data ranks.
+        reasons: what stands against it.
+        rejected: sizes that were not taken, with the reason.
+    """
+
+    tensor: int
+    pipeline: int
+    nodes: int
+    gpus_per_node: int
+    reasons: tuple[str, ...] = ()
+    rejected: tuple[str, ...] = ()
+    data: int = 1
+    expert: bool = False
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of the whole engine, or of all its data parallel engines."""
+        return self.tensor * self.pipeline * self.data
+
+    @property
+    def engines_per_pod(self) -> int:
+        """Data parallel engines of one pod."""
+        return max(1, self.data // self.nodes)
+
+
+def choose_layout(spec: ModelSpec, profile: GpuProfile, options: Options) -> Layout:
+    """The layout on a profile: pinned sizes as they are, else the largest tensor parallel size that a node allows."""
+    if (options.data_parallel_size or 1) > 1:
+        return _data_parallel(spec, profile, options)
+    reasons: list[str] = []
+    rejected: list[str] = []
+    nodes = profile.nodes
+    if options.engine != "vllm" and (nodes > 1 or (options.pipeline_parallel_size or 1) > 1):
+        reasons.append(
+            f"{frozen.label(options.engine)} shards inside one node and has no pipeline parallelism: "
+            "a profile of one node, or --engine vllm"
+        )
+        nodes = 1
+    tensor = options.tensor_parallel_size or _tensor(spec, profile, options, rejected)
+    pipeline = options.pipeline_parallel_size or _pipeline(profile, options, tensor, nodes)
+    reasons += rules.parallel_reasons(spec, tensor, 1, expert=options.enable_expert_parallel)
+    reasons += frozen.shard_reasons(options.engine, spec, tensor)
+    if pipeline > spec.num_layers:
+        reasons.append(f"pipeline parallel size {pipeline} is above the {spec.num_layers} layers")
+    if tensor * pipeline % nodes:
+        reasons.append(
+            f"tensor parallel size {tensor} x pipeline parallel size {pipeline} does not divide by {nodes} nodes"
+        )
+    per_node = -(-tensor * pipeline // nodes)
+    if per_node > profile.gpus_per_node:
+        needs = f"tensor parallel size {tensor}"
+        if pipeline > 1:
+            needs += f" x pipeline parallel size {pipeline}"
+        has = f"{profile.name} has {profile.gpus_per_node}"
+        where = " per node" if nodes > 1 else ""
+        reasons.append(f"{needs} needs {per_node} GPUs{where}, {has}")
+    if nodes > 1 and tensor > per_node:
+        rejected.append(
+            f"tensor parallel inside a node: --tensor-parallel-size {tensor} spans nodes, so that every layer waits "
+            "for the network"
+        )
+    expert = options.enable_expert_parallel
+    return Layout(tensor, pipeline, nodes, per_node, tuple(reasons), tuple(rejected), expert=expert)
+
+
+def _tensor(spec: ModelSpec, profile: GpuProfile, options: Options, rejected: list[str]) -> int:
+    """Largest size inside a node that no rule forbids; a counted profile of one node is used whole."""
+    available = profile.gpus_per_node
+    if options.pipeline_parallel_size is not None:
+        available = max(1, profile.nodes * available // options.pipeline_parallel_size)
+        available = min(available, profile.gpus_per_node)
+    if profile.exact_count and profile.nodes == 1 and options.pipeline_parallel_size is None:
+        return available
+    for size in range(available, 0, -1):
+        against = rules.parallel_reasons(spec, size, 1, expert=options.enable_expert_parallel)
+        against += frozen.shard_reasons(options.engine, spec, size)
+        whole = profile.exact_count and available % size
+        if not against and not whole:
+            break
+        if against and size == available:
+            rejected.append(f"tensor parallel size {size}: {'; '.join(against)}")
+    if size < available:
+        used = "pipeline stages take the rest" if profile.exact_count else f"{size} of {available} GPUs are used"
+        rejected[-1:] = [f"{rejected[-1]}; {used}"] if rejected else [f"tensor parallel size {available}: {used}"]
+    return size
+
+
+def _pipeline(profile: GpuProfile, options: Options, tensor: int, nodes: int) -> int:
+    """Stages: one per node, more where a counted profile has GPUs left in each node, fewer where tensor spans nodes."""
+    if nodes == 1 or options.engine != "vllm":
+        return 1
+    if tensor > profile.gpus_per_node:
+        return max(1, nodes * profile.gpus_per_node // tensor)
+    return nodes * (profile.gpus_per_node // tensor if profile.exact_count else 1)
+
+
+def _data_parallel(spec: ModelSpec, profile: GpuProfile, options: Options) -> Layout:
+    """The layout of --data-parallel-size engines: whole engines in every node, as many GPUs for each as there are."""
+    data, nodes = options.data_parallel_size or 1, profile.nodes
+    data_parallel_reasons: list[str] = []
+    if options.engine != "vllm":
+        data_parallel_reasons.append(
+            f"{frozen.label(options.engine)} has no data parallel: --replicas {data}, or --engine vllm"
+        )
+    if data % nodes:
+        data_parallel_reasons.append(
+            f"data parallel size {data} does not divide by {nodes} nodes: every node holds whole engines, so a "
+            f"multiple of {nodes}"
+        )
+    local, stages = max(1, data // nodes), options.pipeline_parallel_size or 1
+    available = profile.gpus_per_node // (local * stages)
+    tensor = options.tensor_parallel_size or _data_parallel_tensor(spec, options, available, exact=profile.exact_count)
+    data_parallel_reasons += rules.parallel_reasons(spec, tensor, data, expert=options.enable_expert_parallel)
+    if stages > spec.num_layers:
+        data_parallel_reasons.append(f"pipeline parallel size {stages} is above the {spec.num_layers} layers")
+    per_node = local * stages * tensor
+    if per_node > profile.gpus_per_node:
+        needs = f"{local} engine(s) of {stages * tensor} GPU(s)"
+        where = " in each node" if nodes > 1 else ""
+        data_parallel_reasons.append(f"{needs}{where} need {per_node} GPUs, {profile.name} has {profile.gpus_per_node}")
+    return Layout(
+        tensor, stages, nodes, per_node, tuple(data_parallel_reasons), data=data, expert=options.enable_expert_parallel
+    )
+
+
+def _data_parallel_tensor(spec: ModelSpec, options: Options, available: int, *, exact: bool) -> int:
+    """Largest tensor parallel size of one engine that no rule forbids; a divisor of what a counted profile has."""
+    data, expert = options.data_parallel_size or 1, options.enable_expert_parallel
+    for size in range(available, 1, -1):
+        if not (exact and available % size) and not rules.parallel_reasons(spec, size, data, expert=expert):
+            return size
+    return 1
+
+
+def data_parallel_reasons(layout: Layout, spec: ModelSpec, options: Options) -> list[str]:
+    """What stands against expert parallel, and against Ray between data parallel engines."""
+    found = []
+    if options.enable_expert_parallel and options.engine != "vllm":
+        found.append(f"--enable-expert-parallel is vLLM's: {frozen.label(options.engine)} has no such thing")
+    if options.enable_expert_parallel and spec.moe is None:
+        found.append(f"--enable-expert-parallel: {spec.short_name} has no experts")
+    if options.enable_expert_parallel and layout.tensor * layout.data == 1:
+        found.append("--enable-expert-parallel: one rank has all experts anyway")
+    if layout.data > 1 and (options.executor == "ray" or options.controller == "raycluster"):
+        found.append(
+            f"data parallel size {layout.data} is not served over Ray (engines wait for each other for ever, vLLM "
+            "issue 44878): executor mp with controller statefulset or leaderworkerset"
+        )
+    return found
+
+
+def data_parallel_assumptions(layout: Layout, spec: ModelSpec) -> list[str]:
+    """What is not known of such layouts."""
+    if layout.data == 1 and not layout.expert:
+        return []
+    found = ["no start-up with data or expert parallel was measured: buffers of the experts are upper bounds"]
+    if layout.data > 1 and spec.moe is not None:
+        found.append(f"experts work on the tokens of all {layout.data} engines at once (all-gather, vLLM's default)")
+    return found

@@ -1,0 +1,59 @@
+"""Layouts that a plan did not take, proposed beside it."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from llm_serving_planner.base.errors import DoesNotFitError
+from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.sizing import size
+
+# Only a layout that holds that much more cache is proposed: a request on fewer GPUs is slower. An assumption.
+WORTHWHILE = 1.25
+
+
+def proposal(plan: Plan) -> str | None:
+    """A data parallel layout of the same GPUs that holds clearly more cache, as one line; None where there is none.
+
+    Latent caches (MLA) are whole on every tensor parallel rank, and key-value heads are repeated where there are more
+    ranks than heads: tensor parallel then divides weights, not the cache.
+    """
+    options, layout = plan.options, plan.layout
+    pinned = options.data_parallel_size or options.enable_expert_parallel or options.tensor_parallel_size
+    if options.engine != "vllm" or plan.spec.moe is None or pinned or layout.nodes > 1 or layout.tensor == 1:
+        return None
+    for other in _layouts(plan):
+        total = other.cache_tokens * other.layout.data
+        gain = total / max(plan.cache_tokens, 1)
+        if other.settings.max_model_len >= plan.settings.max_model_len and gain >= WORTHWHILE:
+            tensor = f" --tensor-parallel-size {other.layout.tensor}" if other.layout.tensor > 1 else ""
+            return (
+                f"data parallel {other.layout.data} with whole experts per GPU would hold {total:,} tokens of cache in "
+                f"all, {gain:.1f} times as many ({_why(plan)}): --data-parallel-size {other.layout.data}{tensor} "
+                f"--enable-expert-parallel; one request then has {other.layout.tensor} of {layout.gpus} GPUs"
+            )
+    return None
+
+
+def _layouts(plan: Plan) -> Iterator[Plan]:
+    for tensor in range(1, plan.layout.tensor):
+        if plan.layout.tensor % tensor:
+            continue
+        wanted = replace(
+            plan.options,
+            data_parallel_size=plan.layout.tensor // tensor,
+            tensor_parallel_size=tensor,
+            enable_expert_parallel=True,
+        )
+        try:
+            yield size(plan.spec, plan.profile, wanted)
+        except DoesNotFitError:
+            continue
+
+
+def _why(plan: Plan) -> str:
+    tensor = plan.layout.tensor
+    if plan.spec.mla is not None:
+        return f"its latent cache is whole on all {tensor} ranks"
+    if plan.spec.num_kv_heads < tensor:
+        return f"its {plan.spec.num_kv_heads} KV heads are repeated on {tensor} tensor parallel ranks"
+    return "less of the memory goes into activations and communication"

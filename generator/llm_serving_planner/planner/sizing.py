@@ -1,0 +1,206 @@
+"""The planner: ModelSpec x GpuProfile x Options -> Plan, or DoesNotFitError with every reason.
+
+Pure: no I/O beyond the package's own tables. The choice of settings goes from what a user would like most (the model's
+whole context, the engine's usual batch) down to what the memory allows.
+"""
+
+from dataclasses import replace
+
+from llm_serving_planner.base.errors import DoesNotFitError
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.engines import frozen, vllm
+from llm_serving_planner.engines.attention import Attention, attention
+from llm_serving_planner.engines.regime import Regime
+from llm_serving_planner.hardware.profiles import GpuProfile
+from llm_serving_planner.memory import pipeline, terms
+from llm_serving_planner.memory.kernels import compiles_at_start
+from llm_serving_planner.memory.settings import Estimate, Gpu, Settings
+from llm_serving_planner.models.spec import ModelSpec
+from llm_serving_planner.planner import remarks, rules
+from llm_serving_planner.planner.deployment import choose_deployment
+from llm_serving_planner.planner.devices import cpu, rocm_gaudi
+from llm_serving_planner.planner.features import speculative, usage
+from llm_serving_planner.planner.features.usage import Use
+from llm_serving_planner.planner.layout import Layout, choose_layout, data_parallel_assumptions, data_parallel_reasons
+from llm_serving_planner.planner.option_checks import check_options
+from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.resources import Resources, plan_resources
+from llm_serving_planner.planner.search import Search, context_of
+
+
+def size(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -> Plan:
+    """Plan one engine on the profile.
+
+    Raises:
+        InputError: an option is malformed, whatever the model.
+        DoesNotFitError: physics or the engine forbid it; all reasons at once (no ways out: see `ways_out`).
+    """
+    options = options or Options()
+    check_options(options)
+    full, spec = spec, spec.text_only() if options.language_model_only else spec
+    version, gpu, regime = _target(spec, profile, options)
+    choice, reasons = _choice(spec, profile, options, version, gpu.capability)
+    reasons += _text_only_reasons(full, options, version)
+    layout = choose_layout(spec, profile, options)
+    reasons += layout.reasons
+    use = usage.plan_use(spec, options, version, layout.tensor, layout.pipeline)
+    reasons += [*use.reasons, *usage.flag_reasons(use, version)]
+    spec = replace(spec, max_position=speculative.context(use.draft, spec) or spec.max_position)
+    deployment = choose_deployment(layout, options, version)
+    reasons += (*deployment.reasons, *data_parallel_reasons(layout, spec, options))
+    reasons += _context_reasons(spec, options)
+    if rocm_gaudi.is_other(profile):
+        reasons += rocm_gaudi.layout_reasons(layout, profile.gpu)
+    stage = pipeline.stage_spec(spec, min(layout.pipeline, spec.num_layers))
+    settings, verdict, memory_reasons, search_rejected = Search(
+        stage, gpu, regime, options, layout, choice.kv_cache_dtype, choice.quantization, use
+    ).run()
+    reasons += usage.batch_reasons(use, settings)
+    reasons += memory_reasons
+    estimate = terms.estimate(stage, gpu, settings, regime)
+    deep_gemm = compiles_at_start(spec, gpu.capability, regime)
+    resources = _resources(spec, profile, options, layout, use, settings, estimate, deep_gemm=deep_gemm)
+    reasons += _node_reasons(profile, resources)
+    kernels = _attention(spec, profile, options, version, choice, layout)
+    if not kernels.backend and choice.kv_cache_dtype != "fp8":
+        reasons.append(f"vLLM {version} has no attention for it on {profile.gpu.device_name}: {kernels.reason}")
+    if reasons:
+        name = f"{frozen.label(options.engine)} {version}"
+        raise DoesNotFitError(f"{spec.model_id} does not run on {profile.name} with {name}", tuple(reasons), ())
+    if cpu.is_cpu(profile):
+        estimate = cpu.capped(estimate)
+    limit = "model" if settings.max_model_len == context_of(spec) else "memory"
+    return Plan(
+        spec=spec,
+        profile=profile,
+        options=options,
+        engine_version=version,
+        dtype=choice.dtype,
+        quantization=choice.quantization,
+        flags=choice.flags + (("language-model-only",) if options.language_model_only else ()),
+        kv_cache_dtype=choice.kv_cache_dtype,
+        layout=layout,
+        deployment=deployment,
+        settings=settings,
+        estimate=estimate,
+        resources=resources,
+        verdict=verdict,
+        context_limit="user" if options.max_model_len else limit,
+        attention=kernels.backend,
+        attention_reason=kernels.reason,
+        assumptions=(
+            *remarks.assumptions(full, profile, options, regime, version),
+            *data_parallel_assumptions(layout, spec),
+            *use.assumptions,
+        ),
+        warnings=choice.notes + use.notes + remarks.warnings(estimate, settings, options, version, profile, layout),
+        rejected=(*layout.rejected, *search_rejected),
+        use=use,
+    )
+
+
+def _target(spec: ModelSpec, profile: GpuProfile, options: Options) -> tuple[str, Gpu, Regime]:
+    """Version of the engine, the GPU that it meets, and how this version uses memory there."""
+    nvlink = profile.link in {"nvlink", "nvswitch"}
+    compute = rules.capability(profile.gpu.compute_capability or "0")
+    gpu = Gpu(int(profile.gpu.memory_usable_gib * GIB), compute, nvlink=nvlink, vendor=profile.gpu.vendor)
+    if rocm_gaudi.is_other(profile):
+        version = rocm_gaudi.version(profile.gpu, options)
+        return version, gpu, rocm_gaudi.regime(frozen.regime(options.engine, version, spec), profile.gpu)
+    version = frozen.check_version(options.engine, options.engine_version)
+    regime = frozen.regime(options.engine, version, spec)
+    return version, gpu, replace(regime, graphs=False) if cpu.is_cpu(profile) else regime
+
+
+def _resources(
+    spec: ModelSpec,
+    profile: GpuProfile,
+    options: Options,
+    layout: Layout,
+    use: Use,
+    settings: Settings,
+    estimate: Estimate,
+    *,
+    deep_gemm: bool,
+) -> Resources:
+    """What a pod asks its node for, and how long it may take to start."""
+    resources = plan_resources(
+        spec,
+        layout.gpus_per_node,
+        enforce_eager=settings.enforce_eager,
+        download_gbps=options.download_gbps,
+        nodes=layout.nodes,
+        offload=use.kv_offload,
+        host=use.host,
+        files=use.files,
+        engines_per_pod=layout.engines_per_pod,
+        deep_gemm=deep_gemm,
+    )
+    return cpu.pod(resources, estimate, layout.gpus_per_node) if cpu.is_cpu(profile) else resources
+
+
+def _choice(
+    spec: ModelSpec, profile: GpuProfile, options: Options, version: str, compute: rules.Capability
+) -> tuple[rules.Choice, list[str]]:
+    """Data types, and what the engine forbids for the model on such GPUs."""
+    device = profile.gpu.device_name
+    if cpu.is_cpu(profile):
+        choice = cpu.choose_types(spec, options)
+        return choice, [*rules.architecture_reasons(spec, version), *choice.reasons]
+    if rocm_gaudi.is_other(profile):
+        choice = rocm_gaudi.choose_types(spec, options, profile.gpu)
+        against = rocm_gaudi.engine_reasons(profile.gpu, options, version)
+        against += rules.architecture_reasons(spec, version) if options.engine == "vllm" else []
+        return choice, [*against, *choice.reasons]
+    reasons = frozen.reasons(options.engine, spec, device, compute)
+    if options.engine == "vllm":
+        reasons = rules.engine_reasons(version, device, compute) + rules.architecture_reasons(spec, version)
+    choice = rules.choose_types(spec, options, version, device, compute)
+    return choice, [*reasons, *choice.reasons]
+
+
+def _attention(
+    spec: ModelSpec, profile: GpuProfile, options: Options, version: str, choice: rules.Choice, layout: Layout
+) -> Attention:
+    if cpu.is_cpu(profile):
+        return cpu.ATTENTION
+    if rocm_gaudi.is_other(profile):
+        return rocm_gaudi.attention(spec, profile.gpu, options)
+    compute = rules.capability(profile.gpu.compute_capability)
+    size = layout.tensor if not layout.reasons else 1
+    return attention(options.engine, version, spec, compute, choice.kv_cache_dtype, tensor_parallel=size)
+
+
+def _context_reasons(spec: ModelSpec, options: Options) -> list[str]:
+    limit = context_of(spec)
+    if options.max_model_len is not None and options.max_model_len > limit:
+        return [f"max model len {options.max_model_len:,} is above the {limit:,} tokens that the model was made for"]
+    return []
+
+
+def _text_only_reasons(spec: ModelSpec, options: Options, version: str) -> list[str]:
+    """Why the encoders cannot be left out."""
+    if not options.language_model_only:
+        return []
+    if options.engine != "vllm":
+        return [f"--language-model-only is vLLM's: {frozen.label(options.engine)} loads a checkpoint whole"]
+    if not spec.multimodal:
+        return [f"--language-model-only: {spec.short_name} has no encoder to leave out"]
+    problem = vllm.flag_problem("language-model-only", version)
+    return [f"vLLM {version}: {problem}"] if problem else []
+
+
+def _node_reasons(profile: GpuProfile, resources: Resources) -> list[str]:
+    reasons = []
+    if profile.node_memory_mib is not None and resources.memory_request > profile.node_memory_mib * 1024**2:
+        reasons.append(
+            f"the pod asks for {resources.memory_request // GIB} GiB of host memory, a node of {profile.name} "
+            f"offers {profile.node_memory_mib / 1024:.1f}"
+        )
+    if profile.node_cpu_m is not None and resources.cpu_request * 1000 > profile.node_cpu_m:
+        reasons.append(
+            f"the pod asks for {resources.cpu_request} CPU cores, a node of {profile.name} offers "
+            f"{profile.node_cpu_m / 1000:.1f}"
+        )
+    return reasons
