@@ -109,13 +109,9 @@ def test_a_machine_that_becomes_cheaper_never_ranks_behind_its_equal(machine: ob
     spec = find(LLAMA)
     twin = replace(machine, type=f"twin.{machine.type}", usd_per_hour=(machine.usd_per_hour or 0) * factor)
     with ExitStack() as stack:
-        for place in (
-            "llm_serving_planner.hardware.profiles.all_instances",
-            "llm_serving_planner.advice.candidates.all_instances",
-        ):
-            stack.enter_context(
-                patch(f"llm_serving_planner.{place}.all_instances", return_value=(*all_instances.__wrapped__(), twin))
-            )
+        for place in ("hardware.profiles", "advice.candidates"):
+            twins = (*all_instances.__wrapped__(), twin)
+            stack.enter_context(patch(f"llm_serving_planner.{place}.all_instances", return_value=twins))
         advice = advise(spec, workload_for(spec))
     order = [row.profile.removeprefix("2x").removeprefix("4x") for row in advice.rows if row.machine]
     assert (machine.type in order) == (twin.type in order)

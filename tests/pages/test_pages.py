@@ -203,7 +203,7 @@ def test_the_archive_is_the_same_bytes_and_has_no_compiled_code() -> None:
     assert data == bundle.archive(ROOT)
     names = zipfile.ZipFile(io.BytesIO(data)).namelist()
     assert {
-        "llm_serving_planner/plan.py",
+        "llm_serving_planner/planner/plan.py",
         "llm_serving_planner/data/catalogue.json",
         "yaml/__init__.py",
         "website/bridge.py",

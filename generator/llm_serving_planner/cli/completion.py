@@ -41,9 +41,7 @@ def register(add: Add) -> None:
 
 
 def _completion(arguments: argparse.Namespace) -> int:
-    from llm_serving_planner.cli.main import build_parser
-
-    print(script(arguments.shell, build_parser()), end="")
+    print(script(arguments.shell, arguments.parser), end="")
     return Exit.OK
 
 

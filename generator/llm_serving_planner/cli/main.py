@@ -29,7 +29,8 @@ _COMMANDS = (planning, advising, listing, validating, checking, machineset, pref
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the console script; returns the exit code."""
-    arguments = build_parser().parse_args(argv)
+    parser = build_parser()
+    arguments = parser.parse_args(argv, argparse.Namespace(parser=parser))
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()

@@ -1,6 +1,5 @@
 """The embedded catalogue: derived facts of public models, so that planning works without any network."""
 
-import json
 from functools import cache
 from typing import Any
 
