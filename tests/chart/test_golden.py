@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import CHART, RENDERERS, ROOT, Renderer, in_process
+from support.helm import CHART, RENDERERS, ROOT, Renderer, in_process
 
 GOLDEN = Path(__file__).parent / "golden"
 FILES = [

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import CHART, Renderer, find, merge, notes, templates
-from chart.pod_rules import RANGE, containers, restricted, restricted_v2
-from chart.test_scaling import BASE, ENGINES, LWS, RAY, STATEFULSET
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.helm import CHART, Renderer, find, merge, notes, templates
+from support.pod_rules import RANGE, containers, restricted, restricted_v2
+from support.releases import BASE, ENGINES, LWS, RAY, STATEFULSET
 
 ISOLATED = {"networkPolicy": {"enabled": True}}
 LAYOUTS: dict[str, dict[str, Any]] = {"one": {}, "lws": LWS, "statefulset": STATEFULSET, "ray": RAY}
@@ -158,7 +158,7 @@ def test_every_image_comes_from_the_mirror_and_may_be_a_digest(render: Renderer,
 @settings(max_examples=15, deadline=None)
 def test_a_token_has_no_way_into_what_is_rendered(secret: str, name: str) -> None:
     """Tokens come by reference: where a user writes one in their place, nothing is rendered; NOTES show none."""
-    from chart.helm import RefusedError, in_process
+    from support.helm import RefusedError, in_process
 
     for changes in (
         {"engine": {"env": {"HF_TOKEN": secret}}},

@@ -8,8 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from chart.helm import CHART, ROOT, Renderer, find, merge, templates
-from chart.test_scaling import BASE, ENGINES, HPA, LWS, RAY, STATEFULSET
+from support.helm import CHART, ROOT, Renderer, find, merge, templates
+from support.releases import BASE, ENGINES, HPA, LWS, RAY, STATEFULSET
 
 METRICS = json.loads((ROOT / "generator" / "llm_serving_planner" / "data" / "metrics.json").read_text())
 ROLES = yaml.safe_load((CHART / "files" / "metrics.yaml").read_text())

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import CHART, ROOT, RefusedError, in_process, merge, notes, templates
-from chart.helm import Renderer as Render
+from support.helm import CHART, ROOT, RefusedError, in_process, merge, notes, templates
+from support.helm import Renderer as Render
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}, "storage": {"type": "emptyDir"}}
 ENGINES: dict[str, dict[str, Any]] = {

@@ -7,8 +7,8 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from chart.helm import CHART, ROOT, Renderer, engine, find, flags, merge, notes, templates
-from chart.kube_schemas import validate
+from support.helm import CHART, ROOT, Renderer, engine, find, flags, merge, notes, templates
+from support.kube_schemas import validate
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}}
 CI_FILES = sorted((CHART / "ci").glob("*-values.yaml"))

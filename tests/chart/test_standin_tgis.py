@@ -1,7 +1,6 @@
 """The stand-in for TGIS ends where the real launcher ends, and serves what both clients expect."""
 
 import os
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -9,20 +8,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chart.helm import ROOT
 from chart.test_tgis_client import run as run_client
 from llm_serving_planner.base.errors import ServerError
 from llm_serving_planner.clients.answer import Answer, Message, Sampling
 from llm_serving_planner.clients.tgis import Tgis
+from support.helm import ROOT
+from support.ports import unused_ports
 
 STANDIN = ROOT / "tests" / "cluster" / "engine" / "tgis.py"
-
-
-def unused_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as two:
-        for probe in (one, two):
-            probe.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1]), int(two.getsockname()[1])
 
 
 @pytest.fixture

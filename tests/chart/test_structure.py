@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import CHART, ROOT
+from support.helm import CHART, ROOT
 
 TEMPLATES = sorted(path for path in (CHART / "templates").rglob("*") if path.is_file())
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())

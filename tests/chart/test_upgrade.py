@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import CHART, OPERATORS, RefusedError, documents, in_process, merge
+from support.helm import CHART, OPERATORS, RefusedError, documents, in_process, merge
 
 CI_FILES = sorted((CHART / "ci").glob("*-values.yaml"))
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chart.helm import CHART, Renderer, engine, find, flags, in_process, merge, notes
 from chart.test_download import SCRIPT, cache, download, files_asked, hub, snapshot  # noqa: F401
-from generator.fake_hub import FakeHub, FakeModel
+from support.fake_hub import FakeHub, FakeModel
+from support.helm import CHART, Renderer, engine, find, flags, in_process, merge, notes
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}, "storage": {"type": "emptyDir"}}
 SQL = {"name": "sql", "id": "org/sql", "revision": "v1"}

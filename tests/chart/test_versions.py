@@ -13,9 +13,9 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from chart.helm import CHART, RefusedError, in_process, templates
-from chart.kube_schemas import NEWEST, NotServedError, folder, validate
 from chart.test_golden import FILES, GOLDEN
+from support.helm import CHART, RefusedError, in_process, templates
+from support.kube_schemas import NEWEST, NotServedError, folder, validate
 
 BUILT_IN = {
     "v1", "apps/v1", "batch/v1", "autoscaling/v2", "networking.k8s.io/v1", "policy/v1", "resource.k8s.io/v1",

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from chart.helm import ROOT
 from cluster.conftest import MARK, RUN
 from cluster.faults import until
 from cluster.needs import kubectl
 from node_resources import nodes
+from support.helm import ROOT
 
 pytestmark = pytest.mark.faults
 TARGET = "tests/cluster/test_faults_rollout.py"

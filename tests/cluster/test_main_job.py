@@ -3,10 +3,10 @@
 import time
 from typing import Any
 
-from chart.helm import merge
 from cluster.conftest import STANDIN, Release, open_claim
 from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
+from support.helm import merge
 
 FULLNAME = "mistral-llm-serving"
 

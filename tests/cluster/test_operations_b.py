@@ -11,13 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import merge
 from cluster.conftest import Release
-from cluster.serving import engine_pods, serves, wait_until_serves
-from cluster.test_groups import TWO_NODES
+from cluster.serving import TWO_NODES, engine_pods, serves, wait_until_serves
 from node_resources import nodes
 from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
+from support.helm import merge
 
 NO_GPU: dict[str, Any] = {
     "gpu": {"resourceName": ""},

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import merge
 from cluster.conftest import Release
 from cluster.faults import one, only_pod, traffic
 from previous import extract, previous_revision
 from pytest_helm_charts.clusters import Cluster
+from support.helm import merge
 
 CHANGE = {"engine": {"args": {"max-model-len": 4096}}}
 

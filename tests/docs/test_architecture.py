@@ -4,8 +4,8 @@ import ast
 from graphlib import TopologicalSorter
 
 import pytest
-from chart.helm import ROOT
 from documents import architecture_page as page
+from support.helm import ROOT
 
 MODULES = page.modules(ROOT)
 EDGES = page.edges(ROOT)

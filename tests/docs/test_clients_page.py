@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chart.helm import ROOT
 from chart.test_standin_tgis import STANDIN, unused_ports
 from documents import scratch
 from documents.blocks import Block, blocks
+from support.helm import ROOT
 
 HERE = f"tests/docs/{Path(__file__).name}"
 BLOCKS = [block for block in blocks(ROOT / "docs" / "clients.md") if HERE in (block.reason or "")]

@@ -3,8 +3,8 @@
 import re
 import tomllib
 
-from chart.helm import ROOT
 from packaging.requirements import Requirement
+from support.helm import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PAGE = (ROOT / "docs" / "dependencies.md").read_text()

@@ -4,8 +4,8 @@ import ast
 import re
 
 import pytest
-from chart.helm import ROOT
 from fuzz.documents import LEAVES
+from support.helm import ROOT
 
 PAGE = (ROOT / "docs" / "pains.md").read_text()
 REPORTS, WISHES = PAGE.split("## Sixteen things")
@@ -58,6 +58,10 @@ def test_each_named_test_is_there_with_its_case(number: int, cells: list[str]) -
         assert path.exists(), file
         tree = ast.parse(path.read_text())
         functions = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+        # a pair of tests that a table gets (support/refusals.py) is assigned
+        functions |= {
+            node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        }
         assert function in functions, f"{file} has no {function}"
         texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
         assert not case or case in texts, f"{file} has no case {case}"

@@ -4,34 +4,18 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from chart.helm import CHART, ROOT
 from llm_serving_planner.base import errors
 from llm_serving_planner.cli.console import Exit
 from llm_serving_planner.logs import failures
+from support.helm import CHART, ROOT
+from support.tables import pattern, quoted, rows
 
-HEADS = {"message", "kind", "reason", "finding", "exit code", "you see"}
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
 
 
 def section(title: str) -> str:
     (found,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
     return str(found)
-
-
-def rows(text: str) -> list[list[str]]:
-    """Cells of every table, heads left out."""
-    lines = [line for line in text.splitlines() if line.startswith("|") and not line.startswith("|---")]
-    found = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
-    return [cells for cells in found if cells[0] not in HEADS]
-
-
-def quoted(cell: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", cell)
-
-
-def pattern(text: str) -> re.Pattern[str]:
-    """The form on the page: `…` stands for anything, the end may be left out."""
-    return re.compile(".*?".join(re.escape(part) for part in text.split("…")), re.DOTALL)
 
 
 def refusals() -> Iterator[tuple[str, str]]:

@@ -8,8 +8,10 @@ import json
 import socket
 import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from support.local_server import LocalServer
 
 NAME = "tiny"
 
@@ -47,7 +49,7 @@ def stream(*blocks: bytes | str, chunked: bool = True) -> Reply:
     return Reply(list(blocks), kind="text/event-stream; charset=utf-8", chunked=chunked)
 
 
-class FakeEngine:
+class FakeEngine(LocalServer):
     """The server; `replies` holds, per path, what comes next (the last one stays)."""
 
     def __init__(self) -> None:
@@ -57,17 +59,7 @@ class FakeEngine:
         }
         self.requests: list[tuple[str, dict[str, str], dict[str, Any]]] = []
         self.hanging = threading.Event()
-        self.closing = threading.Event()
-        engine = self
-
-        class Handler(_Handler):
-            owner = engine
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        self.thread.start()
+        super().__init__(_Handler)
 
     @property
     def bodies(self) -> list[dict[str, Any]]:
@@ -75,13 +67,6 @@ class FakeEngine:
 
     def chat(self, *replies: Reply) -> None:
         self.replies["/v1/chat/completions"] = list(replies)
-
-    def close(self) -> None:
-        """Stop serving."""
-        self.closing.set()
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -6,10 +6,11 @@ Each model is a folder of bytes and a list of troubles. What was asked is record
 import hashlib
 import json
 import struct
-import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from support.local_server import LocalServer
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
@@ -63,31 +64,15 @@ def _entry(file: str, data: bytes, size: int) -> dict[str, Any]:
     return entry
 
 
-class FakeHub:
+class FakeHub(LocalServer):
     """The server; `url` is what HF_ENDPOINT wants."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0, url: str = "") -> None:
         self.models: dict[str, FakeModel] = {}
         self.requests: list[tuple[str, str]] = []
         self.ranges: list[str] = []
-        self.closing = threading.Event()
-        hub = self
-
-        class Handler(_Handler):
-            owner = hub
-
-        self.server = ThreadingHTTPServer((host, port), Handler)
-        self.server.daemon_threads = True
-        self.url = url or f"http://127.0.0.1:{self.server.server_address[1]}"
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        self.thread.start()
-
-    def close(self) -> None:
-        """Stop serving."""
-        self.closing.set()
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
+        super().__init__(_Handler, host, port)
+        self.url = url or self.url
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -13,6 +13,10 @@ ROOT = Path(__file__).parent.parent.parent
 CHART = ROOT / "charts" / "llm-serving"
 Manifest = dict[str, Any]
 HELM = os.environ.get("LLM_SERVING_HELM", "helm")  # the program; the wheel is always there
+VALUES_FILES = [
+    *sorted((CHART / "ci").glob("*-values.yaml")),
+    *sorted(path for path in (ROOT / "values").glob("*.yaml") if path.name != "catalog.yaml"),
+]
 KUBE = "v1.36.0"  # what the wheel's Helm takes for a cluster; other Helms know other versions
 # What a cluster of that minor version serves and a Helm without a cluster may be too old to know (3.18 knows 1.33).
 SERVED_FROM = {"resource.k8s.io/v1": 34}

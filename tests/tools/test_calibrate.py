@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import ROOT
+from support.helm import ROOT
 
 TOOL = str(ROOT / "tools" / "calibrate.py")
 ENGINE = f"{sys.executable} {ROOT / 'tests' / 'tools' / 'fake_vllm.py'}"

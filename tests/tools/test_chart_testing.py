@@ -8,8 +8,8 @@ import chart_testing
 import previous
 import pytest
 import yaml
-from chart.helm import CHART, ROOT, in_process
 from llm_serving_planner.base.errors import InputError
+from support.helm import CHART, ROOT, in_process
 
 OVERLAY: dict[str, Any] = yaml.safe_load((ROOT / "tests" / "cluster" / "ct-overlay.yaml").read_text())
 FILES = {path.name.removesuffix("-values.yaml"): path for path in sorted((CHART / "ci").glob("*-values.yaml"))}

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chart.helm import ROOT
-from generator.configs import BASE, LINEAR, LLAMA
+from support.configs import BASE, LINEAR, LLAMA
+from support.helm import ROOT
 
 KEPT = json.loads((ROOT / "docs" / "data" / "coverage.json").read_text())
 COLUMNS = (

@@ -9,7 +9,7 @@ from typing import Any
 
 import kind_cluster
 import pytest
-from chart.helm import ROOT
+from support.helm import ROOT
 
 NODES: dict[str, Any] = {
     "items": [

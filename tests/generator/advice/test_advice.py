@@ -11,7 +11,6 @@ from unittest.mock import patch
 from xml.etree import ElementTree as ET
 
 import pytest
-from generator.test_bad_input import run
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from llm_serving_planner.advice import candidates, roofline
@@ -29,6 +28,7 @@ from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.search import context_of
 from llm_serving_planner.planner.service import make_plan
+from support.command import run
 
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"

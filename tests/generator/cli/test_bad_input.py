@@ -2,7 +2,6 @@
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -10,26 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
-from generator.conftest import CONFIG
-from generator.fake_hub import FakeHub, FakeModel
+from support.command import MISTRAL, run
+from support.fake_hub import FakeHub, FakeModel
+from support.tiny import CONFIG
 
-MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"
 OFFLINE = ["--offline"]
-
-
-def run(*words: str, cwd: Path | None = None, limit: int | None = None, **env: str) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own; `limit` is the largest file in bytes that it may write."""
-
-    def small_disk() -> None:
-        if limit is not None:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
-    return subprocess.run(
-        [sys.executable, "-m", "llm_serving_planner", *words],
-        capture_output=True, text=True, cwd=cwd, check=False, preexec_fn=small_disk,
-        env={"PATH": os.environ["PATH"], "HOME": str(cwd or "/"), **env},
-    )  # fmt: skip
 
 
 PLAN_CASES: list[tuple[list[str], int, str]] = [

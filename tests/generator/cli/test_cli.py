@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import engine, flags, in_process
-from generator.fake_hub import SHA, FakeHub
-from generator.test_bad_input import MISTRAL, run
 from llm_serving_planner.base.files import load_values
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.output.schema import validate
+from support.command import MISTRAL, run
+from support.fake_hub import SHA, FakeHub
+from support.helm import engine, flags, in_process
 
 
 def values_of(done: Any) -> dict[str, Any]:

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generator.fake_engine import DONE, END, NAME, FakeEngine, Reply, chunk, document, event, stream
-from generator.test_bad_input import run
 from llm_serving_planner.base.errors import InputError, ServerError
 from llm_serving_planner.clients.answer import Message, Sampling
 from llm_serving_planner.clients.openai import OpenAI
+from support.command import run
+from support.fake_engine import DONE, END, NAME, FakeEngine, Reply, chunk, document, event, stream
+from support.ports import unused_port
 
 
 @pytest.fixture
@@ -272,12 +273,6 @@ def test_a_list_of_models_that_is_none(engine: FakeEngine, content: Any) -> None
     engine.replies["/v1/models"] = [document(content)]
     with pytest.raises(ServerError):
         _ = OpenAI(engine.url).model
-
-
-def unused_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_nobody_listens() -> None:

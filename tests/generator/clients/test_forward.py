@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generator.fake_engine import FakeEngine, chunk, stream
-from generator.test_bad_input import run
+from support.command import run
+from support.fake_engine import FakeEngine, chunk, stream
 
 KUBECTL = f"""#!{sys.executable}
 import json, os, pathlib, signal, socket, sys, threading, time

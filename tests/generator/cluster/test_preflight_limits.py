@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import engine, find, in_process, merge, templates
-from generator.test_preflight import SMALL, Recorded
 from llm_serving_planner.base.units import quantity
 from llm_serving_planner.cluster import limits
 from llm_serving_planner.hardware.profiles import parse_profile
+from support.helm import engine, find, in_process, merge, templates
+from support.recorded import SMALL, Recorded
 
 Rule = dict[str, Any]
 

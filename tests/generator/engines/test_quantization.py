@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generator.conftest import CONFIG
-from generator.fake_hub import FakeHub, FakeModel
 from hypothesis import given
 from hypothesis import strategies as st
 from llm_serving_planner.base.errors import DoesNotFitError, HubError, InputError, UnsupportedModelError
@@ -21,6 +19,8 @@ from llm_serving_planner.models.spec import Quantization
 from llm_serving_planner.output.flags import engine_args
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.service import make_plan
+from support.fake_hub import FakeHub, FakeModel
+from support.tiny import CONFIG
 
 V100, T4, A10G, L4, H100, B200, RTX = (7, 0), (7, 5), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0)
 GPUS = (V100, T4, (8, 0), A10G, L4, H100, B200, RTX)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import ROOT
-from generator.test_bad_input import MISTRAL, run
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.logs import promise
+from support.command import MISTRAL, run
+from support.helm import ROOT
 
 VALUES = str(ROOT / "values" / "llama3-8b-2xt4.yaml")
 PLAN = yaml.safe_load(Path(VALUES).read_text())["plan"]

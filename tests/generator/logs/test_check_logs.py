@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import ROOT
+from support.helm import ROOT
 
 EXCERPTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "tests" / "data" / "logs.yaml").read_text())
 OSS, LLAMA = "openai/gpt-oss-20b", "meta-llama/Llama-3.1-8B-Instruct"

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from llm_serving_planner.logs import failures
 from llm_serving_planner.logs.compare import compare
 from llm_serving_planner.logs.reading import merge, read_log
+from support.helm import ROOT
 
 EXCERPTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "tests" / "data" / "logs.yaml").read_text())
 

@@ -3,7 +3,13 @@
 from dataclasses import replace
 
 import pytest
-from generator.made_up import (
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.engines.regime import Regime
+from llm_serving_planner.memory import activations
+from llm_serving_planner.memory.settings import Gpu, Settings
+from llm_serving_planner.models.adapters import Draft
+from llm_serving_planner.models.spec import ModelSpec, Moe, Quantization
+from support.made_up import (
     AMPERE,
     DENSE,
     EAGER,
@@ -16,12 +22,6 @@ from generator.made_up import (
     settings,
     term,
 )  # fmt: skip
-from llm_serving_planner.base.units import GIB
-from llm_serving_planner.engines.regime import Regime
-from llm_serving_planner.memory import activations
-from llm_serving_planner.memory.settings import Gpu, Settings
-from llm_serving_planner.models.adapters import Draft
-from llm_serving_planner.models.spec import ModelSpec, Moe, Quantization
 
 
 def sampler(sequences: int, tokens: int = 2000, per_logit: int = 14) -> int:

@@ -3,12 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from generator.made_up import AMPERE, DENSE, EAGER, EXPERTS, HOPPER, PLAIN, regime, settings, term
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.memory import activations, graphs, terms
 from llm_serving_planner.memory.settings import Gpu, Settings
 from llm_serving_planner.models.adapters import Draft
 from llm_serving_planner.models.spec import Moe, Quantization
+from support.made_up import AMPERE, DENSE, EAGER, EXPERTS, HOPPER, PLAIN, regime, settings, term
 
 EACH, WIDTH = 1000, 700
 COUNTED = regime(graph_each_bytes=EACH, graph_width_bytes=WIDTH)

@@ -4,7 +4,6 @@ import csv
 from dataclasses import replace
 
 import pytest
-from chart.helm import ROOT
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.memory import kv_cache, terms
@@ -13,6 +12,7 @@ from llm_serving_planner.memory.tensors import padded_vocab
 from llm_serving_planner.memory.weights import weights_bytes
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec
+from support.helm import ROOT
 
 
 def spec(name: str) -> ModelSpec:

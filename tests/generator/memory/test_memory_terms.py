@@ -3,7 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from generator.made_up import (
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.engines import vllm
+from llm_serving_planner.engines.regime import Regime
+from llm_serving_planner.memory import kv_cache, pipeline, terms
+from llm_serving_planner.memory.graphs import graph_bytes
+from llm_serving_planner.memory.settings import Estimate, Gpu, Settings
+from llm_serving_planner.models.spec import LayerGroup, ModelSpec, Moe, Recurrent, Weights
+from support.made_up import (
     AMPERE,
     DENSE,
     EAGER,
@@ -16,13 +23,6 @@ from generator.made_up import (
     settings,
     term,
 )  # fmt: skip
-from llm_serving_planner.base.units import GIB
-from llm_serving_planner.engines import vllm
-from llm_serving_planner.engines.regime import Regime
-from llm_serving_planner.memory import kv_cache, pipeline, terms
-from llm_serving_planner.memory.graphs import graph_bytes
-from llm_serving_planner.memory.settings import Estimate, Gpu, Settings
-from llm_serving_planner.models.spec import LayerGroup, ModelSpec, Moe, Recurrent, Weights
 
 
 def test_pages() -> None:

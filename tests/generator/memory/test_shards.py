@@ -7,10 +7,10 @@ real proportions.
 from typing import Any
 
 import pytest
-from generator.shards import rank, whole
 from llm_serving_planner.memory.weights import weights_bytes
 from llm_serving_planner.models.config.read import parse
 from llm_serving_planner.models.spec import ModelSpec, Weights
+from support.shards import rank, whole
 
 Config = dict[str, Any]
 

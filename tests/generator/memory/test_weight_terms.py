@@ -3,7 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from generator.made_up import (
+from llm_serving_planner.base.units import MIB
+from llm_serving_planner.memory import tensors, weights
+from llm_serving_planner.models.spec import LayerGroup, Mla, Moe, Quantization, Recurrent, Weights
+from support.made_up import (
     DENSE,
     EAGER,
     EXPERTS,
@@ -16,9 +19,6 @@ from generator.made_up import (
     settings,
     term,
 )  # fmt: skip
-from llm_serving_planner.base.units import MIB
-from llm_serving_planner.memory import tensors, weights
-from llm_serving_planner.models.spec import LayerGroup, Mla, Moe, Quantization, Recurrent, Weights
 
 KEYS = 10 * 1000 * 4 * (50 + 50)  # parameters
 NORMS = 1000 * 21

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from generator.configs import BASE, LINEAR, LLAMA, Config, case, read, refused
 from hypothesis import example, given
 from hypothesis import strategies as st
 from llm_serving_planner.base.errors import UnsupportedModelError
 from llm_serving_planner.models.architectures import ARCHITECTURES
 from llm_serving_planner.models.spec import spec_from_dict
+from support.configs import BASE, LINEAR, LLAMA, Config, case, read, refused
 
 WORDS = st.text("abcdefghijklmnopqrstuvwxyz_0123456789", min_size=1, max_size=12)
 KNOWN_KINDS = {

@@ -1,7 +1,11 @@
 """What a model of every class caches and keeps, and which field a broken config is refused for."""
 
 import pytest
-from generator.configs import (
+from llm_serving_planner.memory.kv_cache import kv_request_bytes
+from llm_serving_planner.memory.settings import Settings
+from llm_serving_planner.models.architectures import ARCHITECTURES, NOT_MODELLED
+from llm_serving_planner.models.spec import spec_from_dict
+from support.configs import (
     BASE,
     EACH,
     EXPERTS,
@@ -18,10 +22,6 @@ from generator.configs import (
     refused,
     widths,
 )
-from llm_serving_planner.memory.kv_cache import kv_request_bytes
-from llm_serving_planner.memory.settings import Settings
-from llm_serving_planner.models.architectures import ARCHITECTURES, NOT_MODELLED
-from llm_serving_planner.models.spec import spec_from_dict
 
 
 @pytest.mark.parametrize("name", sorted(ARCHITECTURES))

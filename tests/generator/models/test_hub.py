@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generator.conftest import CONFIG, PARAMETERS, tensors
-from generator.fake_hub import SHA, FakeHub, FakeModel, safetensors
 from llm_serving_planner.base.errors import HubError, HubUnreachableError, InputError, UnsupportedModelError
 from llm_serving_planner.models import hub as hub_module
 from llm_serving_planner.models.resolve import resolve, spec_of
+from support.fake_hub import SHA, FakeHub, FakeModel, safetensors
+from support.tiny import CONFIG, PARAMETERS, tensors
 
 
 def fetch(model: str = "org/tiny", **options: Any) -> Any:

@@ -7,38 +7,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
-from chart.helm import ROOT
-from generator.test_bad_input import run
 from llm_serving_planner.cli.main import main
 from llm_serving_planner.hardware.profiles import all_instances
 from llm_serving_planner.nodes.pool import NodeOptions, architecture, make_node_plan
+from support.command import run
+from support.helm import ROOT
+from support.machines import DATA, FACTS, FORMS, IN_EKSCTL, IN_KARPENTER, IN_OPENSHIFT, check, item
 
-DATA = ROOT / "tests" / "data"
-FACTS = DATA / "nodes" / "machinesets.yaml"
 AWS = sorted(machine.type for machine in all_instances() if machine.cloud == "aws")
 SEED = ["g4dn.2xlarge", "g4dn.12xlarge", "g5.2xlarge", "g5.48xlarge", "p4d.24xlarge", "p5.48xlarge", "dl1.24xlarge",
         "g6.2xlarge", "g6.12xlarge"]  # fmt: skip
-IN_OPENSHIFT = ["--cluster-facts", str(FACTS)]
-IN_KARPENTER = ["--form", "karpenter", "--cluster-name", "prod", "--ami-alias", "al2023@v20260828"]
-IN_EKSCTL = ["--form", "eksctl", "--cluster-name", "prod", "--region", "us-east-2"]
-FORMS = {"machineset": IN_OPENSHIFT, "karpenter": IN_KARPENTER, "eksctl": IN_EKSCTL}
-
-
-def check(document: dict[str, Any]) -> None:
-    if document["kind"] == "ConfigMap":
-        assert set(document) == {"apiVersion", "kind", "metadata", "data"}
-        return
-    schema = json.loads((DATA / "schemas" / f"{document['kind']}.json").read_text())
-    jsonschema.Draft202012Validator(schema).validate(document)
-    if document["kind"] == "MachineSet":
-        labels = document["spec"]["selector"]["matchLabels"]
-        assert labels.items() <= document["spec"]["template"]["metadata"]["labels"].items()
-        assert all(len(value) <= 63 for value in labels.values())
-    if document["kind"] == "EC2NodeClass":  # rules of the CRD that are not in the schema (CEL)
-        assert [len(term) for term in document["spec"]["amiSelectorTerms"]] == [1]
 
 
 def made(capsys: pytest.CaptureFixture[str], *words: str) -> list[dict[str, Any]]:
@@ -227,11 +207,6 @@ def test_a_values_file_chooses_a_machine_with_room(tmp_path: Path, capsys: pytes
     file.write_text(yaml.safe_dump(bigger))
     [document] = made(capsys, "--values", str(file), *IN_OPENSHIFT)
     assert value(document)["instanceType"] == "gr6.4xlarge"
-
-
-def item() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(FACTS.read_text())["items"][0]
-    return found
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from generator.test_bad_input import run
-from generator.test_nodes import FACTS, IN_EKSCTL, IN_KARPENTER, IN_OPENSHIFT, check, item
 from llm_serving_planner.cli.main import main
 from llm_serving_planner.nodes.machinesets_read import CLUSTER_LABEL
+from support.command import run
+from support.machines import FACTS, IN_EKSCTL, IN_KARPENTER, IN_OPENSHIFT, check, item
 
 LONG = FACTS.parent / "long-name.yaml"
 

@@ -4,8 +4,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from generator.configs import BASE, Config
-from generator.conftest import tensors
 from llm_serving_planner.base.errors import DoesNotFitError
 from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.models import embedded
@@ -15,6 +13,8 @@ from llm_serving_planner.output.flags import engine_args
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.service import make_plan
+from support.configs import BASE, Config
+from support.tiny import tensors
 
 
 def multimodal_checkpoint() -> Checkpoint:

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import engine, flags, in_process
 from llm_serving_planner.base.errors import DoesNotFitError, InputError, SchemaError
 from llm_serving_planner.base.tables import load_data
 from llm_serving_planner.base.units import GIB
@@ -21,6 +20,7 @@ from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.service import make_plan
 from llm_serving_planner.planner.ways_out import ways_out
+from support.helm import engine, flags, in_process
 
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"
 OTHERS = [gpu for gpu in all_gpus() if gpu.vendor in {"amd", "intel"}]

@@ -7,10 +7,6 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import engine, flags, in_process
-from generator.configs import BASE, EACH, LLAMA, read
-from generator.fake_hub import safetensors
-from generator.test_bad_input import run
 from llm_serving_planner.base.errors import DoesNotFitError, InputError
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import features, parsers, vllm
@@ -30,6 +26,10 @@ from llm_serving_planner.planner.option_checks import check_options
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.service import make_plan
+from support.command import run
+from support.configs import BASE, EACH, LLAMA, read
+from support.fake_hub import safetensors
+from support.helm import engine, flags, in_process
 
 LLAMA_8B = "meta-llama/Llama-3.1-8B-Instruct"
 QWEN = "Qwen/Qwen3-32B"

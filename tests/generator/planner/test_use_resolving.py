@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import flags, in_process
-from generator.conftest import CONFIG, tensors
-from generator.fake_hub import SHA, FakeHub, FakeModel, safetensors
-from generator.test_bad_input import run
+from support.command import run
+from support.fake_hub import SHA, FakeHub, FakeModel, safetensors
+from support.helm import flags, in_process
+from support.tiny import CONFIG, tensors
 
 HEAD: dict[str, Any] = {
     "architectures": ["LlamaForCausalLMEagle3"], "hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 4,
