@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chart.helm import CHART
-from generator.fake_hub import SHA, FakeHub, FakeModel
+from support.fake_hub import SHA, FakeHub, FakeModel
+from support.helm import CHART
 
 SCRIPT = CHART / "files" / "download.py"
 

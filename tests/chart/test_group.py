@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from chart.helm import CHART
+from support.helm import CHART
 
 ENGINE = (
     "import os, sys, time; rank = sys.argv[sys.argv.index('--node-rank') + 1]; "

@@ -13,11 +13,11 @@ from typing import Any
 import grpc
 import hpack
 import pytest
-from chart.helm import CHART
-from generator.fake_tgis import OK, FakeTgis, described
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from hypothesis import given
 from hypothesis import strategies as st
+from support.fake_tgis import OK, FakeTgis, described
+from support.helm import CHART
 
 CLIENT = CHART / "files" / "test_tgis.py"
 UNAVAILABLE = grpc.StatusCode.UNAVAILABLE

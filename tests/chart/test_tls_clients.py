@@ -11,9 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from chart.certificates import certificate
-from chart.helm import CHART
-from generator.fake_tgis import FakeTgis, described
+from support.certificates import certificate
+from support.fake_tgis import FakeTgis, described
+from support.helm import CHART
 
 
 @pytest.fixture(scope="module")

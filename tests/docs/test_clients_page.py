@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chart.test_standin_tgis import STANDIN, unused_ports
+from chart.test_standin_tgis import STANDIN
 from documents import scratch
 from documents.blocks import Block, blocks
 from support.helm import ROOT
+from support.ports import unused_ports
 
 HERE = f"tests/docs/{Path(__file__).name}"
 BLOCKS = [block for block in blocks(ROOT / "docs" / "clients.md") if HERE in (block.reason or "")]
