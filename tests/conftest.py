@@ -2,9 +2,13 @@
 
 import os
 
+import pytest
 from hypothesis import settings
 
+pytest.register_assert_rewrite("support")  # helpers that assert say as much as a test does
+
+# No deadline: how long an example takes is the machine's affair, and at a desk other programs run beside it.
+settings.register_profile("desk", deadline=None)
 # A run without a person at it must judge the change and not the dice: new examples are for people to find.
-settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    settings.load_profile("ci")
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "desk")

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.helm import CHART, Renderer, find, merge, notes, templates
+from support.laws import law
 from support.pod_rules import RANGE, containers, restricted, restricted_v2
 from support.releases import BASE, ENGINES, LWS, RAY, STATEFULSET
 
@@ -155,7 +156,7 @@ def test_every_image_comes_from_the_mirror_and_may_be_a_digest(render: Renderer,
 
 
 @given(secret=st.from_regex(r"hf_[A-Za-z0-9]{34}", fullmatch=True), name=st.sampled_from(sorted(CI)))
-@settings(max_examples=15, deadline=None)
+@law(5, nightly=15)
 def test_a_token_has_no_way_into_what_is_rendered(secret: str, name: str) -> None:
     """Tokens come by reference: where a user writes one in their place, nothing is rendered; NOTES show none."""
     from support.helm import RefusedError, in_process

@@ -30,6 +30,7 @@ LAYOUTS = {
     "leaderworkerset-ray": {"controller": "leaderworkerset", "executor": "ray"},
     "raycluster-ray": {"controller": "raycluster", "executor": "ray"},
 }
+SMOKE = "statefulset-mp"  # no operator has a part in it
 APIS = {"leaderworkerset": "leaderworkersets.leaderworkerset.x-k8s.io", "raycluster": "rayclusters.ray.io"}
 
 
@@ -49,7 +50,9 @@ def require(cluster: Cluster, controller: str) -> None:
         assert APIS[controller] in names, f"install the operator that serves {APIS[controller]}"
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "layout", [pytest.param(name, marks=[pytest.mark.smoke] * (name == SMOKE)) for name in LAYOUTS]
+)
 def test_a_group_serves_and_survives(
     kube_cluster: Cluster,
     namespace: str,

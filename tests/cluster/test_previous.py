@@ -36,7 +36,7 @@ def install_previous(release: Release, package: Path, *values: dict[str, Any]) -
     asyncio.run(go())
 
 
-@pytest.mark.parametrize("mode", ["recreate", "replaceOneByOne", "surge"])
+@pytest.mark.parametrize("mode", ["recreate", "replaceOneByOne", pytest.param("surge", marks=pytest.mark.smoke)])
 def test_a_release_of_the_previous_version_is_upgraded(
     kube_cluster: Cluster, namespace: str, helm: str, mistral: dict[str, Any], package: Path, mode: str
 ) -> None:

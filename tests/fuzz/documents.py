@@ -26,7 +26,7 @@ def drawing(documents: int, tests: int, ordinary: int) -> settings:
     Up to `ordinary` of them are the same each time, so that a run judges the change and not the dice.
     """
     return settings(
-        max_examples=-(-documents // tests), deadline=None, derandomize=documents <= ordinary,
+        max_examples=-(-documents // tests), derandomize=documents <= ordinary,
         suppress_health_check=list(HealthCheck), phases=set(Phase) - {Phase.explain},
     )  # fmt: skip
 

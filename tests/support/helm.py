@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,15 +45,18 @@ class Renderer(Protocol):
         """
 
 
-class UniqueKeyLoader(yaml.SafeLoader):
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml takes an eighth of the time
+
+
+class UniqueKeyLoader(_SafeLoader):  # type: ignore[misc]
     """Refuses a key that stands twice."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """As the parent's, with the check."""
+        found: dict[Any, Any] = super().construct_mapping(node, deep)
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        doubles = {key for key in keys if keys.count(key) > 1}
-        assert not doubles, f"keys twice: {doubles}"
-        return super().construct_mapping(node, deep)
+        assert len(found) == len(keys), f"keys twice: {[key for key in found if keys.count(key) > 1]}"
+        return found
 
 
 def documents(text: str) -> list[Manifest]:
@@ -60,22 +64,33 @@ def documents(text: str) -> list[Manifest]:
     return [document for document in yaml.load_all(text, UniqueKeyLoader) if document]
 
 
-def _render(
-    values: Manifest, name: str, namespace: str, apis: tuple[str, ...], kube: str | None = None
-) -> dict[str, str]:
-    from helm_python import Chart, HelmError, _native
+@cache
+def _chart() -> Any:
+    from helm_python import Chart
 
-    options: dict[str, Any] = {"name": name, "namespace": namespace, "api_versions": list(apis)}
-    if kube is not None:
-        options["kube_version"] = kube
+    return Chart.load(str(CHART))
+
+
+@lru_cache(maxsize=512)
+def _rendered(values: str, options: str) -> str:
+    """JSON of the files; many tests render the same few releases."""
+    from helm_python import HelmError, _native
+
     try:
-        chart = Chart.load(str(CHART))
-        rendered: dict[str, str] = json.loads(
-            _native.call_string("helm_render", chart._raw(), json.dumps(values), json.dumps(options))
-        )
+        rendered: str = _native.call_string("helm_render", _chart()._raw(), values, options)
     except HelmError as error:
         raise RefusedError(str(error)) from error
     return rendered
+
+
+def _render(
+    values: Manifest, name: str, namespace: str, apis: tuple[str, ...], kube: str | None = None
+) -> dict[str, str]:
+    options: dict[str, Any] = {"name": name, "namespace": namespace, "api_versions": list(apis)}
+    if kube is not None:
+        options["kube_version"] = kube
+    found: dict[str, str] = json.loads(_rendered(json.dumps(values), json.dumps(options)))
+    return found
 
 
 def in_process(

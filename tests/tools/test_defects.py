@@ -85,7 +85,7 @@ def test_a_test_that_cannot_run_has_caught_nothing(copy: Copy) -> None:
 )
 def test_data_that_do_not_fit_are_refused(old: str, new: str, message: str) -> None:
     with pytest.raises(plant.DefectError, match=message):
-        plant.planted(ROOT, plant.Defect("x", "generator/llm_serving_planner/memory/terms.py", old, new, "", ""))
+        plant.planted(ROOT, plant.Defect("x", "generator/llm_serving_planner/memory/kv_cache.py", old, new, "", ""))
 
 
 def test_a_name_twice_is_refused(tmp_path: Path) -> None:

@@ -29,13 +29,14 @@ from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.search import context_of
 from llm_serving_planner.planner.service import make_plan
 from support.command import run
+from support.laws import law
 
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"
 SPECS = [spec for name in embedded.model_ids() if (spec := embedded.find(name)) is not None]
 models = st.sampled_from(SPECS)
-slow = settings(max_examples=12, deadline=None)
-quick = settings(max_examples=150, deadline=None)
+ranked = law(3, nightly=12)
+quick = settings(max_examples=150)
 KNOWN = [gpu for gpu in all_gpus() if gpu.vendor == "nvidia" and gpu.bandwidth_gb_s and gpu.fp16_tflops]
 
 
@@ -57,7 +58,7 @@ def names(advice: Advice) -> set[str]:
     return shown | {misfit.name for misfit in advice.misfits}
 
 
-@slow
+@ranked
 @given(st.data(), models)
 def test_every_row_really_plans_and_holds_the_workload(data: st.DataObject, spec: ModelSpec) -> None:
     load = data.draw(loads(spec))
@@ -76,7 +77,7 @@ def test_every_row_really_plans_and_holds_the_workload(data: st.DataObject, spec
             assert row.machine.count >= row.plan.layout.gpus_per_node
 
 
-@slow
+@ranked
 @given(st.data(), models)
 def test_every_candidate_is_ranked_or_refused_once(data: st.DataObject, spec: ModelSpec) -> None:
     advice = advise(spec, data.draw(loads(spec)))
@@ -88,7 +89,7 @@ def test_every_candidate_is_ranked_or_refused_once(data: st.DataObject, spec: Mo
     assert len(advice.misfits) == sum(len(group[2]) for group in advice.grouped())
 
 
-@slow
+@ranked
 @given(st.data(), models)
 def test_the_order_is_price_then_speed_and_unpriced_rows_are_last(data: st.DataObject, spec: ModelSpec) -> None:
     rows = advise(spec, data.draw(loads(spec))).rows
@@ -102,7 +103,7 @@ def test_the_order_is_price_then_speed_and_unpriced_rows_are_last(data: st.DataO
             assert first.prediction.tokens_per_second >= second.prediction.tokens_per_second
 
 
-@slow
+@ranked
 @given(st.sampled_from([m for m in all_instances() if candidates.price(m)]), st.floats(0.2, 0.99))
 def test_a_machine_that_becomes_cheaper_never_ranks_behind_its_equal(machine: object, factor: float) -> None:
     assert isinstance(machine, type(all_instances()[0]))
@@ -168,7 +169,7 @@ def test_more_requests_at_once_never_yield_fewer_tokens(
     assert few.first_token_seconds > 0
 
 
-@slow
+@ranked
 @given(st.data(), models)
 def test_price_per_token_is_price_over_tokens(data: st.DataObject, spec: ModelSpec) -> None:
     load = data.draw(loads(spec))

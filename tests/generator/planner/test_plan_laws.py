@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from llm_serving_planner.base.errors import DoesNotFitError
 from llm_serving_planner.engines.versions import parse_version
@@ -21,11 +21,12 @@ from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.search import context_of
 from llm_serving_planner.planner.service import make_plan
+from support.laws import law
 
 SPECS = [spec for name in embedded.model_ids() if (spec := embedded.find(name)) is not None]
 models = st.sampled_from(SPECS)
 profiles = st.sampled_from(profile_grid())
-law = settings(max_examples=150, deadline=None)
+planned = law(40, nightly=150)
 
 
 def attempt(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -> Plan | None:
@@ -41,7 +42,7 @@ def grown(profile: GpuProfile, gib: float) -> GpuProfile:
     return replace(profile, gpu=replace(profile.gpu, memory_usable_gib=profile.gpu.memory_usable_gib + gib))
 
 
-@law
+@planned
 @given(models, st.sampled_from([p for p in profile_grid() if p.gpu.memory_usable_gib < 50]), st.floats(0.5, 19))
 def test_more_memory_never_fits_less(spec: ModelSpec, profile: GpuProfile, more: float) -> None:
     """Below 70 GiB, where the engine's usual batch does not change with the memory."""
@@ -53,7 +54,7 @@ def test_more_memory_never_fits_less(spec: ModelSpec, profile: GpuProfile, more:
     assert large.settings.max_model_len >= small.settings.max_model_len
 
 
-@law
+@planned
 @given(models, st.integers(1, 200_000), st.integers(1, 50_000), st.sampled_from([1, 2, 4, 8]))
 def test_longer_context_never_needs_less(spec: ModelSpec, tokens: int, more: int, size: int) -> None:
     chosen = Settings(size, tokens, 256, 2048, 0.9)
@@ -61,7 +62,7 @@ def test_longer_context_never_needs_less(spec: ModelSpec, tokens: int, more: int
     assert kv_cache.kv_request_bytes(spec, chosen, tokens + more) >= short > 0
 
 
-@law
+@planned
 @given(models, profiles)
 def test_the_size_divides_heads_and_the_bytes_add_up(spec: ModelSpec, profile: GpuProfile) -> None:
     plan = attempt(spec, profile)
@@ -78,7 +79,7 @@ def test_the_size_divides_heads_and_the_bytes_add_up(spec: ModelSpec, profile: G
         assert plan.cache_tokens >= plan.settings.max_model_len
 
 
-@law
+@planned
 @given(models, profiles, st.integers(16, 300_000))
 def test_a_pinned_context_is_obeyed_or_refused(spec: ModelSpec, profile: GpuProfile, tokens: int) -> None:
     plan = attempt(spec, profile, Options(max_model_len=tokens))
@@ -89,7 +90,7 @@ def test_a_pinned_context_is_obeyed_or_refused(spec: ModelSpec, profile: GpuProf
     assert free is not None or plan.verdict == "tight" or tokens < 2048
 
 
-@law
+@planned
 @given(
     models,
     profiles,
@@ -119,7 +120,7 @@ def test_every_pin_is_obeyed_or_refused(spec: ModelSpec, profile: GpuProfile, op
         assert plan.quantization == "fp8"
 
 
-@law
+@planned
 @given(models, profiles)
 def test_values_validate_and_read_back(spec: ModelSpec, profile: GpuProfile) -> None:
     plan = attempt(spec, profile, Options(hf_token_secret="hf-token"))
@@ -131,7 +132,7 @@ def test_values_validate_and_read_back(spec: ModelSpec, profile: GpuProfile) -> 
     validate(build_values(plan), "values")
 
 
-@law
+@planned
 @given(models)
 def test_a_model_survives_its_plain_form(spec: ModelSpec) -> None:
     assert spec_from_dict(_through_json(spec.to_dict())) == spec
@@ -144,7 +145,7 @@ def _through_json(data: dict[str, Any]) -> dict[str, Any]:
     return read
 
 
-@law
+@planned
 @given(st.integers(1, 9), st.integers(1, 16))
 def test_a_profile_reads_back(nodes: int, count: int) -> None:
     profile = parse_profile(f"{nodes}x{count}xl4")
@@ -168,7 +169,7 @@ def test_the_whole_catalogue_is_answered_on_every_profile() -> None:
     assert fits > 1000
 
 
-@law
+@planned
 @given(models, profiles, st.sampled_from([2, 4, 8]))
 def test_sizes_multiply_to_the_gpus_and_stages_hold_all_layers(
     spec: ModelSpec, profile: GpuProfile, nodes: int
@@ -186,7 +187,7 @@ def test_sizes_multiply_to_the_gpus_and_stages_hold_all_layers(
     validate(values, "law")
 
 
-@law
+@planned
 @given(models, st.integers(min_value=1, max_value=16))
 def test_the_fullest_stage_is_a_share_of_the_model(spec: ModelSpec, stages: int) -> None:
     stages = min(stages, spec.num_layers)
@@ -198,7 +199,7 @@ def test_the_fullest_stage_is_a_share_of_the_model(spec: ModelSpec, stages: int)
     assert stage.attention_layers <= spec.attention_layers
 
 
-@law
+@planned
 @given(models, profiles)
 def test_more_nodes_never_fit_less(spec: ModelSpec, profile: GpuProfile) -> None:
     two, four = (attempt(spec, replace(profile, nodes=nodes)) for nodes in (2, 4))
@@ -207,7 +208,7 @@ def test_more_nodes_never_fit_less(spec: ModelSpec, profile: GpuProfile) -> None
         assert four.estimate.weights <= two.estimate.weights
 
 
-@law
+@planned
 @given(models, profiles, st.sampled_from(["tgi", "tgis"]))
 def test_frozen_engines_answer_or_refuse(spec: ModelSpec, profile: GpuProfile, kind: str) -> None:
     plan = attempt(spec, profile, Options(engine=kind))
