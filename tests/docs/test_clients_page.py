@@ -18,6 +18,8 @@ from documents.blocks import Block, blocks
 from support.helm import ROOT
 from support.ports import unused_ports
 
+pytestmark = pytest.mark.slow
+
 HERE = f"tests/docs/{Path(__file__).name}"
 BLOCKS = [block for block in blocks(ROOT / "docs" / "clients.md") if HERE in (block.reason or "")]
 TIMES = re.compile(r"\d+(?:\.\d+)?(?= ms| tokens/s)")

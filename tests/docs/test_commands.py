@@ -14,6 +14,8 @@ from documents.inject import injected_pages, pages
 from llm_serving_planner.cli.main import build_parser
 from support.helm import ROOT
 
+pytestmark = pytest.mark.slow
+
 BLOCKS = [block for page in pages(ROOT) for block in blocks(page)]
 RUN = [block for block in BLOCKS if block.reason is None]
 NOT_RUN = [block for block in BLOCKS if block.reason is not None]

@@ -11,6 +11,8 @@ from llm_serving_planner.models import embedded
 from support.fake_engine import FakeEngine
 from support.helm import ROOT
 
+pytestmark = pytest.mark.prose
+
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 

@@ -9,6 +9,8 @@ from nbclient import NotebookClient
 from support.fake_engine import DONE, END, NAME, FakeEngine, chunk, document, event, stream
 from support.helm import ROOT
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOK = ROOT / "docs" / "notebooks" / "query.ipynb"
 
 

@@ -7,6 +7,8 @@ import pytest
 from fuzz.documents import LEAVES
 from support.helm import ROOT
 
+pytestmark = pytest.mark.prose
+
 PAGE = (ROOT / "docs" / "pains.md").read_text()
 REPORTS, WISHES = PAGE.split("## Sixteen things")
 Row = tuple[int, list[str]]

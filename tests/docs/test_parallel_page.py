@@ -8,6 +8,8 @@ from llm_serving_planner.models import embedded
 from llm_serving_planner.planner.service import make_plan
 from support.helm import ROOT
 
+pytestmark = pytest.mark.prose
+
 EXPERTS = (ROOT / "docs" / "expert-parallel.md").read_text()
 ACCELERATORS = (ROOT / "docs" / "accelerators.md").read_text()
 

@@ -12,6 +12,8 @@ from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.service import make_plan
 from support.helm import ROOT
 
+pytestmark = pytest.mark.prose
+
 PAGE = (ROOT / "docs" / "sizing.md").read_text()
 ROUNDING = 0.004  # two decimals of a GiB on the left, one on the right
 

@@ -10,6 +10,8 @@ from llm_serving_planner.logs import failures
 from support.helm import CHART, ROOT
 from support.tables import pattern, quoted, rows
 
+pytestmark = pytest.mark.prose
+
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
 
 

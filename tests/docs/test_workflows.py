@@ -11,6 +11,8 @@ import pytest
 import yaml
 from support.helm import ROOT
 
+pytestmark = pytest.mark.prose
+
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 MAKEFILE = (ROOT / "Makefile").read_text()
 FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
