@@ -9,7 +9,7 @@ DOCUMENTS ?= 5000
 DRY_RUNS ?= 500
 WORKERS ?= auto
 PARALLEL := --numprocesses $(WORKERS) --dist loadfile
-QUICK := tests/generator tests/chart
+QUICK := tests/generator tests/values $(addprefix tests/chart/test_,accelerators.py removed.py schema_agreement.py structure.py validate*.py)
 HERE := not cluster and not registry and not load and not site
 NEEDS_CLUSTER = @test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
 

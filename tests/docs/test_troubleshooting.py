@@ -82,7 +82,7 @@ def test_every_error_class_and_exit_code_is_there() -> None:
 
 
 def test_every_finding_of_preflight_is_there() -> None:
-    text = (ROOT / "generator" / "llm_serving_planner" / "preflight" / "checks.py").read_text()
+    text = (ROOT / "generator" / "llm_serving_planner" / "cluster" / "checks.py").read_text()
     names = set(re.findall(r'Finding\("([a-z ]+)"', text))
     assert {"gpu nodes", "driver", "quota"} <= names
     assert names <= {cells[0] for cells in rows(section("The generator"))}
@@ -92,7 +92,7 @@ def test_reasons_of_a_misfit_are_those_of_the_planner() -> None:
     """Each line of the page is a message in the planner's source."""
     package = ROOT / "generator" / "llm_serving_planner"
     source = "".join(
-        (package / name).read_text() for name in ("rules.py", "plan.py", "search.py", "quantization_support.py")
+        path.read_text() for folder in ("planner", "engines") for path in sorted((package / folder).rglob("*.py"))
     )
     source = re.sub(r"\{[^{}]*\}", "VALUE", re.sub(r'"\s*\n\s*f?"', "", source))
     table = section("The generator").split("Reasons of a misfit")[1].split("`llm-serving preflight")[0]

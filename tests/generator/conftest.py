@@ -60,3 +60,15 @@ def folder(tmp_path: Path) -> Path:
     (path / "config.json").write_text(json.dumps(CONFIG))
     (path / "model.safetensors").write_bytes(safetensors(tensors()))
     return path
+
+
+# Not in `make quick`: commands as users type them, servers, kubectl, and rankings of everything.
+SLOW = ("advice", "clients", "cluster", "logs", "nodes", "cli/test_cli.py", "cli/test_completion.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow."""
+    slow = [Path(__file__).parent / name for name in SLOW]
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in slow):
+            item.add_marker(pytest.mark.slow)

@@ -4,7 +4,6 @@ tests/data/cluster was recorded from a Kubernetes 1.35 with one node and four (m
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -13,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from support.command import run
 from support.helm import ROOT, merge
 
 RECORDED = ROOT / "tests" / "data" / "cluster"
-KUBECTL = f"""#!{sys.executable}
+KUBECTL = f"""#!{sys.executable} -IS
 import json, pathlib, sys
 words, here = sys.argv[1:], pathlib.Path(__file__).parent
 while words[:1] == ["--context"]:
@@ -64,9 +64,7 @@ class Recorded:
         (self.folder / f"{kind}.forbidden").write_text("")
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "llm_serving_planner", *words]
-        env = {**os.environ, "PATH": str(self.folder), "COLUMNS": "200"}
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=env, cwd=self.folder)
+        return run(*words, cwd=self.folder, PATH=str(self.folder), COLUMNS="200")
 
     def preflight(self, changes: dict[str, Any] | None = None, *words: str) -> tuple[int, dict[str, list[Any]]]:
         """Exit code, and the findings by check."""

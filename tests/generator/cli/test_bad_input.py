@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support.command import MISTRAL, run
+from support.command import MISTRAL, run, run_process
 from support.fake_hub import FakeHub, FakeModel
 from support.tiny import CONFIG
 
@@ -147,7 +147,7 @@ def test_a_file_where_a_folder_is_meant(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "x.yaml"
     path.write_text("old\n")
-    done = run("values", MISTRAL, "--profile", "2xt4", "-o", "x.yaml", *OFFLINE, cwd=tmp_path, limit=1000)
+    done = run_process("values", MISTRAL, "--profile", "2xt4", "-o", "x.yaml", *OFFLINE, cwd=tmp_path, limit=1000)
     assert done.returncode == 1
     assert "cannot be written" in done.stderr
     assert path.read_text() == "old\n"

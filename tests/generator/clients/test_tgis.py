@@ -11,7 +11,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from llm_serving_planner.base.errors import ServerError
 from llm_serving_planner.clients.answer import Answer, Message, Sampling
 from llm_serving_planner.clients.tgis import Tgis
-from support.command import run
+from support.command import run, run_process
 from support.fake_engine import FakeEngine
 from support.fake_tgis import FakeTgis, described
 from support.ports import unused_port
@@ -146,7 +146,7 @@ def test_another_kind_of_server(scheme: str, message: str) -> None:
 
 def test_without_grpcio_the_way_out_is_named(tmp_path: Path) -> None:
     (tmp_path / "grpc.py").write_text("raise ImportError('no', name='grpcio')\n")
-    done = run("query", "Hi", "--protocol", "tgis", PYTHONPATH=str(tmp_path))
+    done = run_process("query", "Hi", "--protocol", "tgis", PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
     assert "--protocol tgis needs grpcio, which is not installed" in done.stderr
     assert "hint: pip install 'llm-serving[tgis]'" in done.stderr

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from llm_serving_planner.base.errors import UnsupportedModelError
 from llm_serving_planner.models.architectures import ARCHITECTURES
 from llm_serving_planner.models.spec import spec_from_dict
 from support.configs import BASE, LINEAR, LLAMA, Config, case, read, refused
+from support.laws import law
 
 WORDS = st.text("abcdefghijklmnopqrstuvwxyz_0123456789", min_size=1, max_size=12)
 KNOWN_KINDS = {
@@ -56,8 +56,8 @@ UNREAD = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(ARCHITECTURES))
-@given(st.data())
+@law(300, nightly=10_000)
+@given(st.sampled_from(sorted(ARCHITECTURES)), st.data())
 def test_no_number_of_a_config_may_be_something_else(name: str, data: st.DataObject) -> None:
     config = case(name)[0]
     nested = config.get("text_config", config)

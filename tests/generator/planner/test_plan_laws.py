@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +22,7 @@ from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.search import context_of
 from llm_serving_planner.planner.service import make_plan
-from support.laws import law
+from support.laws import NIGHTLY, law
 
 SPECS = [spec for name in embedded.model_ids() if (spec := embedded.find(name)) is not None]
 models = st.sampled_from(SPECS)
@@ -158,15 +159,16 @@ def test_versions_compare_as_numbers(parts: list[int]) -> None:
     assert rules.capability("10.0") > rules.capability("9.0")
 
 
+@pytest.mark.slow
 def test_the_whole_catalogue_is_answered_on_every_profile() -> None:
     """Every pair ends in a plan or in reasons; nothing else escapes."""
     fits = 0
     for spec in SPECS:
-        for profile in profile_grid()[::5]:
+        for profile in profile_grid()[:: 1 if NIGHTLY else 15]:
             plan = attempt(spec, profile)
             fits += plan is not None
             assert plan is None or plan.estimate.kv_cache > 0
-    assert fits > 1000
+    assert fits > 400
 
 
 @planned

@@ -29,7 +29,7 @@ from llm_serving_planner.planner.service import make_plan
 from support.command import run
 from support.configs import BASE, EACH, LLAMA, read
 from support.fake_hub import safetensors
-from support.helm import engine, flags, in_process
+from support.helm import ROOT, engine, flags, in_process
 
 LLAMA_8B = "meta-llama/Llama-3.1-8B-Instruct"
 QWEN = "Qwen/Qwen3-32B"
@@ -459,7 +459,7 @@ def test_a_template_of_ones_own_travels_in_the_values(tmp_path: Path) -> None:
 
 
 def test_every_option_is_in_the_documents_and_in_the_help(tmp_path: Path) -> None:
-    page = (Path(__file__).parent.parent.parent / "docs" / "using.md").read_text()
+    page = (ROOT / "docs" / "using.md").read_text()
     from llm_serving_planner.cli.main import build_parser
 
     text = run("plan", "--help", cwd=tmp_path).stdout
