@@ -68,7 +68,7 @@ def test_a_config_map_holds_its_program_with_all_that_it_imports(name: str) -> N
 
 @pytest.mark.parametrize("path", sorted(FILES.glob("*.py")), ids=lambda path: path.name)
 def test_the_oldest_python_of_an_image_can_read_it(path: Path) -> None:
-    """Syntax here; ruff holds names of the library against the same version (pyproject.toml)."""
+    """Syntax alone; `make types` holds names of the library against 3.10, vermin found none above 3.9 (2026-11-29)."""
     ast.parse(path.read_text(), feature_version=OLDEST)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.ports import unused_port
-from support.programs import BARE, FILES, run_program
+from support.programs import BARE, FILES, UNCOMPILED, run_program
 
 ALONE = {"GROUP_RANK": "0", "GROUP_SIZE": "1", "GROUP_LEADER": "127.0.0.1"}
 # The program with ports of its own, because two members of this machine cannot share those of a pod.
@@ -54,7 +54,7 @@ def test_what_follows_the_first_two_dashes_is_the_engines_alone() -> None:
 
 def member(rank: int, port: int, folder: Path) -> "subprocess.Popen[str]":
     engine = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
-    command = [sys.executable, *BARE, "-c", "import json" + ON_OTHER_PORTS, str(FILES)]
+    command = [sys.executable, UNCOMPILED, *BARE, "-c", "import json" + ON_OTHER_PORTS, str(FILES)]
     command += [json.dumps([unused_port(), port]), "--", "/bin/sh", "-c"]
     command += [f"exec {sys.executable} -c '{engine}' {folder}/$GROUP_RANK"]
     env = {**ALONE, "PATH": os.environ["PATH"], "GROUP_SIZE": "2", "GROUP_RANK": str(rank), "GROUP_WAIT_SECONDS": "20"}

@@ -11,13 +11,15 @@ FILES = CHART / "files"
 STANDIN_TGIS = ROOT / "tests" / "cluster" / "engine" / "tgis.py"
 BARE = ("-E", "-s", "-S")
 """Options of a Python that has its standard library and the program's folder, nothing else."""
+UNCOMPILED = "-B"
+"""A ConfigMap is mounted read-only, and the chart's folder must hold nothing that git does not know."""
 
 
 def run_program(
     name: str, *words: str, env: dict[str, str], folder: Path = FILES, python: tuple[str, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     """Run one to its end; of this process's environment it sees PATH alone."""
-    command = [sys.executable, *python, str(folder / name), *words]
+    command = [sys.executable, UNCOMPILED, *python, str(folder / name), *words]
     settings = {"PATH": os.environ["PATH"], **env}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=settings, timeout=60)
 
