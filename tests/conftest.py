@@ -5,6 +5,10 @@ import os
 import pytest
 from hypothesis import settings
 
+# gRPC servers of tests live beside programs that are forked and only call exec: gRPC must do nothing in a child. Read
+# when grpc is imported.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 pytest.register_assert_rewrite("support")  # helpers that assert say as much as a test does
 
 # No deadline: how long an example takes is the machine's affair, and at a desk other programs run beside it.

@@ -12,6 +12,7 @@ import argparse
 import json
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import yaml
@@ -50,17 +51,16 @@ def main() -> int:
     for section in before:
         strange = []
         for key in differences(before[section], after[section]):
-            entry = next((one for one in allowed if Path(f"{section}/{key}").match(one["key"])), None)
+            entry = next((one for one in allowed if fnmatch(f"{section}/{key}", one["key"])), None)
             if entry is None:
                 strange.append(key)
             else:
                 met[entry["key"]] += 1
             if entry is None or arguments.all:
                 print(f"  {section}/{key}\n    - {before[section].get(key)}\n    + {after[section].get(key)}")
-        same = len(before[section].keys() & after[section].keys()) - len(
-            [key for key in before[section].keys() & after[section].keys() if before[section][key] != after[section][key]]
-        )
-        print(f"{section}: {same} of {len(before[section].keys() | after[section].keys())} equal, {len(strange)} not allowed")
+        keys = before[section].keys() | after[section].keys()
+        same = len(keys) - len(differences(before[section], after[section]))
+        print(f"{section}: {same} of {len(keys)} equal, {len(strange)} not allowed")
         code = 1 if strange else code
     for entry in allowed:
         print(f"allowed: {entry['key']} ({met[entry['key']]} times): {entry['why']}")
