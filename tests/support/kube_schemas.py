@@ -17,7 +17,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 FOLDER = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
-NEWEST: str = kubernetes_validate.latest_version()
+NEWEST = kubernetes_validate.latest_version().rpartition(".")[0]
 
 
 class NotServedError(Exception):
