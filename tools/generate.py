@@ -8,11 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import schema_files
-from accuracy import accuracy_page
-from advice_page import advice_page
-from architectures_page import architectures_page
-from dashboard import dashboards
+from derived import schema_files
+from documents.accuracy import accuracy_page
+from documents.advice_page import advice_page
+from documents.architectures_page import architectures_page
+from derived.dashboard import dashboards
 from documents.architecture_page import architecture_page
 from documents.cli_page import cli_page
 from documents.inject import injected_pages
@@ -22,9 +22,9 @@ from llm_serving_planner.models.resolve import resolve
 from llm_serving_planner.output.committed import load_catalog
 from llm_serving_planner.output.render import render_values
 from llm_serving_planner.planner.service import make_plan
-from performance_page import performance_page, performance_svg
+from documents.performance_page import performance_page, performance_svg
 from publishing import metadata
-from quantization_page import quantization_page
+from documents.quantization_page import quantization_page
 
 ROOT = Path(__file__).parent.parent
 

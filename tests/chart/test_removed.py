@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schema_files
+from derived import schema_files
 import yaml
 from chart.helm import CHART, ROOT, RefusedError, merge
 from llm_serving_planner.base.errors import InputError, SchemaError

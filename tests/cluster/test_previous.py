@@ -10,7 +10,7 @@ import yaml
 from chart.helm import merge
 from cluster.conftest import Release
 from cluster.faults import one, only_pod, traffic
-from previous import extract, previous_revision
+from testbed.previous import extract, previous_revision
 from pytest_helm_charts.clusters import Cluster
 
 CHANGE = {"engine": {"args": {"max-model-len": 4096}}}

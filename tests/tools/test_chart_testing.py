@@ -4,8 +4,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import chart_testing
-import previous
+from testbed import chart_testing
+from testbed import previous
 import pytest
 import yaml
 from chart.helm import CHART, ROOT, in_process

@@ -1,12 +1,15 @@
-"""Build the embedded catalogue from model configs and a table of published facts.
+"""data/catalogue.json: the models that are known offline, from their config.json files and a table of published facts.
 
-    python tools/build_catalogue.py --models models.csv --configs DIR
+DIR holds `<org>__<name>.json` (config.json) and, where a model has one, `<org>__<name>.hf_quant_config.json`, as
+`hf download ORG/NAME config.json hf_quant_config.json` brings them. They have licences of their own, some are gated, and
+none comes into this repository: only derived facts are written (dimensions, bytes, whether the model is gated).
 
-DIR holds `<org>__<name>.json` files (config.json) and `<org>__<name>.hf_quant_config.json`. Only derived facts
-are written: dimensions, bytes, gated flag. The configs themselves have licences of their own and stay outside.
+The table (tools/data/models.csv) has a row for every model: parameters and bytes that were published or counted,
+with their source, and what this project's author found for the KV cache, which the parser is held against. A model is
+added with a row and a config; numbers that nobody published stay empty. `config_source` says where the public copy of a
+config was found when the table was made (2026-11-22); the hub's own file is as good or better.
 """
 
-import argparse
 import csv
 import json
 import sys
@@ -14,12 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from llm_serving_planner.base.errors import UnsupportedModelError
+from llm_serving_planner.base.errors import InputError, UnsupportedModelError
 from llm_serving_planner.models.config.read import parse
 from llm_serving_planner.models.spec import ModelSpec, Weights
 
-TARGET = Path(__file__).parent.parent / "generator" / "llm_serving_planner" / "data" / "catalogue.json"
-READ_ON = "2026-11-22"
+ROOT = Path(__file__).parent.parent.parent
+TARGET = ROOT / "generator" / "llm_serving_planner" / "data" / "catalogue.json"
+FACTS = Path(__file__).parent / "models.csv"
 # ModelOpt NVFP4: 4 bits per weight plus one fp8 scale per 16 weights; attention, router, embedding and head
 # mostly stay at 16 bits. 0.62 byte per parameter is an assumption, and marked as one in every plan.
 NVFP4_BYTES_PER_PARAMETER = 0.62
@@ -174,39 +178,49 @@ def check_kv(spec: ModelSpec, row: dict[str, str]) -> str | None:
     return None
 
 
-def main() -> None:
-    """Write the catalogue and report what was refused."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", type=Path, required=True)
-    parser.add_argument("--configs", type=Path, required=True)
-    options = parser.parse_args()
-    with options.models.open(newline="", encoding="utf-8") as handle:
+def build(configs: Path, facts: Path, date: str) -> str:
+    """Text of the catalogue; what is refused or differs from the table goes to stderr. Unchanged, it keeps its date.
+
+    Args:
+        configs: folder of config.json files.
+        facts: CSV with a row per model.
+        date: today.
+
+    Raises:
+        InputError: a model of the table has no config in the folder.
+    """
+    with facts.open(newline="", encoding="utf-8") as handle:
         rows = sorted(csv.DictReader(handle), key=lambda row: row["hf_id"].lower())
+    missing = [row["hf_id"] for row in rows if not (configs / f"{row['hf_id'].replace('/', '__')}.json").exists()]
+    if missing:
+        hint = f"hf download {missing[0]} config.json"
+        raise InputError(f"{configs}: no config of {len(missing)} models: {', '.join(missing[:5])}", hint=hint)
     sizes = {row["hf_id"]: row["weights_bytes"] for row in rows}
     entries: dict[str, Any] = {}
     refused: dict[str, str] = {}
     for row in rows:
         try:
-            spec = entry(row, options.configs, sizes)
+            spec = entry(row, configs, sizes)
         except UnsupportedModelError as error:
             refused[row["hf_id"]] = f"{error}" + (f" ({error.hint})" if error.hint else "")
             continue
         if problem := check_kv(spec, row):
             print("differs:", problem, file=sys.stderr)
         entries[row["hf_id"]] = spec.to_dict()
-    lines = [f"    {json.dumps(key)}: {json.dumps(value)}" for key, value in entries.items()]
-    refused_lines = [f"    {json.dumps(key)}: {json.dumps(value)}" for key, value in refused.items()]
-    TARGET.write_text(
-        '{\n  "_generated": "by tools/build_catalogue.py; do not edit",\n'
-        f'  "date": "{READ_ON}",\n'
-        '  "source": "public copies of config.json and of checkpoint indexes; derived facts only",\n'
-        '  "models": {\n' + ",\n".join(lines) + '\n  },\n  "refused": {\n' + ",\n".join(refused_lines) + "\n  }\n}\n",
-        encoding="utf-8",
-    )
     print(f"{len(entries)} models, {len(refused)} refused", file=sys.stderr)
-    for key, reason in refused.items():
-        print(f"refused: {key}: {reason}", file=sys.stderr)
+    kept = json.loads(TARGET.read_text(encoding="utf-8"))
+    same = (kept["models"], kept["refused"]) == (json.loads(json.dumps(entries)), refused)
+    return _text(entries, refused, kept["date"] if same else date)
 
 
-if __name__ == "__main__":
-    main()
+def _text(entries: dict[str, Any], refused: dict[str, str], date: str) -> str:
+    models, reasons = (
+        ",\n".join(f"    {json.dumps(key)}: {json.dumps(value)}" for key, value in table.items())
+        for table in (entries, refused)
+    )
+    return (
+        '{\n  "_generated": "by tools/data/catalogue.py; do not edit",\n'
+        f'  "date": "{date}",\n'
+        '  "source": "public copies of config.json and of checkpoint indexes; derived facts only",\n'
+        f'  "models": {{\n{models}\n  }},\n  "refused": {{\n{reasons}\n  }}\n}}\n'
+    )

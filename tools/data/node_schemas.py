@@ -1,6 +1,6 @@
 """Derive the schemas by which node manifests and facts of clusters are judged, from the APIs' own definitions.
 
-python tools/derive_node_schemas.py OPENSHIFT_API KARPENTER_PROVIDER_AWS EKSCTL GPU_OPERATOR
+PYTHONPATH=tools python -m data.node_schemas OPENSHIFT_API KARPENTER_PROVIDER_AWS EKSCTL GPU_OPERATOR
 
 Each argument is a clone (bare or not) of the repository of that name: openshift/api, aws/karpenter-provider-aws,
 eksctl-io/eksctl, NVIDIA/gpu-operator, all Apache-2.0. HEAD is read. Written is tests/data/schemas/*.json: the keys that
@@ -19,7 +19,7 @@ from typing import Any
 
 import yaml
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 OUT = ROOT / "tests" / "data" / "schemas"
 FACTS = ROOT / "generator" / "llm_serving_planner" / "data" / "aws-machine.schema.json"
 Json = dict[str, Any]
@@ -92,7 +92,7 @@ def origin(repository: str, name: str, *paths: str) -> str:
     head = subprocess.run(
         ["git", "-C", repository, "log", "-1", "--format=%H of %cs"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    return f"DERIVED by tools/derive_node_schemas.py from {name} {head} (Apache-2.0): {', '.join(paths)}"
+    return f"DERIVED by tools/data/node_schemas.py from {name} {head} (Apache-2.0): {', '.join(paths)}"
 
 
 def trim(node: Json, keep: Json, resolve: Json, *, partial: bool = False) -> Json:

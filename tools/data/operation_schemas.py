@@ -1,11 +1,11 @@
 """Derive the schemas by which the chart's monitors, rules and scalers are judged, from their operators' own CRDs.
 
-python tools/derive_operation_schemas.py PROMETHEUS_OPERATOR KEDA KUEUE
+PYTHONPATH=tools python -m data.operation_schemas PROMETHEUS_OPERATOR KEDA KUEUE
 
 Each argument is an unpacked Go module: `go mod download -json MODULE` prints its folder, with MODULE
 github.com/prometheus-operator/prometheus-operator@v0.85.0,
 github.com/kedacore/keda/v2@v2.21.0 and sigs.k8s.io/kueue@v0.17.0, all Apache-2.0. Written is
-tests/data/schemas/*.json: the keys that the chart may write, every other key refused (see derive_node_schemas.py).
+tests/data/schemas/*.json: the keys that the chart may write, every other key refused (see node_schemas.py).
 Kueue's part is the names of the labels that admit a workload, and which versions of its API are served.
 """
 
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 import yaml
-from derive_node_schemas import OUT, Json, custom_resource, write
+from data.node_schemas import OUT, Json, custom_resource, write
 
 LABELS: Json = {"matchLabels": {}}
 SERVICE_MONITOR: Json = {
@@ -49,7 +49,7 @@ MONITORS = (
 def origin(folder: Path, path: str) -> str:
     """Where a schema comes from."""
     module = "/".join(folder.parts[-3:])
-    return f"DERIVED by tools/derive_operation_schemas.py from {module}: {path} (Apache-2.0)"
+    return f"DERIVED by tools/data/operation_schemas.py from {module}: {path} (Apache-2.0)"
 
 
 def main() -> None:

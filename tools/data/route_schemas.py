@@ -1,6 +1,6 @@
 """Derive the schemas by which the chart's routes are judged, from the APIs' own definitions.
 
-python tools/derive_route_schemas.py GATEWAY_API INFERENCE_EXTENSION OPENSHIFT_API
+PYTHONPATH=tools python -m data.route_schemas GATEWAY_API INFERENCE_EXTENSION OPENSHIFT_API
 
 Each argument is a folder of the Go module proxy (`go mod download -json MODULE@VERSION` prints it): of
 sigs.k8s.io/gateway-api, sigs.k8s.io/gateway-api-inference-extension and github.com/openshift/api, all Apache-2.0; the
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from derive_node_schemas import OUT, Json, custom_resource, write
+from data.node_schemas import OUT, Json, custom_resource, write
 
 BACKEND: Json = {"group": {}, "kind": {}, "name": {}, "port": {}}
 PARENT: Json = {"name": {}, "namespace": {}, "sectionName": {}}
@@ -54,7 +54,7 @@ def derive(folder: str, path: str, version: str, keep: Json) -> None:
     schema = custom_resource((Path(folder) / path).read_text(encoding="utf-8"), version, keep, namespaced=True)
     metadata: dict[str, Any] = schema["properties"]["metadata"]["properties"]
     metadata["annotations"] = {"additionalProperties": {"type": "string"}}
-    comment = f"DERIVED by tools/derive_route_schemas.py from {module} {release} (Apache-2.0): {path}"
+    comment = f"DERIVED by tools/data/route_schemas.py from {module} {release} (Apache-2.0): {path}"
     write(OUT / f"{schema['properties']['kind']['const']}.json", comment, schema)
 
 

@@ -1,23 +1,18 @@
-"""Read from unpacked vLLM packages what each version serves: parsers, LoRA, EAGLE.
+"""data/vllm_support.json: what each version of vLLM serves: parsers by name, classes with LoRA, classes with EAGLE-3.
 
-    python tools/import_support.py 0.25.1=FOLDER 0.33.0=FOLDER
-
-FOLDER holds the package `vllm` of a wheel or a source tree; nothing of it is imported or copied, only names are read.
-Writes generator/llm_serving_planner/data/vllm_support.json.
+Read from the package's source, which is neither imported nor run. Classes are those of the planner
+(models/architectures.py): one that is added there is looked for when a version is read again.
 """
 
-import argparse
 import ast
-import json
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.models.architectures import ARCHITECTURES
 
-TARGET = Path(__file__).parent.parent / "generator" / "llm_serving_planner" / "data" / "vllm_support.json"
-READ_ON = "2026-11-25"
+SOURCE = "vllm/tool_parsers, vllm/reasoning, vllm/model_executor/models of the wheels on PyPI"
 
 
 @dataclass
@@ -70,17 +65,29 @@ def registry(package: Path) -> dict[str, str]:
 
 
 def parsers(path: Path, variable: str) -> list[str]:
-    """Names of a table of lazily registered parsers."""
+    """Names of a table of lazily registered parsers.
+
+    Raises:
+        InputError: the file has no such table.
+    """
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             if variable in [ast.unparse(target) for target in targets]:
                 return sorted(str(ast.literal_eval(key)) for key in node.value.keys if key is not None)
-    raise SystemExit(f"{path}: no table {variable}")
+    raise InputError(f"{path}: no table {variable}")
 
 
-def support(package: Path) -> dict[str, list[str]]:
-    """What one version serves."""
+def read(package: Path) -> dict[str, list[str]]:
+    """What one version serves.
+
+    Args:
+        package: folder of the package `vllm`.
+
+    Raises:
+        FileNotFoundError: the package has another layout.
+        InputError: a table is not where this version of the tool knows it.
+    """
     known, served = classes(package), registry(package)
     lora, embeddings, eagle3 = [], [], []
     for name in ARCHITECTURES:
@@ -99,26 +106,3 @@ def support(package: Path) -> dict[str, list[str]]:
         "lora_embeddings": embeddings,
         "eagle3": eagle3,
     }
-
-
-def main() -> int:
-    """Write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("versions", nargs="+", metavar="VERSION=FOLDER")
-    found = {}
-    for pair in parser.parse_args().versions:
-        version, _, folder = pair.partition("=")
-        found[version] = support(Path(folder))
-    data = {
-        "_generated": "by tools/import_support.py",
-        "date": READ_ON,
-        "source": "vllm/tool_parsers, vllm/reasoning, vllm/model_executor/models of the wheels on PyPI",
-        "versions": found,
-    }
-    TARGET.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-    print(f"wrote {TARGET}", file=sys.stderr)
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-CHART = Path(__file__).parent.parent / "charts" / "llm-serving"
+CHART = Path(__file__).parent.parent.parent / "charts" / "llm-serving"
 WIDTH, HEIGHT, COLUMNS = 12, 8, 2
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 Query = tuple[str, str]

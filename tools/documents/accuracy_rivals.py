@@ -1,10 +1,9 @@
-"""Section of docs/accuracy.md: hf-mem and aiconfigurator on the rows of docs/data/comparison.csv, and the planner."""
+"""Tables of docs/accuracy.md: hf-mem and aiconfigurator on the rows of docs/data/comparison.csv, and the planner."""
 
 import statistics
 from dataclasses import dataclass, field
 
-from accuracy_rows import Start, own_starts, rows
-from documents.prose import prose
+from documents.accuracy_rows import Start, own_starts, rows
 from llm_serving_planner.base.units import GIB
 
 FILES = ("measurements-h200.csv", "measurements-h100.csv", "measurements-gpu.csv")
@@ -34,43 +33,27 @@ class Found:
                 errors.append(value - float(row[column]))
 
 
-def rivals_section() -> list[str]:
-    """Lines of the section; none while there is no comparison."""
+def rivals() -> dict[str, str]:
+    """Two tables and what was compared when: the parts of docs/accuracy.md by name."""
     table = rows("comparison.csv")
-    if not table:
-        return []
     ours = {(name, _key(start.row)): start for name in FILES for start in own_starts(name)[0]}
-    single, parallel = _fill(table, ours, parallel=False), _fill(table, ours, parallel=True)
-    first = table[0]
-    lines = [
-        "## hf-mem and aiconfigurator on the same rows",
-        "",
-        f"hf-mem {first['hf_mem']} and aiconfigurator {first['aiconfigurator']} from PyPI, {first['date']}, asked by",
-        "`make compare`; their answers are in docs/data/comparison.csv, row by row. Mean and worst difference in GiB.",
-        "",
+    head = [
         "| tool | rows answered | weights | cache of one request | KV cache of the engine | median of it |",
         "|---|---:|---:|---:|---:|---:|",
     ]
-    for title, found in single.items():
-        lines.append(_line(title, found))
-    lines += ["", "Two and four GPUs, per GPU:", "", *lines[5:7]]
-    for title, found in parallel.items():
-        if title != HF_MEM and found.asked:
-            lines.append(_line(title, found))
-    return [*lines, "", *prose(NOTES)]
+    single, parallel = (_fill(table, ours, parallel=several) for several in (False, True))
+    several = [_line(title, found) for title, found in parallel.items() if title != HF_MEM and found.asked]
+    return {
+        "rivals_single": "\n".join([*head, *(_line(title, found) for title, found in single.items())]),
+        "rivals_parallel": "\n".join([*head, *several]),
+        "hf_mem": table[0]["hf_mem"],
+        "aiconfigurator": table[0]["aiconfigurator"],
+        "compared_on": table[0]["date"],
+    }
 
 
 OURS, HF_MEM = "llm-serving", "hf-mem"
 NATIVE, NAIVE = "aiconfigurator, its own model", "aiconfigurator, its fallback"
-NOTES = """All were given the model's own config.json, context, batch, share and the memory that the log printed. hf-mem
-got a safetensors header with the catalogue's bytes over loopback instead of the hub: its weights are those bytes, which
-is all that it claims, and the row where the engine quantises while loading is out of its reach. It has no notion of a
-GPU: its budget here is share x memory - weights, our subtraction and not its answer, and it has none per rank.
-aiconfigurator was asked by its function `estimate_kv_cache` for vllm with its data of 0.24.0, the one version that it
-has for these GPUs; models that it does not know get its fallback (80 % of what weights leave,
-whatever the share is: its worst rows are those with a small one). In fairness: it sets
-3.5 GiB aside for the runtime on purpose, and it is made for speed, not for memory. Refusals stand in the table of
-answers with their text. What this page says of our own terms above holds here too: some were read in those rows."""
 
 
 def _key(row: dict[str, str]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from llm_serving_planner.memory.settings import Estimate, Gpu, Settings
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec, Quantization
 
-DATA = Path(__file__).parent.parent / "docs" / "data"
+DATA = Path(__file__).parent.parent.parent / "docs" / "data"
 H200 = Gpu(int(139.80 * GIB), (9, 0), nvlink=True)
 # GPU names in logs, to the rows of the GPU table; a name that is not here leaves the row out.
 NAMES = {

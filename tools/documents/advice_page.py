@@ -14,7 +14,7 @@ from llm_serving_planner.memory.settings import Settings
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec, Quantization
 
-DATA = Path(__file__).parent.parent / "docs" / "data"
+DATA = Path(__file__).parent.parent.parent / "docs" / "data"
 TEXT = Path(__file__).parent / "advice_page.md"
 KINDS = {
     "total_s": "all requests, s", "tpot_ms": "time per token, ms", "itl_p50_ms": "median between tokens, ms",
@@ -145,5 +145,5 @@ def error_table() -> str:
 
 
 def advice_page() -> str:
-    """Text of the page: tools/advice_page.md with the table in its place."""
+    """Text of the page: tools/documents/advice_page.md with the table in its place."""
     return TEXT.read_text(encoding="utf-8").replace("<!-- TABLE -->", error_table())

@@ -2,7 +2,7 @@
 
 All commands take turns in one run, because machines are noisy; each is a process of its own. Wall time is what a user
 waits, CPU time what the command costs: the two part where the machine is shared. The rivals come from
-`tools/compare.py`'s environments. No network: hf-mem reads metadata on loopback, aiconfigurator its own files.
+`tools/measure/compare.py`'s environments. No network: hf-mem reads metadata on loopback, aiconfigurator its own files.
 """
 
 import datetime as dt
@@ -16,14 +16,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from compare import RIVALS, environment, pinned
+from measure.compare import RIVALS, environment, pinned
 from llm_serving_planner.base.errors import DoesNotFitError
 from llm_serving_planner.hardware.profiles import profile_grid
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.planner.service import make_plan
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 TABLE = ROOT / "docs" / "data" / "bench.json"
 MODEL, PROFILE = "meta-llama/Llama-3.1-8B-Instruct", "1xh200"
 ROUNDS = 9

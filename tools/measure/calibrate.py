@@ -1,13 +1,15 @@
 """Real start-ups of vLLM with dummy weights, for the rows of docs/data/measurements-gpu.csv. It refits nothing.
 
-python tools/calibrate.py prepare --configs DIR --out FOLDER   here: config.json files and command lines
-python tools/calibrate.py run FOLDER --results FILE            on a machine with GPUs and vLLM
-python tools/calibrate.py append RESULTS                       here: rows into docs/data
+With PYTHONPATH=tools (and generator, where this package is not installed):
+
+    python -m measure.calibrate prepare --configs DIR --out FOLDER   here: config.json files and command lines
+    python -m measure.calibrate run FOLDER --results FILE            on a machine with GPUs and vLLM
+    python -m measure.calibrate append RESULTS                       here: rows into docs/data
 
 `make calibrate CONFIGS=DIR` does all three on one machine. DIR holds the models' config.json files as
-`<org>__<name>.json`; they are the models' own and never come into this repository. The jobs are in
-tools/calibration.yaml: starts with flags of their own, and committed values files with exactly the arguments that the
-chart renders for them (only the model's place and the port differ, and the share where a smaller card is imitated).
+`<org>__<name>.json`; they are the models' own and never come into this repository. The jobs are in calibration.yaml
+beside this file: starts with flags of their own, and committed values files with exactly the arguments that the chart
+renders for them (only the model's place and the port differ, and the share where a smaller card is imitated).
 """
 
 import argparse
@@ -18,8 +20,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
-JOBS = ROOT / "tools" / "calibration.yaml"
+ROOT = Path(__file__).parent.parent.parent
+JOBS = Path(__file__).parent / "calibration.yaml"
 TABLE = ROOT / "docs" / "data" / "measurements-gpu.csv"
 # The columns of measurements-h200.csv first, then what more is known; lists and mappings as JSON.
 COLUMNS = (
@@ -182,7 +184,7 @@ def main() -> int:
         jobs = [job for job in load_jobs(arguments.jobs) if not arguments.only or job["name"] in arguments.only]
         print(f"{len(prepare(arguments.configs, arguments.out, jobs))} jobs in {arguments.out}", file=sys.stderr)
     elif arguments.command == "run":
-        from calibrate_engine import run
+        from measure.calibrate_engine import run
 
         words = arguments.engine.split()
         count = run(arguments.folder, arguments.results, words, arguments.deadline, arguments.gpus)

@@ -18,7 +18,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-import calibrate_load as load
+from measure import calibrate_load as load
 from llm_serving_planner.logs import failures
 from llm_serving_planner.logs.reading import read_log
 

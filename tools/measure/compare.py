@@ -16,9 +16,9 @@ import venv
 from pathlib import Path
 from typing import Any
 
-from accuracy_rows import DATA, Start, own_gpu, own_starts
+from documents.accuracy_rows import DATA, Start, own_gpu, own_starts
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 BUILD = ROOT / "build" / "compare"
 RIVALS = Path(__file__).parent / "rivals"
 TABLE = DATA / "comparison.csv"

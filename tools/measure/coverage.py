@@ -1,8 +1,8 @@
 """Run the parser over a folder of configs, compare with known figures, and keep what comes out.
 
-    python tools/coverage.py DIR [--known models.csv] [--write]
+    PYTHONPATH=tools python -m measure.coverage DIR [--known CSV] [--write]
 
-DIR holds `<org>__<name>.json` files (config.json) and `<org>__<name>.hf_quant_config.json` beside them. Only derived
+DIR is a folder as `python -m data catalogue` takes it, with the configs of these models and of others. Only derived
 facts are kept (`--write`): counts, refusals with their reason, disagreements. The configs stay where they are.
 """
 
@@ -17,12 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from data.catalogue import FACTS
 from llm_serving_planner.base.errors import UnsupportedModelError
 from llm_serving_planner.models.config import formats
 from llm_serving_planner.models.config.read import parse
 from llm_serving_planner.models.spec import ModelSpec, Weights
 
-TARGET = Path(__file__).parent.parent / "docs" / "data" / "coverage.json"
+TARGET = Path(__file__).parent.parent.parent / "docs" / "data" / "coverage.json"
 SIDE = ".hf_quant_config.json"
 PARAMETERS_WITHIN = 0.002  # biases and scales of single numbers are not counted
 Row = dict[str, str]
@@ -157,7 +158,7 @@ def compare_parameters(spec: ModelSpec, row: Row, compared: Counter[str]) -> Ite
 def as_data(found: Coverage, date: str) -> dict[str, Any]:
     """Plain data in a stable order."""
     return {
-        "_generated": "by tools/coverage.py; do not edit",
+        "_generated": "by tools/measure/coverage.py; do not edit",
         "date": date,
         "configs": found.configs,
         "side_files": found.side_files,
@@ -175,13 +176,11 @@ def main() -> int:
     """Print the table; 1 when a difference is not explained."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--known", type=Path, help="CSV of known figures, by the column hf_id")
+    parser.add_argument("--known", type=Path, default=FACTS, help="CSV of known figures (default: tools/data/models.csv)")
     parser.add_argument("--write", action="store_true", help=f"keep the result in {TARGET.name}")
     options = parser.parse_args()
-    known: dict[str, Row] = {}
-    if options.known is not None:
-        with options.known.open(newline="", encoding="utf-8") as handle:
-            known = {row["hf_id"]: row for row in csv.DictReader(handle)}
+    with options.known.open(newline="", encoding="utf-8") as handle:
+        known: dict[str, Row] = {row["hf_id"]: row for row in csv.DictReader(handle)}
     found = cover(options.folder, known)
     for name, counts in sorted(found.classes.items()):
         print(f"{name:45} answered {counts['answered']:3}  refused {counts['refused']:3}")

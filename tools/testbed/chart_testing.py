@@ -23,8 +23,8 @@ from typing import Any
 import yaml
 from llm_serving_planner.base.errors import InputError, LlmServingError
 from llm_serving_planner.cli.console import Exit, complain, say
-from node_resources import kubectl, patch_status, real_nodes
-from previous import CHART, ROOT, extract, previous_revision
+from testbed.node_resources import kubectl, patch_status, real_nodes
+from testbed.previous import CHART, ROOT, extract, previous_revision
 
 OVERLAY = ROOT / "tests" / "cluster" / "ct-overlay.yaml"
 BUILD = ROOT / "build" / "ct"

@@ -18,10 +18,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import node_resources
+from testbed import node_resources
 from llm_serving_planner.base.errors import InputError, LlmServingError
 from llm_serving_planner.cli.console import Exit, complain, say
-from previous import ROOT
+from testbed.previous import ROOT
 
 CONFIG = ROOT / "tests" / "cluster" / "kind.yaml"
 CONTEXT = ROOT / "tests" / "cluster" / "build_context.py"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from llm_serving_planner.base.errors import InputError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 CHART = "charts/llm-serving"
 
 
