@@ -29,9 +29,7 @@ JOBS: list[dict[str, Any]] = [
 
 
 def tool(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*TOOL, *words], capture_output=True, text=True, check=False, timeout=120, env=ENVIRONMENT
-    )
+    return subprocess.run([*TOOL, *words], capture_output=True, text=True, check=False, timeout=120, env=ENVIRONMENT)
 
 
 def prepare(folder: Path, jobs: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:

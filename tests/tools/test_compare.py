@@ -12,10 +12,10 @@ from chart.helm import ROOT
 sys.path.insert(0, str(ROOT / "tools"))
 
 from documents import accuracy_rivals
-from measure import compare
 from documents.accuracy_rivals import HF_MEM, NAIVE, NATIVE, OURS
 from documents.accuracy_rows import own_starts
-from rivals import aiconfigurator_rows, hf_mem_cli
+from measure import compare
+from measure.rivals import aiconfigurator_rows, hf_mem_cli
 
 with (ROOT / "docs" / "data" / "comparison.csv").open(newline="") as _handle:
     ROWS = list(csv.DictReader(_handle))

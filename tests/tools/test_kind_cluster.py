@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from testbed import kind_cluster
 import pytest
 from chart.helm import ROOT
+from testbed import kind_cluster
 
 NODES: dict[str, Any] = {
     "items": [

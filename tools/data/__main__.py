@@ -2,11 +2,12 @@
 
 `refresh vllm VERSION` takes the wheel from PyPI (pip download, some 340 MB, kept in build/vllm) and reads its Python
 files; nothing of vLLM is imported, installed or copied. It writes the version's entries in data/vllm_flags.json,
-data/vllm_support.json and data/metrics.json of the package, with today's date where something changed; flags
-only of the newest version, or a newer one. Gates and memory constants (data/engines.json) and formats (data/quantization.json) are read by a person.
+data/vllm_support.json and data/metrics.json of the package, with today's date where something changed; flags only of
+the newest version, or of a newer one. Gates and memory constants (data/engines.json) and formats
+(data/quantization.json) are read by a person.
 
-`catalogue` reads config.json files, see `catalogue --help`. The schemas of tests/data/schemas have commands of their own:
-`python -m data.node_schemas`, `data.route_schemas` and `data.operation_schemas`.
+`catalogue` reads config.json files, see `catalogue --help`. The schemas of tests/data/schemas have commands of their
+own: `python -m data.node_schemas`, `data.route_schemas` and `data.operation_schemas`.
 """
 
 import argparse
@@ -34,7 +35,9 @@ def main() -> int:
         "catalogue", help="models that are known offline", description=catalogue.__doc__, formatter_class=formatter
     )
     made.add_argument("--configs", type=Path, required=True, metavar="DIR")
-    made.add_argument("--facts", type=Path, default=catalogue.FACTS, metavar="CSV", help="default: tools/data/models.csv")
+    made.add_argument(
+        "--facts", type=Path, default=catalogue.FACTS, metavar="CSV", help="default: tools/data/models.csv"
+    )
     for command in (refresh, made):
         command.add_argument("--check", action="store_true", help="show what would change, write nothing")
     options = parser.parse_args()

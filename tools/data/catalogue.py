@@ -1,8 +1,8 @@
 """data/catalogue.json: the models that are known offline, from their config.json files and a table of published facts.
 
 DIR holds `<org>__<name>.json` (config.json) and, where a model has one, `<org>__<name>.hf_quant_config.json`, as
-`hf download ORG/NAME config.json hf_quant_config.json` brings them. They have licences of their own, some are gated, and
-none comes into this repository: only derived facts are written (dimensions, bytes, whether the model is gated).
+`hf download ORG/NAME config.json hf_quant_config.json` brings them. They have licences of their own, some are gated,
+and none comes into this repository: only derived facts are written (dimensions, bytes, whether the model is gated).
 
 The table (tools/data/models.csv) has a row for every model: parameters and bytes that were published or counted,
 with their source, and what this project's author found for the KV cache, which the parser is held against. A model is

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 import yaml
+
 from data.node_schemas import OUT, Json, custom_resource, write
 
 LABELS: Json = {"matchLabels": {}}

@@ -113,6 +113,7 @@ def read(package: Path) -> dict[str, str]:
 
     Raises:
         FileNotFoundError: the package has another layout.
+        InputError: a flag is made from no field that is known.
     """
     source = Source(package)
     found: dict[str, str] = {}
@@ -198,7 +199,7 @@ def _kind_of_call(
         return overridden[place]
     annotation = source.fields_of(classes.get(variable, "")).get(field)
     if annotation is None:
-        raise LookupError(f"no field stands behind {ast.unparse(call)[:120]}")
+        raise InputError(f"no field stands behind {ast.unparse(call)[:120]}")
     return source.kind(annotation)
 
 

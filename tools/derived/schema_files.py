@@ -1,4 +1,7 @@
-"""TODO."""
+"""Files that follow from schema/: the schemas of chart and package, the removed keys, docs/values.md.
+
+The chart's schema demands every key that has a default; the package's copy judges a user's few keys and demands none.
+"""
 
 import json
 from collections.abc import Iterable, Sequence

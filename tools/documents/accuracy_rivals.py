@@ -3,8 +3,9 @@
 import statistics
 from dataclasses import dataclass, field
 
-from documents.accuracy_rows import Start, own_starts, rows
 from llm_serving_planner.base.units import GIB
+
+from documents.accuracy_rows import Start, own_starts, rows
 
 FILES = ("measurements-h200.csv", "measurements-h100.csv", "measurements-gpu.csv")
 

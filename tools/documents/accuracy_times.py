@@ -1,11 +1,12 @@
 """docs/accuracy.md: how long real starts took against the budget, and how fast they answered against the roofline."""
 
-from documents import advice_page
-from documents.accuracy_rows import own_gpu, rows
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.memory import kernels
 from llm_serving_planner.models import embedded
 from llm_serving_planner.planner import resources
+
+from documents import advice_page
+from documents.accuracy_rows import own_gpu, rows
 
 
 def start_times() -> str:

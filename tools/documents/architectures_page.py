@@ -51,8 +51,8 @@ def _figures(data: dict[str, Any]) -> list[str]:
             )
         ),
         "",
-        "The configs are not part of this project; `PYTHONPATH=tools python -m measure.coverage DIR` repeats the run over",
-        "a folder of yours, and fails on a difference that is not explained.",
+        "The configs are not part of this project; `PYTHONPATH=tools python -m measure.coverage DIR` repeats the run",
+        "over a folder of yours, and fails on a difference that is not explained.",
         "",
         *(
             f"- {entry['model']}, {entry['what']}: {entry['parsed']}, known {entry['known']} ({entry['why']})"

@@ -16,12 +16,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from measure.compare import RIVALS, environment, pinned
 from llm_serving_planner.base.errors import DoesNotFitError
 from llm_serving_planner.hardware.profiles import profile_grid
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.planner.service import make_plan
+
+from measure.compare import RIVALS, environment, pinned
 
 ROOT = Path(__file__).parent.parent.parent
 TABLE = ROOT / "docs" / "data" / "bench.json"

@@ -18,9 +18,10 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from measure import calibrate_load as load
 from llm_serving_planner.logs import failures
 from llm_serving_planner.logs.reading import read_log
+
+from measure import calibrate_load as load
 
 FIRST_PORT = 18000
 _PORTS_PER_JOB = 10

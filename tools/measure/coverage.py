@@ -176,7 +176,9 @@ def main() -> int:
     """Print the table; 1 when a difference is not explained."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.add_argument("--known", type=Path, default=FACTS, help="CSV of known figures (default: tools/data/models.csv)")
+    parser.add_argument(
+        "--known", type=Path, default=FACTS, help="CSV of known figures (default: tools/data/models.csv)"
+    )
     parser.add_argument("--write", action="store_true", help=f"keep the result in {TARGET.name}")
     options = parser.parse_args()
     with options.known.open(newline="", encoding="utf-8") as handle:

@@ -58,9 +58,16 @@ def main() -> int:
             if entry is None or arguments.all:
                 print(f"  {section}/{key}\n    - {before[section].get(key)}\n    + {after[section].get(key)}")
         same = len(before[section].keys() & after[section].keys()) - len(
-            [key for key in before[section].keys() & after[section].keys() if before[section][key] != after[section][key]]
+            [
+                key
+                for key in before[section].keys() & after[section].keys()
+                if before[section][key] != after[section][key]
+            ]
         )
-        print(f"{section}: {same} of {len(before[section].keys() | after[section].keys())} equal, {len(strange)} not allowed")
+        print(
+            f"{section}: {same} of {len(before[section].keys() | after[section].keys())} equal, "
+            f"{len(strange)} not allowed"
+        )
         code = 1 if strange else code
     for entry in allowed:
         print(f"allowed: {entry['key']} ({met[entry['key']]} times): {entry['why']}")

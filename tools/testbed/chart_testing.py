@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 from llm_serving_planner.base.errors import InputError, LlmServingError
 from llm_serving_planner.cli.console import Exit, complain, say
+
 from testbed.node_resources import kubectl, patch_status, real_nodes
 from testbed.previous import CHART, ROOT, extract, previous_revision
 

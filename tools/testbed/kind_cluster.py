@@ -18,9 +18,10 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from testbed import node_resources
 from llm_serving_planner.base.errors import InputError, LlmServingError
 from llm_serving_planner.cli.console import Exit, complain, say
+
+from testbed import node_resources
 from testbed.previous import ROOT
 
 CONFIG = ROOT / "tests" / "cluster" / "kind.yaml"
