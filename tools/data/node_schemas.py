@@ -9,10 +9,10 @@ not in them. data/aws-machine.schema.json of the package is for reading a cluste
 types, but a key of a newer API is let pass.
 """
 
+import argparse
 import json
 import re
 import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -220,9 +220,20 @@ def write(path: Path, comment: str, schema: Json) -> None:
     path.write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
 
 
+def sources(description: str | None, *names: str) -> list[str]:
+    """The folders that the command line gives, one per name."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in names:
+        parser.add_argument(name)
+    found = vars(parser.parse_args())
+    return [found[name] for name in names]
+
+
 def main() -> None:
     """Read four clones, write six schemas."""
-    api, karpenter, eksctl, operator = sys.argv[1:5]
+    api, karpenter, eksctl, operator = sources(
+        __doc__, "OPENSHIFT_API", "KARPENTER_PROVIDER_AWS", "EKSCTL", "GPU_OPERATOR"
+    )
     crd = "machine/v1beta1/zz_generated.crd-manifests/0000_10_machine-api_01_machinesets-Default.crd.yaml"
     types = "machine/v1beta1/types_awsprovider.go"
     machineset = custom_resource(show(api, crd), "v1beta1", MACHINESET, namespaced=True)

@@ -11,12 +11,11 @@ Kueue's part is the names of the labels that admit a workload, and which version
 
 import json
 import re
-import sys
 from pathlib import Path
 
 import yaml
 
-from data.node_schemas import OUT, Json, custom_resource, write
+from data.node_schemas import OUT, Json, custom_resource, sources, write
 
 LABELS: Json = {"matchLabels": {}}
 SERVICE_MONITOR: Json = {
@@ -55,7 +54,7 @@ def origin(folder: Path, path: str) -> str:
 
 def main() -> None:
     """Read three modules, write five files."""
-    operator, keda, kueue = (Path(argument) for argument in sys.argv[1:4])
+    operator, keda, kueue = (Path(name) for name in sources(__doc__, "PROMETHEUS_OPERATOR", "KEDA", "KUEUE"))
     for kind, name, keep in MONITORS:
         path = f"example/prometheus-operator-crd/monitoring.coreos.com_{name}.yaml"
         crd = (operator / path).read_text(encoding="utf-8")

@@ -8,11 +8,10 @@ folder's name holds the version. Written is tests/data/schemas/*.json: the keys 
 key refused. What a CRD says in CEL rules is not in them.
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
-from data.node_schemas import OUT, Json, custom_resource, write
+from data.node_schemas import OUT, Json, custom_resource, sources, write
 
 BACKEND: Json = {"group": {}, "kind": {}, "name": {}, "port": {}}
 PARENT: Json = {"name": {}, "namespace": {}, "sectionName": {}}
@@ -60,7 +59,7 @@ def derive(folder: str, path: str, version: str, keep: Json) -> None:
 
 def main() -> None:
     """Read three folders, write five schemas."""
-    gateway, inference, openshift = sys.argv[1:4]
+    gateway, inference, openshift = sources(__doc__, "GATEWAY_API", "INFERENCE_EXTENSION", "OPENSHIFT_API")
     for name, keep in (("httproutes", HTTP_ROUTE), ("grpcroutes", GRPC_ROUTE), ("backendtlspolicies", BACKEND_TLS)):
         derive(gateway, f"config/crd/standard/gateway.networking.k8s.io_{name}.yaml", "v1", keep)
     derive(inference, "config/crd/bases/inference.networking.k8s.io_inferencepools.yaml", "v1", POOL)
