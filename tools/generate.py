@@ -8,24 +8,24 @@ import subprocess
 import sys
 from pathlib import Path
 
-import schema_files
-from accuracy import accuracy_page
-from advice_page import advice_page
-from architectures_page import architectures_page
-from dashboard import dashboards
+from derived import schema_files
+from derived.dashboard import dashboards
+from derived.supervisor_files import supervisor_files
+from documents.accuracy import accuracy_page
+from documents.advice_page import advice_page
 from documents.architecture_page import architecture_page
+from documents.architectures_page import architectures_page
 from documents.cli_page import cli_page
 from documents.inject import injected_pages
+from documents.performance_page import performance_page, performance_svg
+from documents.quantization_page import quantization_page
 from llm_serving_planner.base.files import write_text
 from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.models.resolve import resolve
 from llm_serving_planner.output.committed import load_catalog
 from llm_serving_planner.output.render import render_values
 from llm_serving_planner.planner.service import make_plan
-from performance_page import performance_page, performance_svg
 from publishing import metadata
-from quantization_page import quantization_page
-from supervisor_files import supervisor_files
 
 ROOT = Path(__file__).parent.parent
 

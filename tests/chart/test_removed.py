@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schema_files
 import yaml
 from chart.helm import CHART, ROOT, RefusedError, merge
+from derived import schema_files
 from llm_serving_planner.base.errors import InputError, SchemaError
 from llm_serving_planner.output import removed, schema
 

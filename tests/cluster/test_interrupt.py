@@ -12,7 +12,7 @@ from chart.helm import ROOT
 from cluster.conftest import MARK, RUN
 from cluster.faults import until
 from cluster.needs import kubectl
-from node_resources import nodes
+from testbed.node_resources import nodes
 
 pytestmark = pytest.mark.faults
 TARGET = "tests/cluster/test_faults_rollout.py"

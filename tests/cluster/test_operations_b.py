@@ -15,9 +15,9 @@ from chart.helm import merge
 from cluster.conftest import Release
 from cluster.serving import engine_pods, serves, wait_until_serves
 from cluster.test_groups import TWO_NODES
-from node_resources import nodes
 from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
+from testbed.node_resources import nodes
 
 NO_GPU: dict[str, Any] = {
     "gpu": {"resourceName": ""},

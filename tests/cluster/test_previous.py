@@ -10,8 +10,8 @@ import yaml
 from chart.helm import merge
 from cluster.conftest import Release
 from cluster.faults import one, only_pod, traffic
-from previous import extract, previous_revision
 from pytest_helm_charts.clusters import Cluster
+from testbed.previous import extract, previous_revision
 
 CHANGE = {"engine": {"args": {"max-model-len": 4096}}}
 

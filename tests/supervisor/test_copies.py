@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from chart.helm import ROOT, Manifest, in_process
-from supervisor_files import supervisor_files
+from derived.supervisor_files import supervisor_files
 from support.programs import BARE, FILES, mounted, run_program
 
 OLDEST = (3, 9)

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Reads and writes text files: strict YAML in, whole files out."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Reads the JSON tables that the package ships in data/."""
 
 import json
 from importlib.resources import files

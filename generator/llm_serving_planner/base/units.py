@@ -1,4 +1,4 @@
-"""TODO."""
+"""Units of memory and Kubernetes quantities."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Checks a document against a JSON schema and words each problem for a person."""
 
 import difflib
 from collections.abc import Iterator
