@@ -12,6 +12,7 @@ import schema_files
 from accuracy import accuracy_page
 from advice_page import advice_page
 from architectures_page import architectures_page
+from chart_facts import chart_facts
 from dashboard import dashboards
 from documents.architecture_page import architecture_page
 from documents.cli_page import cli_page
@@ -50,8 +51,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
+    facts = ROOT / "generator" / "llm_serving_planner" / "data" / "chart_facts.json"
     values = values_files()
     pages = {
+        facts: chart_facts(ROOT),
         ROOT / "docs" / "accuracy.md": accuracy_page(),
         ROOT / "docs" / "advice.md": advice_page(),
         ROOT / "docs" / "architectures.md": architectures_page(),

@@ -92,8 +92,8 @@ def test_a_release_is_reached_and_left(cluster: Cluster) -> None:
     done = ask(cluster, "--namespace", "models")
     assert (done.returncode, done.stdout) == (0, "Hello world\n"), done.stderr
     assert cluster.calls() == [
-        ["get", "services", "--namespace", "models", "-l", "app.kubernetes.io/instance=mine", "-o", "json"],
-        ["port-forward", "--namespace", "models", "--address", "127.0.0.1", "service/mine-llm-serving", ":80"],
+        ["get", "services", "-n", "models", "-l", "app.kubernetes.io/instance=mine", "-o", "json"],
+        ["port-forward", "-n", "models", "--address", "127.0.0.1", "service/mine-llm-serving", ":80"],
     ]
     assert not cluster.forwards()
 

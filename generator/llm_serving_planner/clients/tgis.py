@@ -92,12 +92,6 @@ class Tgis:
         answer = self._unary("ModelInfo", "ModelInfoRequest", "ModelInfoResponse", {"model_id": self.model})
         return {"max_sequence_length": answer.max_sequence_length, "max_new_tokens": answer.max_new_tokens}
 
-    def count_tokens(self, text: str) -> int:
-        """Tokens of a text, as the server's tokenizer counts them."""
-        fields = {"model_id": self.model, "requests": [{"text": text}]}
-        answer = self._unary("Tokenize", "BatchedTokenizeRequest", "BatchedTokenizeResponse", fields)
-        return int(answer.responses[0].token_count)
-
     def answer(self, messages: Sequence[Message], sampling: Sampling, *, stream: bool = True) -> Iterable[Piece]:
         """Continue the conversation as plain text, piece by piece.
 
