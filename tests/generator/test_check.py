@@ -174,7 +174,8 @@ def test_an_estimate_with_a_hole_is_refused() -> None:
 # A kubectl that answers from files and refuses everything that is no read.
 KUBECTL = """#!/bin/sh
 case "$*" in
-  *"get pods -n prod -l app.kubernetes.io/instance=mine,app.kubernetes.io/component=engine -o json") cat "$ANSWERS/pods.json";;
+  *"get pods -n prod -l app.kubernetes.io/instance=mine,app.kubernetes.io/component=engine -o json")
+    cat "$ANSWERS/pods.json";;
   *"get configmaps -n prod -l app.kubernetes.io/instance=mine,app.kubernetes.io/component=plan -o json")
     cat "$ANSWERS/maps.json";;
   *"logs mine-0 -n prod -c engine") cat "$ANSWERS/log";;

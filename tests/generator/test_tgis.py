@@ -148,4 +148,4 @@ def test_without_grpcio_the_way_out_is_named(tmp_path: Path) -> None:
     done = run("query", "Hi", "--protocol", "tgis", PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
     assert "--protocol tgis needs grpcio, which is not installed" in done.stderr
-    assert "hint: pip install 'llm-serving[tgis]'" in done.stderr
+    assert "hint: pip install 'llm-serving-planner[tgis]'" in done.stderr

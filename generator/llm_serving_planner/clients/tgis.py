@@ -52,7 +52,7 @@ def _import() -> tuple[Any, dict[str, Any]]:
     except ImportError as error:
         raise InputError(
             f"--protocol tgis needs {error.name or 'grpcio'}, which is not installed",
-            hint="pip install 'llm-serving[tgis]'",
+            hint="pip install 'llm-serving-planner[tgis]'",
         ) from error
 
 
