@@ -171,6 +171,20 @@ def test_one_place_at_a_time() -> None:
     assert (done.returncode, "not allowed with argument" in done.stderr) == (2, True)
 
 
+def test_a_cluster_that_does_not_list_its_services(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    from llm_serving_planner.base.errors import InputError
+    from llm_serving_planner.cluster import forward, kubectl
+
+    (cluster.folder / "kubectl").write_text(f"#!{sys.executable}\nimport time\ntime.sleep(30)\n")
+    monkeypatch.setenv("PATH", cluster.path())
+    monkeypatch.setattr(kubectl, "ANSWER_SECONDS", 0.2)
+    with (
+        pytest.raises(InputError, match=r"^kubectl gave no answer within 0\.2 seconds$"),
+        forward.port_forward("mine", None, "http"),
+    ):
+        pass
+
+
 def test_a_forward_that_never_comes(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     from llm_serving_planner.base.errors import ServerError
     from llm_serving_planner.cluster import forward
