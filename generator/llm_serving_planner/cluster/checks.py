@@ -234,7 +234,7 @@ def _names(client: Client, release: Wanted) -> list[Finding]:
         meta = item["metadata"]
         marks = meta.get("annotations", {})
         mine = (marks.get("meta.helm.sh/release-name"), marks.get("meta.helm.sh/release-namespace"))
-        named = [one for one in wanted if item["kind"] == one.kind and one.name.fullmatch(meta["name"])]
+        named = [one for one in wanted if item.get("kind") == one.kind and one.name.fullmatch(meta["name"])]
         if not named or mine == (release.release, release.namespace):
             continue
         if named[0].hook and meta.get("labels", {}).get("app.kubernetes.io/instance") == release.release:
