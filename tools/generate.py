@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from derived import schema_files
+from derived.chart_facts import chart_facts
 from derived.dashboard import dashboards
 from derived.supervisor_files import supervisor_files
 from documents.accuracy import accuracy_page
@@ -51,8 +52,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
+    facts = ROOT / "generator" / "llm_serving_planner" / "data" / "chart_facts.json"
     values = values_files()
     pages = {
+        facts: chart_facts(ROOT),
         ROOT / "docs" / "accuracy.md": accuracy_page(),
         ROOT / "docs" / "advice.md": advice_page(),
         ROOT / "docs" / "architectures.md": architectures_page(),

@@ -370,7 +370,7 @@ def test_without_matplotlib_the_picture_is_refused_at_once(capsys: pytest.Captur
     with patch("importlib.util.find_spec", return_value=None):
         assert main(["advise", LLAMA, "--offline", "--plot", "a.svg"]) == 1
     assert capsys.readouterr().err == (
-        "error: --plot draws with matplotlib, which is not installed\nhint: pip install 'llm-serving[plot]'\n"
+        "error: --plot draws with matplotlib, which is not installed\nhint: pip install 'llm-serving-planner[plot]'\n"
     )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from documents.accuracy_rows import DATA, Start, own_gpu, own_starts
+from llm_serving_planner.base.units import GIB
 
 ROOT = Path(__file__).parent.parent.parent
 BUILD = ROOT / "build" / "compare"
@@ -30,7 +31,6 @@ COLUMNS = (
     "hf_mem_request_gib", "hf_mem_refused", "aic_source", "aic_weights_gib", "aic_activations_gib", "aic_kv_cache_gib",
     "aic_tokens", "aic_refused", "hf_mem", "aiconfigurator", "date",
 )  # fmt: skip
-GIB = 1024**3
 
 
 def pinned() -> dict[str, str]:

@@ -4,9 +4,9 @@ python tools/measure/same_behaviour.py BEFORE [--allowed tools/measure/allowed.y
 
 BEFORE is another checkout with its own .venv, or what its `snapshot.py` printed. Both are asked by their own Python,
 with `snapshot.py` beside this file: the committed values files, every render of the chart's ci files and of the values
-files, the JSON of a plan (or the refusal, or the plan of a few pinned options) for every model of the catalogue on every
-profile, and every message in docs/troubleshooting.md. A difference is allowed when a pattern of the list meets its key;
-the list says why.
+files, the JSON of a plan (or the refusal; of a few pinned options too) for every model of the catalogue on every
+profile, and every message in docs/troubleshooting.md. A difference is allowed when a pattern of the list meets its
+key; the list says why.
 """
 
 import argparse

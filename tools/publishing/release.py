@@ -137,7 +137,7 @@ def edits(root: Path, version: str, date: str) -> dict[Path, str]:
         InputError: nothing to release, or a file has lost its version line.
     """
     changes = root / "CHANGELOG.md"
-    module = root / "generator" / "llm_serving_planner" / "__init__.py"
+    module = root / "generator" / "llm_serving_planner" / "base" / "version.py"
     chart = root / "charts" / NAME / "Chart.yaml"
     return {
         changes: changelog.release(changes.read_text(encoding="utf-8"), version, date),

@@ -38,5 +38,5 @@ or from Python (pip install openai; the key is read from OPENAI_API_KEY{{ if not
 
 {{- define "llm-serving.tgis.snippets" }}  llm-serving query "Hello" --protocol tgis --release {{ .Release.Name }} --namespace {{ include "llm-serving.namespace" . }}
 
-(pip install 'llm-serving[tgis]'; any gRPC client works with the proto of fmaas.GenerationService on port {{ .Values.service.grpcPort }}.)
+(pip install 'llm-serving-planner[tgis]'; any gRPC client works with the proto of fmaas.GenerationService on port {{ .Values.service.grpcPort }}.)
 {{- end -}}

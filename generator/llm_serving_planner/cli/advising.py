@@ -41,7 +41,7 @@ def register(add: Add) -> None:
     )
     command.add_argument("--format", choices=_FORMS, default="text", help="form of the answer")
     command.add_argument(
-        "--plot", type=Path, metavar="FILE", help="write a picture: .svg or .png (needs llm-serving[plot])"
+        "--plot", type=Path, metavar="FILE", help="write a picture: .svg or .png (needs llm-serving-planner[plot])"
     )
 
 
@@ -100,4 +100,6 @@ def _check_plot(path: Path) -> None:
     if path.suffix.lower() not in _ENDINGS:
         raise InputError(f"--plot is {path}: a file that ends in {' or '.join(_ENDINGS)} is expected")
     if find_spec("matplotlib") is None:
-        raise InputError("--plot draws with matplotlib, which is not installed", hint="pip install 'llm-serving[plot]'")
+        raise InputError(
+            "--plot draws with matplotlib, which is not installed", hint="pip install 'llm-serving-planner[plot]'"
+        )
