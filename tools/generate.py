@@ -11,6 +11,7 @@ from pathlib import Path
 from accuracy import accuracy_page
 from advice_page import advice_page
 from architectures_page import architectures_page
+from chart_data import chart_data
 from dashboard import dashboards
 from documents.architecture_page import architecture_page
 from documents.cli_page import cli_page
@@ -61,7 +62,7 @@ def main() -> int:
         ROOT / "docs" / "quantization.md": quantization_page(),
         ROOT / "charts" / "llm-serving" / "Chart.yaml": metadata.chart_yaml(ROOT),
     }
-    expected = {**schema.generated_files(ROOT), **values, **pages, **dashboards()}
+    expected = {**schema.generated_files(ROOT), **values, **pages, **dashboards(), **chart_data(ROOT)}
     expected |= injected_pages(ROOT, expected)
     stale = [path for path, text in expected.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if check:

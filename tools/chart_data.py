@@ -1,0 +1,92 @@
+"""files/engines.json of the chart: what its templates know of each engine, from schema/engines.yaml and the parsers' flags."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+Json = dict[str, Any]
+_MARK = "GENERATED from schema/engines.yaml by `make generate`"
+
+
+class ChartDataError(Exception):
+    """schema/engines.yaml contradicts what the engines' own parsers know."""
+
+
+def by_name(keys: Mapping[str, Iterable[str]]) -> dict[str, str]:
+    """Names under their key, turned round: {key: [name, ...]} to {name: key}.
+
+    Raises:
+        ChartDataError: a name that stands under two keys.
+    """
+    found: dict[str, str] = {}
+    for key, names in keys.items():
+        for name in names:
+            if name in found:
+                raise ChartDataError(f"{name} stands under {found[name]} and {key}")
+            found[name] = key
+    return dict(sorted(found.items()))
+
+
+def engine(name: str, facts: Json, known: Iterable[str]) -> Json:
+    """One engine's entry of the chart's file.
+
+    Args:
+        name: type of the engine.
+        facts: its entry in schema/engines.yaml.
+        known: flags that its argument parser lists, without dashes.
+
+    Raises:
+        ChartDataError: a reserved flag that the engine does not have, or one that is called unlisted and is listed.
+    """
+    reserved = by_name(facts["reservedFlags"])
+    listed, unlisted = set(known), set(facts.get("unlisted", ()))
+    if strays := set(reserved) - listed - unlisted:
+        raise ChartDataError(f"{name} has no flag {', '.join(sorted(strays))}")
+    if wrong := (unlisted & listed) | (unlisted - set(reserved)):
+        raise ChartDataError(f"{name}: {', '.join(sorted(wrong))} must not be called unlisted")
+    kept = ("command", "python", "apiKeyVariable", "ports")
+    return {key: facts[key] for key in kept} | {"reservedFlags": reserved}
+
+
+def first_versions(wanted: Iterable[str], flags: Json) -> dict[str, str]:
+    """The first version of vLLM that has each flag, as `major.minor.patch`.
+
+    Raises:
+        ChartDataError: a flag that vLLM lacks, or has had in every version that was read, so that nothing is to be asked.
+    """
+    found = {}
+    for name in sorted(wanted):
+        version = flags.get(name, {}).get("from")
+        if version is None:
+            raise ChartDataError(f"vLLM has no first version of --{name}")
+        found[name] = version.partition(".post")[0]
+    return found
+
+
+def engines_json(root: Path) -> str:
+    """The text of files/engines.json.
+
+    Raises:
+        ChartDataError: as above.
+    """
+    source = yaml.safe_load((root / "schema" / "engines.yaml").read_text(encoding="utf-8"))
+    data = root / "generator" / "llm_serving" / "data"
+    vllm, launchers = (
+        json.loads((data / f"{name}.json").read_text(encoding="utf-8")) for name in ("vllm_flags", "launcher_flags")
+    )
+    flags = {name: (vllm if name == "vllm" else launchers[name])["flags"] for name in source["engines"]}
+    made = {
+        "_generated": _MARK,
+        "engines": {name: engine(name, facts, flags[name]) for name, facts in source["engines"].items()},
+        "since": first_versions(source["since"], vllm["flags"]),
+        "reservedEnv": by_name(source["reservedEnv"]["names"]),
+    }
+    return json.dumps(made, indent=2) + "\n"
+
+
+def chart_data(root: Path) -> dict[Path, str]:
+    """Every data file of the chart that is made here, as path and text."""
+    return {root / "charts" / "llm-serving" / "files" / "engines.json": engines_json(root)}
