@@ -1,4 +1,4 @@
-"""files/engines.json of the chart: what its templates know of each engine, from schema/engines.yaml and the parsers' flags."""
+"""files/engines.json of the chart, from schema/engines.yaml: what its templates know of each engine."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -55,7 +55,7 @@ def first_versions(wanted: Iterable[str], flags: Json) -> dict[str, str]:
     """The first version of vLLM that has each flag, as `major.minor.patch`.
 
     Raises:
-        ChartDataError: a flag that vLLM lacks, or has had in every version that was read, so that nothing is to be asked.
+        ChartDataError: a flag that vLLM lacks, or that every version has, so that there is nothing to ask.
     """
     found = {}
     for name in sorted(wanted):

@@ -16,6 +16,9 @@ args:
 {{- end }}
 terminationMessagePolicy: FallbackToLogsOnError
 env:
+  {{- if $f.severalPods }}
+  {{- include "llm-serving.groupEnv" . | trim | nindent 2 }}
+  {{- end }}
   {{- include "llm-serving.env" (dict "root" . "downloading" false) | trim | nindent 2 }}
 ports:
   {{- include "llm-serving.containerPorts" . | nindent 2 }}

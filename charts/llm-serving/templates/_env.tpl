@@ -10,9 +10,6 @@
 {{- if $v.storage.keyedCompileCache }}{{ $env = mergeOverwrite $env (include "llm-serving.compile.env" .root | fromYaml) }}{{ end -}}
 {{- $env = mergeOverwrite $env $v.engine.env -}}
 {{- range $extra := $v.engine.extraEnv }}{{ $_ := unset $env $extra.name }}{{ end -}}
-{{- if and $f.severalPods (not .downloading) }}
-{{- include "llm-serving.groupEnv" .root }}
-{{- end }}
 {{- range $name := keys $env | sortAlpha }}
 - name: {{ $name | quote }}
   value: {{ index $env $name | quote }}

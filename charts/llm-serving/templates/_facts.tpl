@@ -17,8 +17,7 @@ claimTemplate    string   name of the ResourceClaimTemplate
 image            string   the engine's image
 labels           map      labels of every object, all but the component
 selectorLabels   map      labels by which the engines' pods are selected: nothing that ever changes
-leaderLabels     map      further labels of the pods that answer: of a group only its leader; empty where every pod answers
-apiLabels        map      both together
+apiLabels        map      labels of the pods that answer: of a group only its leader
 
 engine           string   type of the engine
 command          list     the engine's command, where values give none
@@ -28,7 +27,7 @@ ports            list     ports of the engine's container
 reservedFlags    map      flags that the chart sets itself: name, and the key to use
 reservedEnv      map      variables that the chart sets itself: name, and the key to use
 knows            map      by name, whether the engine knows a flag that the chart sets only where the version has it
-metrics          map      names of the engine's metrics by what they tell; only those that the version has
+metrics          map      names of the metrics of the engine's version by what they tell
 seriesLabels     map      labels that every time series of the release has
 series           string   the same as a PromQL selector
 
@@ -48,9 +47,8 @@ streamed         bool     weights are streamed from an object store
 offline          bool     the engine itself needs no hub
 downloads        bool     some pod reaches the hub or an object store
 repositories     list     adapters and drafts that are downloaded: {id, revision, folder}
-modelAction      string   what the pods do about the model before their engine: fetch, wait or nothing
-extraAction      string   the same about the repositories
-podsDownload     bool     pods do one of both
+podDownloads     list     what pods do before their engine about the model and the repositories: those fields, and
+                          {name, action}, which is fetch or wait; empty where a hook or nobody downloads
 downloadJob      bool     a Job of the release downloads
 downloadHook     bool     a hook downloads before install and upgrade
 
@@ -65,7 +63,6 @@ hostname         string   name of the Service that a certificate must hold
 testHost         string   name by which the test calls the Service
 exposed          list     what is let through to clients outside: {path, type, port, name}
 
-downloadSeconds  int      a pod's time for the download before its engine starts
 groupWaitSeconds int      time that members of a group wait for each other
 startupSeconds   int      time from the container's start until it must serve
 deadlineSeconds  int      time from the install until it must serve
@@ -110,9 +107,8 @@ graceSeconds     int      time to stop: leaving the Service, running answers, an
       "statefulset" "apps.kubernetes.io/pod-index"
       "leaderworkerset" "leaderworkerset.sigs.k8s.io/worker-index"
       "raycluster" "llm-serving/rank" -}}
-{{- $_ := set $f "leaderLabels" dict -}}
-{{- with index $leaders $v.parallelism.controller }}{{ $_ := set $f.leaderLabels . "0" }}{{ end -}}
-{{- $_ := set $f "apiLabels" (merge (dict) $f.selectorLabels $f.leaderLabels) -}}
+{{- $_ := set $f "apiLabels" (merge (dict) $f.selectorLabels) -}}
+{{- with index $leaders $v.parallelism.controller }}{{ $_ := set $f.apiLabels . "0" }}{{ end -}}
 {{- end -}}
 
 {{- define "llm-serving.facts.engine" -}}
@@ -136,7 +132,7 @@ graceSeconds     int      time to stop: leaving the Service, running answers, an
 {{- $_ := set $f "metrics" dict -}}
 {{- range $role, $names := index (.Files.Get "files/metrics.yaml" | fromYaml) $e.type -}}
 {{- range $names -}}
-{{- if semverCompare (printf ">=%s" .from) ($version | default "0.0.0") }}{{ $_ := set $f.metrics $role .name }}{{ end -}}
+{{- $_ := set $f.metrics $role (semverCompare (printf ">=%s" .from) ($version | default "0.0.0") | ternary .name (get $f.metrics $role)) -}}
 {{- end -}}
 {{- end -}}
 {{- $own := dict "namespace" $f.namespace "app_kubernetes_io_instance" .Release.Name -}}
@@ -182,10 +178,16 @@ graceSeconds     int      time to stop: leaving the Service, running answers, an
 {{- $_ := set $f "repositories" ($found | uniq) -}}
 {{- $mode := $m.download.mode -}}
 {{- $actions := dict "none" "" "init" "fetch" "job" "wait" "hook" "" -}}
-{{- $_ := set $f "modelAction" (index $actions $mode) -}}
+{{- $first := list -}}
+{{- with index $actions $mode -}}
+{{- $first = list (dict "name" (printf "%s-model" .) "action" . "id" $m.id "revision" $m.revision "folder" "") -}}
+{{- end -}}
+{{- $_ := set $f "podDownloads" $first -}}
 {{- $extra := ternary "fetch" (index $actions $mode) (eq $mode "none") -}}
-{{- $_ := set $f "extraAction" (ternary $extra "" (gt (len $f.repositories) 0)) -}}
-{{- $_ := set $f "podsDownload" (or (ne $f.modelAction "") (ne $f.extraAction "")) -}}
+{{- range $index, $repository := ternary $f.repositories list (ne $extra "") -}}
+{{- $own := dict "name" (printf "%s-extra-%d" $extra $index) "action" $extra -}}
+{{- $_ := set $f "podDownloads" (append $f.podDownloads (merge $own $repository)) -}}
+{{- end -}}
 {{- $_ := set $f "downloadJob" (eq $mode "job") -}}
 {{- $_ := set $f "downloadHook" (eq $mode "hook") -}}
 {{- $_ := set $f "streamed" (has $source.type (list "s3" "gcs" "azure")) -}}
@@ -214,10 +216,10 @@ graceSeconds     int      time to stop: leaving the Service, running answers, an
 {{- define "llm-serving.facts.seconds" -}}
 {{- $f := .Facts -}}
 {{- $s := .Values.startup -}}
-{{- $_ := set $f "downloadSeconds" (ternary $s.budgetSeconds 0 $f.podsDownload | int64) -}}
-{{- $_ := set $f "groupWaitSeconds" (add (max 60 (int $s.imagePullSeconds)) $f.downloadSeconds) -}}
+{{- $download := empty $f.podDownloads | ternary 0 $s.budgetSeconds -}}
+{{- $_ := set $f "groupWaitSeconds" (add (max 60 (int $s.imagePullSeconds)) $download) -}}
 {{- $_ := set $f "startupSeconds" (add $s.budgetSeconds (ternary $f.groupWaitSeconds 0 $f.severalPods)) -}}
-{{- $_ := set $f "deadlineSeconds" (add $f.startupSeconds $s.imagePullSeconds $f.downloadSeconds) -}}
+{{- $_ := set $f "deadlineSeconds" (add $f.startupSeconds $s.imagePullSeconds $download) -}}
 {{- $_ := set $f "cooldownSeconds" (.Values.scaling.keda.cooldownSeconds | default $f.deadlineSeconds | int64) -}}
 {{- $_ := set $f "graceSeconds" (add .Values.drain.preStopSeconds .Values.drain.shutdownTimeoutSeconds 10) -}}
 {{- end -}}

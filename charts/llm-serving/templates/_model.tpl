@@ -86,22 +86,23 @@ GOOGLE_APPLICATION_CREDENTIALS: /llm/credentials/key.json
 {{- end -}}
 {{- end -}}
 
-{{- /* args: dict root, action (fetch or wait), name, id, revision, folder (a link to it; empty for the model) */ -}}
+{{- /* args: dict root, download {name, action (fetch or wait), id, revision, folder (a link to it; empty for the model)} */ -}}
 {{- define "llm-serving.download.container" -}}
 {{- $v := .root.Values -}}
 {{- $f := .root.Facts -}}
-name: {{ .name }}
+{{- $d := .download -}}
+name: {{ $d.name }}
 image: {{ $f.image | quote }}
 imagePullPolicy: {{ $v.engine.image.pullPolicy }}
-command: {{ concat ($v.model.download.command | default $f.python) (list "/llm/download/download.py" .action) | toJson }}
+command: {{ concat ($v.model.download.command | default $f.python) (list "/llm/download/download.py" $d.action) | toJson }}
 terminationMessagePolicy: FallbackToLogsOnError
 env:
   {{- include "llm-serving.env" (dict "root" .root "downloading" true) | trim | nindent 2 }}
   - name: DOWNLOAD_MODEL
-    value: {{ .id | quote }}
+    value: {{ $d.id | quote }}
   - name: DOWNLOAD_REVISION
-    value: {{ .revision | quote }}
-  {{- with .folder }}
+    value: {{ $d.revision | quote }}
+  {{- with $d.folder }}
   - name: DOWNLOAD_LINK
     value: {{ . | quote }}
   {{- end }}
@@ -123,29 +124,13 @@ volumeMounts:
   - {name: download, mountPath: /llm/download}
 {{- end -}}
 
-{{- /* The model's own, as an entry of a list. args: dict root, action */ -}}
-{{- define "llm-serving.download.model" }}
-- {{- include "llm-serving.download.container" (dict
-      "root" .root "action" .action "name" (printf "%s-model" .action)
-      "id" .root.Values.model.id "revision" .root.Values.model.revision "folder" "") | nindent 2 }}
-{{- end -}}
-
-{{- /* Those of adapters and drafts, as entries of a list. args: dict root, action */ -}}
-{{- define "llm-serving.download.extras" -}}
-{{- range $index, $repository := .root.Facts.repositories }}
-- {{- include "llm-serving.download.container" (merge (dict
-      "root" $.root "action" $.action "name" (printf "%s-extra-%d" $.action $index)) $repository) | nindent 2 }}
-{{- end -}}
-{{- end -}}
-
-{{- /* args: the root context */ -}}
 {{- define "llm-serving.download.volume" }}
 - name: download
   configMap:
     name: {{ .Facts.downloadName | quote }}
 {{- end -}}
 
-{{- /* Spec of the Job. Code 3 is a refusal (no such model, no access, no room), which no retry mends. args: the root context */ -}}
+{{- /* Spec of the Job. Code 3 is a refusal (no such model, no access, no room), which no retry mends. */ -}}
 {{- define "llm-serving.download.job" -}}
 backoffLimit: 3
 activeDeadlineSeconds: {{ add .Values.startup.budgetSeconds .Values.startup.imagePullSeconds 60 }}
@@ -163,12 +148,17 @@ template:
   spec:
     restartPolicy: Never
     {{- include "llm-serving.podCommon" (dict "root" . "hook" .Facts.downloadHook) | nindent 4 }}
-    {{- with include "llm-serving.download.extras" (dict "root" . "action" "fetch") | trim }}
+    {{- with .Facts.repositories }}
     initContainers:
-      {{- . | nindent 6 }}
+      {{- range $index, $repository := . }}
+      {{- $download := merge (dict "action" "fetch" "name" (printf "fetch-extra-%d" $index)) $repository }}
+      - {{- include "llm-serving.download.container" (dict "root" $ "download" $download) | nindent 8 }}
+      {{- end }}
     {{- end }}
     containers:
-      {{- include "llm-serving.download.model" (dict "root" . "action" "fetch") | trim | nindent 6 }}
+      {{- $m := .Values.model }}
+      {{- $download := dict "action" "fetch" "name" "fetch-model" "id" $m.id "revision" $m.revision "folder" "" }}
+      - {{- include "llm-serving.download.container" (dict "root" . "download" $download) | nindent 8 }}
     volumes:
       {{- include "llm-serving.modelVolume" . | nindent 6 }}
       - {name: home, emptyDir: {}}

@@ -7,10 +7,10 @@
 
 {{- /* Release names may hold dots, names of Services may not. args: the root context */ -}}
 {{- define "llm-serving.fullname" -}}
-{{- $name := printf "%s-%s" .Release.Name (include "llm-serving.name" .) -}}
+{{- $own := include "llm-serving.name" . -}}
 {{- /* Two subcharts of one release must not both be named after it. */ -}}
-{{- if and .Chart.IsRoot (contains (include "llm-serving.name" .) .Release.Name) }}{{ $name = .Release.Name }}{{ end -}}
-{{- .Values.fullnameOverride | default $name | replace "." "-" | trunc 53 | trimAll "-" -}}
+{{- $short := and .Chart.IsRoot (contains $own .Release.Name) -}}
+{{- .Values.fullnameOverride | default (ternary .Release.Name (printf "%s-%s" .Release.Name $own) $short) | replace "." "-" | trunc 53 | trimAll "-" -}}
 {{- end -}}
 
 {{- /* First name of the model in the API, for templates in extraObjects. args: the root context */ -}}

@@ -130,11 +130,8 @@ restrictions of Pod Security where they say nothing of their own. args: the root
 {{- range concat $users .Values.initContainers }}
 - {{- merge (deepCopy .) (dict "securityContext" $security) | toYaml | nindent 2 }}
 {{- end }}
-{{- with .Facts.modelAction }}
-{{- include "llm-serving.download.model" (dict "root" $ "action" .) }}
-{{- end }}
-{{- with .Facts.extraAction }}
-{{- include "llm-serving.download.extras" (dict "root" $ "action" .) }}
+{{- range .Facts.podDownloads }}
+- {{- include "llm-serving.download.container" (dict "root" $ "download" .) | nindent 2 }}
 {{- end }}
 {{- if and (eq .Facts.engine "tgis") (not .Facts.modelPath) }}
 - {{- include "llm-serving.tgis.download" . | nindent 2 }}

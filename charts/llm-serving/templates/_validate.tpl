@@ -107,7 +107,8 @@ the form "key (value found) rule. Way out."
 {{- $v := .Values -}}
 {{- $problems := list -}}
 {{- $request := include "llm-serving.millicpus" $v.cpu.request | int64 -}}
-{{- if and $v.cpu.limit (gt $request (include "llm-serving.millicpus" ($v.cpu.limit | default "0") | int64)) -}}
+{{- $limit := include "llm-serving.millicpus" ($v.cpu.limit | default "0") | int64 -}}
+{{- if and $v.cpu.limit (gt $request $limit) -}}
 {{- $problems = append $problems (printf "cpu.request (%s) is above cpu.limit (%s). Lower the request or raise the limit." $v.cpu.request $v.cpu.limit) -}}
 {{- end -}}
 {{- if and (eq $v.engine.type "tgis") (eq (int $v.service.port) (int $v.service.grpcPort)) -}}
@@ -142,11 +143,13 @@ the form "key (value found) rule. Way out."
 {{- end -}}
 {{- $e := .Values.storage.ephemeral -}}
 {{- $limit := include "llm-serving.mebibytes" ($e.limit | default "0") | int64 -}}
-{{- if and $e.limit $e.request (gt (include "llm-serving.mebibytes" ($e.request | default "0") | int64) $limit) -}}
+{{- $request := include "llm-serving.mebibytes" ($e.request | default "0") | int64 -}}
+{{- $size := include "llm-serving.mebibytes" .Values.storage.size | int64 -}}
+{{- if and $e.limit $e.request (gt $request $limit) -}}
 {{- $problems = append $problems (printf "storage.ephemeral.request (%s) is above storage.ephemeral.limit (%s). Lower the request or raise the limit."
       $e.request $e.limit) -}}
 {{- end -}}
-{{- if and $e.limit (eq .Values.storage.type "emptyDir") (gt (include "llm-serving.mebibytes" .Values.storage.size | int64) $limit) -}}
+{{- if and $e.limit (eq .Values.storage.type "emptyDir") (gt $size $limit) -}}
 {{- $problems = append $problems (printf "storage.ephemeral.limit (%s) is below storage.size (%s): the pod would be evicted before its emptyDir is full. Raise the limit."
       $e.limit .Values.storage.size) -}}
 {{- end -}}

@@ -47,7 +47,7 @@
   configMap:
     name: {{ include "llm-serving.templateName" . }}
 {{- end }}
-{{- if .Facts.podsDownload }}
+{{- if .Facts.podDownloads }}
 {{- include "llm-serving.download.volume" . }}
 {{- end }}
 {{- end -}}
