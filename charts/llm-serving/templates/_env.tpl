@@ -4,8 +4,10 @@
 {{- define "llm-serving.env" -}}
 {{- $v := .root.Values -}}
 {{- $f := .root.Facts -}}
-{{- $parts := list (include "llm-serving.pod.env" .root) (include (printf "llm-serving.%s.env" $f.engine) .root) -}}
-{{- $env := append $parts (include "llm-serving.source.env" .root) | join "\n" | fromYaml -}}
+{{- $engine := include (printf "llm-serving.%s.env" $f.engine) .root -}}
+{{- $source := include "llm-serving.source.env" .root -}}
+{{- $parts := list (include "llm-serving.home.env" .root) $engine $source (include "llm-serving.devices.env" .root) -}}
+{{- $env := join "\n" $parts | fromYaml -}}
 {{- if .downloading }}{{ $_ := set $env "HF_HUB_OFFLINE" "0" }}{{ end -}}
 {{- if $v.storage.keyedCompileCache }}{{ $env = mergeOverwrite $env (include "llm-serving.compile.env" .root | fromYaml) }}{{ end -}}
 {{- $env = mergeOverwrite $env $v.engine.env -}}
@@ -35,16 +37,19 @@
 {{- end }}
 {{- end -}}
 
-{{- /*
-Whatever the engine: a home of its own, what the vendor's software cannot do by default in a pod without root, and the
-network between pods. RDMA is one block: resource, huge pages, capability and these. args: the root context
-*/ -}}
-{{- define "llm-serving.pod.env" -}}
+{{- define "llm-serving.home.env" -}}
 HOME: /llm/home
 USER: vllm
 LOGNAME: vllm
 XDG_CACHE_HOME: /llm/home/.cache
 XDG_CONFIG_HOME: /llm/home/.config
+{{- end -}}
+
+{{- /*
+What the vendor's software cannot do by default in a pod without root, and the network between pods. RDMA is one block:
+resource, huge pages, capability and these. args: the root context
+*/ -}}
+{{- define "llm-serving.devices.env" -}}
 {{- if eq .Values.gpu.vendor "amd" }}
 MIOPEN_USER_DB_PATH: /llm/home/.miopen
 MIOPEN_CUSTOM_CACHE_DIR: /llm/home/.miopen

@@ -130,7 +130,10 @@ volumeMounts:
     name: {{ .Facts.downloadName | quote }}
 {{- end -}}
 
-{{- /* Spec of the Job. Code 3 is a refusal (no such model, no access, no room), which no retry mends. */ -}}
+{{- /*
+Spec of the Job. Code 3 is a refusal (no such model, no access, no room), which no retry mends. A hash of this text is in
+the Job's name: another layout of the same text is another download on every upgrade.
+*/ -}}
 {{- define "llm-serving.download.job" -}}
 backoffLimit: 3
 activeDeadlineSeconds: {{ add .Values.startup.budgetSeconds .Values.startup.imagePullSeconds 60 }}
