@@ -1,4 +1,4 @@
-"""files/engines.json of the chart, from schema/engines.yaml: what its templates know of each engine."""
+"""files/engines.json of the chart: what its templates know of each engine, from schema/engines.yaml and metrics.yaml."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -8,11 +8,11 @@ from typing import Any
 import yaml
 
 Json = dict[str, Any]
-_MARK = "GENERATED from schema/engines.yaml by `make generate`"
+_MARK = "GENERATED from schema/engines.yaml and schema/metrics.yaml by `make generate`"
 
 
 class ChartDataError(Exception):
-    """schema/engines.yaml contradicts what the engines' own parsers know."""
+    """schema/engines.yaml or schema/metrics.yaml contradicts what the engines themselves say."""
 
 
 def by_name(keys: Mapping[str, Iterable[str]]) -> dict[str, str]:
@@ -66,21 +66,62 @@ def first_versions(wanted: Iterable[str], flags: Json) -> dict[str, str]:
     return found
 
 
+def _order(version: str) -> tuple[int, ...]:
+    """A version for comparisons, as the templates take it: what is no number of its own comes before all."""
+    parts = version.split(".")
+    return tuple(int(part) for part in parts) if all(part.isdigit() for part in parts) else (0, 0, 0)
+
+
+def exported(facts: Json, version: str) -> set[str]:
+    """Names of a version's series that a query may use: of histograms, their buckets."""
+    known: Json = facts["versions"][version] | facts.get("also", {})
+    return {f"{name}_bucket" if kind == "histogram" else name for name, kind in known.items()}
+
+
+def metrics(name: str, roles: Json, facts: Json) -> Json:
+    """One engine's metrics: for each role its names, each with the version that it begins with, oldest first.
+
+    Args:
+        name: type of the engine.
+        roles: its entry in schema/metrics.yaml.
+        facts: its entry in the generator's metrics.json.
+
+    Raises:
+        ChartDataError: a name that its version does not export, or names out of order.
+    """
+    for role, names in roles.items():
+        begins = [_order(entry["from"]) for entry in names]
+        if begins != sorted(begins) or begins[0] != (0, 0, 0):
+            raise ChartDataError(f"{name}: the names of {role} must begin with 0.0.0 and go up")
+        for version in facts["versions"]:
+            chosen = [entry["name"] for entry in names if _order(entry["from"]) <= _order(version)][-1]
+            if chosen not in exported(facts, version):
+                raise ChartDataError(f"{name} {version} has no metric {chosen} ({role})")
+    return roles
+
+
 def engines_json(root: Path) -> str:
     """The text of files/engines.json.
 
     Raises:
         ChartDataError: as above.
     """
-    source = yaml.safe_load((root / "schema" / "engines.yaml").read_text(encoding="utf-8"))
+    source, roles = (
+        yaml.safe_load((root / "schema" / f"{name}.yaml").read_text(encoding="utf-8"))
+        for name in ("engines", "metrics")
+    )
     data = root / "generator" / "llm_serving" / "data"
-    vllm, launchers = (
-        json.loads((data / f"{name}.json").read_text(encoding="utf-8")) for name in ("vllm_flags", "launcher_flags")
+    vllm, launchers, series = (
+        json.loads((data / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("vllm_flags", "launcher_flags", "metrics")
     )
     flags = {name: (vllm if name == "vllm" else launchers[name])["flags"] for name in source["engines"]}
     made = {
         "_generated": _MARK,
-        "engines": {name: engine(name, facts, flags[name]) for name, facts in source["engines"].items()},
+        "engines": {
+            name: engine(name, facts, flags[name]) | {"metrics": metrics(name, roles[name], series[name])}
+            for name, facts in source["engines"].items()
+        },
         "since": first_versions(source["since"], vllm["flags"]),
         "reservedEnv": by_name(source["reservedEnv"]["names"]),
     }

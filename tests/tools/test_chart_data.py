@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from chart.helm import CHART, ROOT
-from chart_data import ChartDataError, by_name, chart_data, engine, first_versions
+from chart_data import ChartDataError, by_name, chart_data, engine, first_versions, metrics
 
 FACTS: dict[str, Any] = {
     "command": ["serve"], "python": ["python3"], "apiKeyVariable": "", "ports": [], "source": "x", "date": "2026-11-29",
@@ -40,6 +40,32 @@ def test_first_versions_are_those_of_the_parsers() -> None:
     for name in ("old", "unknown"):
         with pytest.raises(ChartDataError, match=f"no first version of --{name}"):
             first_versions([name], flags)
+
+
+SERIES: dict[str, Any] = {
+    "also": {"requests": "counter"},
+    "versions": {"0.8.0": {"wait": "histogram"}, "0.9.1": {"queue_time": "histogram"}},
+}
+NAMES = [{"from": "0.0.0", "name": "wait_bucket"}, {"from": "0.9.0", "name": "queue_time_bucket"}]
+
+
+def test_names_of_metrics_are_those_that_each_version_exports() -> None:
+    roles = {"requests": [{"from": "0.0.0", "name": "requests"}], "queueTime": NAMES}
+    assert metrics("vllm", roles, SERIES) == roles
+
+
+@pytest.mark.parametrize(
+    ("names", "text"),
+    [
+        (NAMES[:1], r"vllm 0.9.1 has no metric wait_bucket \(queueTime\)"),
+        ([{"from": "0.0.0", "name": "wait"}], "vllm 0.8.0 has no metric wait "),
+        (NAMES[1:], "the names of queueTime must begin with 0.0.0 and go up"),
+        ([*NAMES, NAMES[0]], "the names of queueTime must begin with 0.0.0 and go up"),
+    ],
+)
+def test_a_metric_that_a_version_lacks_is_refused(names: list[dict[str, str]], text: str) -> None:
+    with pytest.raises(ChartDataError, match=text):
+        metrics("vllm", {"queueTime": names}, SERIES)
 
 
 def test_the_committed_file_is_current_and_names_each_engine() -> None:

@@ -128,9 +128,9 @@ graceSeconds     int      time to stop: leaving the Service, running answers, an
 {{- range $flag, $since := $data.since -}}
 {{- $_ := set $f.knows $flag (and (eq $e.type "vllm") (ne $version "") (semverCompare (printf ">=%s-0" $since) $version)) -}}
 {{- end -}}
-{{- /* The last name whose version is not newer counts. */ -}}
+{{- /* The last name whose version is not newer than the engine's counts. */ -}}
 {{- $_ := set $f "metrics" dict -}}
-{{- range $role, $names := index (.Files.Get "files/metrics.yaml" | fromYaml) $e.type -}}
+{{- range $role, $names := $own.metrics -}}
 {{- range $names -}}
 {{- $_ := set $f.metrics $role (semverCompare (printf ">=%s" .from) ($version | default "0.0.0") | ternary .name (get $f.metrics $role)) -}}
 {{- end -}}
