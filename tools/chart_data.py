@@ -1,4 +1,4 @@
-"""files/engines.json of the chart: what its templates know of each engine, from schema/engines.yaml and metrics.yaml."""
+"""files/engines.json of the chart: what the templates know of each engine, from two files of schema/."""
 
 import json
 from collections.abc import Iterable, Mapping
