@@ -4,10 +4,6 @@ the form "key (value found) rule. Way out." Here: names, tokens, and what pods a
 args of all, unless told otherwise: the root context
 */ -}}
 
-{{- /*
-Every refusal of the chart, collected: one fail that names all problems. Each helper gives a JSON list of messages of
-the form "key (value found) rule. Way out."
-*/ -}}
 {{- define "llm-serving.validate" -}}
 {{- $problems := list -}}
 {{- range list "removed" "parallelism" "data" "expert" "accelerator" "gaudi" "controller" "network" "runtime"
