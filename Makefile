@@ -67,7 +67,7 @@ mutants: $(STAMP) ## mutants of the planner and the memory model against their t
 	@$(TOOL) defects mutants
 
 golden: $(STAMP) ## write the golden manifests again; review the difference
-	@UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/chart
+	@UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/chart/test_golden.py
 
 kwok: $(STAMP) ## KWOK, which lets pods run on simulated nodes, into .venv (needs Go)
 	@GOBIN="$(CURDIR)/$(BIN)" go install sigs.k8s.io/kwok/cmd/kwok@v0.8.0

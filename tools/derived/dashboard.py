@@ -1,6 +1,6 @@
 """Grafana dashboards from a short description: one panel is a title, a unit and its queries.
 
-Names between @ are filled in by the chart: those of files/metrics.yaml, @series@ (the release's labels), @namespace@,
+Names between @ are filled in by the chart: those of schema/metrics.yaml, @series@ (the release's labels), @namespace@,
 @pods@ (beginning of the pods' names), @uid@ and @title@. A panel whose metric an engine lacks is left out.
 """
 
@@ -102,7 +102,7 @@ def dashboard(roles: set[str], *, dcgm: bool) -> str:
 
 def dashboards() -> dict[Path, str]:
     """Every file, by path."""
-    engines = yaml.safe_load((CHART / "files" / "metrics.yaml").read_text(encoding="utf-8"))
+    engines = yaml.safe_load((CHART.parent.parent / "schema" / "metrics.yaml").read_text(encoding="utf-8"))
     return {
         CHART / "files" / f"dashboard-{engine}{'-dcgm' if dcgm else ''}.json": dashboard(set(roles), dcgm=dcgm)
         for engine, roles in engines.items()
