@@ -10,8 +10,6 @@ from llm_serving_planner.base.files import load_values
 from llm_serving_planner.hardware.profiles import Instance
 from llm_serving_planner.output.schema import validate
 
-# Compressed size of the engine's image in GB; the same as in the start-up budget (resources.py).
-IMAGE_GIB = 10
 _UNITS_MIB = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
 _QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti)")
 
