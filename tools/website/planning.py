@@ -12,8 +12,8 @@ from llm_serving_planner.models import embedded
 from llm_serving_planner.models.resolve import resolve
 from llm_serving_planner.output import home
 from llm_serving_planner.output.committed import load_catalog
-from llm_serving_planner.output.render import render_values
 from llm_serving_planner.output.explain import command_line
+from llm_serving_planner.output.render import render_values
 from llm_serving_planner.output.report import next_command
 from llm_serving_planner.planner.options import Declaration, table
 from llm_serving_planner.planner.plan import Plan

@@ -7,8 +7,8 @@ from typing import Any
 import jinja2
 from llm_serving_planner.base.errors import DoesNotFitError, LlmServingError
 from llm_serving_planner.base.units import GIB
-from llm_serving_planner.output.flags import engine_args
 from llm_serving_planner.output.explain import explain
+from llm_serving_planner.output.flags import engine_args
 from llm_serving_planner.output.report import USUAL_REQUEST
 from llm_serving_planner.planner.devices import cpu
 from llm_serving_planner.planner.plan import Plan

@@ -398,9 +398,10 @@ def _kind(annotation: Any) -> dict[str, Any]:
 
 def options_of(values: Mapping[str, Any]) -> Options:
     """Options from plain data by name; lists become the tuples of strings that repeatable options hold."""
-    return Options(
-        **{name: tuple(map(str, value)) if isinstance(value, list) else value for name, value in values.items()}
-    )
+    plain: dict[str, Any] = {
+        name: tuple(map(str, value)) if isinstance(value, list) else value for name, value in values.items()
+    }
+    return Options(**plain)
 
 
 def why_pinned(options: Options) -> dict[str, str]:
