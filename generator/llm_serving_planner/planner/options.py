@@ -378,7 +378,8 @@ def table(of: type[Options] | None = None) -> tuple[Declaration, ...]:
     Args:
         of: the class that holds the fields; `Options` where left away.
     """
-    return _table(of or Options)
+    holder: Any = of or Options  # mypy takes no dataclass for hashable
+    return _table(holder)
 
 
 @cache
