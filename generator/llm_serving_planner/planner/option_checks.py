@@ -68,8 +68,8 @@ def _needs(options: Options, row: Declaration, _: Any) -> None:
         raise InputError(row.needs[1])
 
 
-def _engine(options: Options, row: Declaration, _: Any) -> None:
-    if row.engines and options.engine not in row.engines:
+def _engine(options: Options, row: Declaration, value: Any) -> None:
+    if value and row.engines and options.engine not in row.engines:
         raise InputError(
             row.elsewhere.format(flag=row.flag, engine=frozen.label(options.engine)),
             hint=row.hints.get(options.engine, row.hint) or None,
