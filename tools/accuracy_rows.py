@@ -10,7 +10,7 @@ from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import versions, vllm
 from llm_serving_planner.hardware.profiles import all_gpus
 from llm_serving_planner.memory import graphs, pipeline, terms
-from llm_serving_planner.memory.settings import Estimate, Gpu, Settings
+from llm_serving_planner.memory.settings import Estimate, Gpu, ParallelConfig, Settings
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec, Quantization
 
@@ -82,8 +82,8 @@ def predict(spec: ModelSpec, gpu: Gpu, settings: Settings, version: str, env: st
     if "NCCL_NVLS_ENABLE=0" in env:
         settings = replace(settings, multicast=False)
     estimate = terms.estimate(spec, gpu, settings, regime)
-    if old and not (settings.ranks > 1 and gpu.nvlink):
-        taken = int((OLD_NON_TORCH_PARALLEL if settings.ranks > 1 else OLD_NON_TORCH) * GIB)
+    if old and not (settings.parallel.gpus > 1 and gpu.nvlink):
+        taken = int((OLD_NON_TORCH_PARALLEL if settings.parallel.gpus > 1 else OLD_NON_TORCH) * GIB)
         given_back = estimate.non_torch - taken
         estimate = replace(estimate, non_torch=taken, kv_cache=estimate.kv_cache + given_back)
     return estimate
@@ -106,8 +106,11 @@ def own_starts(name: str) -> tuple[list[Start], list[dict[str, str]]]:
             loaded = int(float(row["weights_override_gib"]) * GIB)
             awq = Quantization("awq", 4, group_size=128)  # the one row with a block put over the model's config
             spec = replace(spec, weights=replace(spec.weights, loaded_bytes=loaded), quantization=awq)
+        parallel = ParallelConfig(
+            int(row["tp"]), int(row["pp"]), enable_expert_parallel="--enable-expert-parallel" in (row.get("args") or "")
+        )
         settings = Settings(
-            int(row["tp"]),
+            parallel,
             int(row["max_model_len"]),
             int(row["max_num_seqs"]),
             int(row["max_num_batched_tokens"]),
@@ -115,10 +118,8 @@ def own_starts(name: str) -> tuple[list[Start], list[dict[str, str]]]:
             kv_element_bytes=1 if row["kv_cache_dtype"].startswith("fp8") else 2,
             enforce_eager=row["enforce_eager"] == "True",
             runtime_fp8=row.get("quantization") == "fp8" and spec.quantization is None,
-            pipeline_parallel=int(row["pp"]),
-            expert_parallel="--enable-expert-parallel" in (row.get("args") or ""),
         )
-        spec = pipeline.stage_spec(spec, settings.pipeline_parallel)
+        spec = pipeline.stage_spec(spec, settings.parallel.pipeline_parallel_size)
         estimate = predict(spec, own_gpu(row), settings, row["engine"].removeprefix("vllm "), row.get("env") or "")
         expected = estimate.cuda_graphs or graphs.graph_bytes(spec, enforce_eager=settings.enforce_eager)
         found.append(Start(_as_charged(row), spec, estimate, expected))
@@ -196,7 +197,7 @@ def public_starts() -> list[Start]:
         length = int(row["max_model_len"])
         tokens, sequences = _batch(row, version.group(), spec, gpu)
         settings = Settings(
-            int(row["tp"]),
+            ParallelConfig(int(row["tp"])),
             length,
             sequences,
             tokens,

@@ -10,7 +10,7 @@ from llm_serving_planner.advice.roofline import Engine, Prediction
 from llm_serving_planner.advice.workload import Workload
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.hardware.profiles import parse_profile
-from llm_serving_planner.memory.settings import Settings
+from llm_serving_planner.memory.settings import ParallelConfig, Settings
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec, Quantization
 
@@ -61,7 +61,7 @@ def _predict(row: dict[str, str]) -> tuple[Workload, Prediction]:
     prompt, answer = int(row["prompt_tokens"]), int(row["answer_tokens"])
     load = Workload(prompt + answer, int(row["concurrency"]), prompt, answer)
     settings = Settings(
-        profile.gpus_per_node,
+        ParallelConfig(profile.gpus_per_node),
         prompt + answer,
         MOST_SEQUENCES,
         int(row["batched_tokens"]),

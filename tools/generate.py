@@ -25,6 +25,7 @@ from llm_serving_planner.planner.service import make_plan
 from performance_page import performance_page, performance_svg
 from publishing import metadata
 from quantization_page import quantization_page
+from supervisor_files import supervisor_files
 
 ROOT = Path(__file__).parent.parent
 
@@ -62,7 +63,7 @@ def main() -> int:
         ROOT / "docs" / "quantization.md": quantization_page(),
         ROOT / "charts" / "llm-serving" / "Chart.yaml": metadata.chart_yaml(ROOT),
     }
-    expected = {**schema_files.generated_files(ROOT), **values, **pages, **dashboards()}
+    expected = {**schema_files.generated_files(ROOT), **values, **pages, **dashboards(), **supervisor_files(ROOT)}
     expected |= injected_pages(ROOT, expected)
     stale = [path for path, text in expected.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     if check:

@@ -1,7 +1,6 @@
 """The stand-in for TGIS ends where the real launcher ends, and serves what both clients expect."""
 
 import os
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -9,20 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chart.helm import ROOT
-from chart.test_tgis_client import run as run_client
 from llm_serving_planner.base.errors import ServerError
 from llm_serving_planner.clients.answer import Answer, Message, Sampling
 from llm_serving_planner.clients.tgis import Tgis
-
-STANDIN = ROOT / "tests" / "cluster" / "engine" / "tgis.py"
-
-
-def unused_ports() -> tuple[int, int]:
-    with socket.socket() as one, socket.socket() as two:
-        for probe in (one, two):
-            probe.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1]), int(two.getsockname()[1])
+from support.ports import unused_ports
+from support.programs import STANDIN_TGIS, tgis_test
 
 
 @pytest.fixture
@@ -35,7 +25,7 @@ def env(tmp_path: Path) -> dict[str, str]:
         "STANDIN_LOAD_SECONDS": "0.3", "STANDIN_TOKEN_SECONDS": "0",
     }  # fmt: skip
     server = tmp_path / "text-generation-server"
-    server.symlink_to(STANDIN)
+    server.symlink_to(STANDIN_TGIS)
     words = [sys.executable, str(server), "download-weights", "org/tiny"]
     done = subprocess.run(words, env=found, capture_output=True, text=True, check=True)
     assert done.stdout == "done: download-weights org/tiny\n"
@@ -45,7 +35,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def running(env: dict[str, str]) -> Iterator[dict[str, str]]:
     env |= {"NUM_SHARD": "1", "NUM_GPUS": "1", "MAX_SEQUENCE_LENGTH": "100", "MAX_NEW_TOKENS": "50"}
-    process = subprocess.Popen([sys.executable, str(STANDIN)], env=env, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, str(STANDIN_TGIS)], env=env, stdout=subprocess.PIPE, text=True)
     yield env
     process.terminate()
     out, _ = process.communicate(timeout=20)
@@ -55,7 +45,7 @@ def running(env: dict[str, str]) -> Iterator[dict[str, str]]:
 
 def test_both_clients_talk_to_it(running: dict[str, str]) -> None:
     target = f"127.0.0.1:{running['GRPC_PORT']}"
-    done = run_client(target)  # waits until the model is loaded
+    done = tgis_test(target)  # waits until the model is loaded
     assert done.stdout.splitlines()[-2:] == [
         "stream: 9 messages, 'word word word word word word word word' stop reason 1",
         "OK",
@@ -93,7 +83,7 @@ def test_both_clients_talk_to_it(running: dict[str, str]) -> None:
     ],
 )
 def test_what_ends_the_launcher_ends_it(env: dict[str, str], changes: dict[str, str], message: str) -> None:
-    words = [sys.executable, str(STANDIN)]
+    words = [sys.executable, str(STANDIN_TGIS)]
     done = subprocess.run(words, env=env | changes, capture_output=True, text=True, check=False)
     assert done.returncode == 101
     assert message in done.stderr
@@ -107,6 +97,6 @@ def test_a_folder_is_a_model(env: dict[str, str], tmp_path: Path) -> None:
         "print(*module['check_environment'](), module['LIMITS']['sequence'])\n"
     )
     changes = {"MODEL_NAME": str(tmp_path), "CUDA_VISIBLE_DEVICES": "0,1"}
-    words = [sys.executable, "-c", code, str(STANDIN)]
+    words = [sys.executable, "-c", code, str(STANDIN_TGIS)]
     done = subprocess.run(words, env=env | changes, capture_output=True, text=True, check=False)
     assert done.stdout == f"{tmp_path} 2 1024\n", done.stderr

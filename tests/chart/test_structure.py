@@ -142,7 +142,9 @@ def test_the_package_contains_the_schema(tmp_path: Path) -> None:
     with tarfile.open(archive) as package_file:
         names = package_file.getnames()
     assert "llm-serving/values.schema.json" in names
-    assert "llm-serving/files/test_api.py" in names
+    programs = {f"llm-serving/files/{path.name}" for path in (ROOT / "generator" / "supervisor").glob("[!_]*.py")}
+    assert len(programs) > 8
+    assert programs | {"llm-serving/files/fmaas.py"} <= set(names)
 
 
 def test_versions_agree() -> None:

@@ -1,19 +1,11 @@
-"""Adapters, drafts, templates, tasks: what is rendered, and what the pods' own scripts do."""
+"""Adapters, drafts, templates, tasks: what is rendered."""
 
 import json
-import os
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chart.helm import CHART, Renderer, engine, find, flags, in_process, merge, notes
-from chart.test_download import SCRIPT, cache, download, files_asked, hub, snapshot  # noqa: F401
-from generator.fake_hub import FakeHub, FakeModel
+from chart.helm import Renderer, engine, find, flags, in_process, merge, notes
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}, "storage": {"type": "emptyDir"}}
 SQL = {"name": "sql", "id": "org/sql", "revision": "v1"}
@@ -137,126 +129,8 @@ def test_notes_call_what_the_task_offers(task: str, path: str) -> None:
     assert "/v1/chat/completions" not in text
 
 
-# The test's pod
-VECTORS = {"data": [{"embedding": [0.1, 0.2]}, {"embedding": [0.3, 0.4]}]}
-GOOD: dict[str, Any] = {
-    "/v1/embeddings": VECTORS,
-    "/v1/rerank": {"results": [{"relevance_score": 0.9}, {"relevance_score": 0.1}]},
-    "/classify": {"data": [{"probs": [0.5, 0.5]}]},
-    "/pooling": {"data": [{"data": [1]}]},
-    "/v1/completions": {"choices": [{"text": "x"}]},
-}
-Serve = Callable[..., str]
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    """A server with given models and answers; gives what the test prints."""
-    servers: list[ThreadingHTTPServer] = []
-
-    def run(answers: dict[str, Any], names: list[str], **settings: str) -> str:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.answer({"data": [{"id": name} for name in names]})
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                known = self.path in answers and body["model"] in names
-                self.answer(answers[self.path] if known else {"error": "x"}, 200 if known else 404)
-
-            def answer(self, document: Any, status: int = 200) -> None:
-                self.send_response(status)
-                self.end_headers()
-                self.wfile.write(json.dumps(document).encode())
-
-            def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-                pass
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        base = {"PATH": os.environ["PATH"], "BASE_URL": f"http://127.0.0.1:{server.server_port}", "MODEL": "m"}
-        words = [sys.executable, "-I", str(CHART / "files" / "test_api.py")]
-        done = subprocess.run(words, capture_output=True, text=True, check=False, env={**base, **settings})
-        assert done.stderr == ""
-        return done.stdout
-
-    yield run
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-@pytest.mark.parametrize(
-    ("task", "said"),
-    [
-        ("embed", "embeddings: 2 vectors of 2"),
-        ("rerank", "rerank: 2 scores"),
-        ("classify", "classify: 2 classes"),
-        ("pooling", "pooling: 1 values"),
-    ],
-)
-def test_the_test_asks_for_what_the_task_promises(serve: Serve, task: str, said: str) -> None:
-    printed = serve(GOOD, ["m"], TASK=task)
-    assert said in printed
-    assert printed.endswith("OK\n")
-    assert "FAILED" in serve({}, ["m"], TASK=task)
-
-
-@pytest.mark.parametrize(
-    ("task", "answer"),
-    [
-        ("embed", {"/v1/embeddings": {"data": [{"embedding": [0.1]}, {"embedding": [0.3, 0.4]}]}}),
-        ("embed", {"/v1/embeddings": {"data": [{"embedding": []}, {"embedding": []}]}}),
-        ("rerank", {"/v1/rerank": {"results": [{"relevance_score": 0.9}]}}),
-        ("rerank", {"/v1/rerank": {"results": [{"relevance_score": None}, {"relevance_score": 1}]}}),
-        ("classify", {"/classify": {"data": [{"probs": []}]}}),
-        ("pooling", {"/pooling": {"data": [{"data": []}]}}),
-    ],
-)
-def test_a_poor_answer_fails_the_test(serve: Serve, task: str, answer: dict[str, Any]) -> None:
-    printed = serve(answer, ["m"], TASK=task)
-    assert "FAILED:" in printed
-    assert "OK" not in printed
-
-
-def test_every_name_must_be_on_offer(serve: Serve) -> None:
-    printed = serve(GOOD, ["m", "alias"], NAMES='["alias", "sql"]', ADAPTERS="1", TASK="embed")
-    assert "FAILED: sql is not served; the engine offers ['m', 'alias']" in printed
-    chat = {**GOOD, "/v1/chat/completions": {}}
-    printed = serve(chat, ["m", "alias", "sql"], NAMES='["alias", "sql"]', ADAPTERS="1")
-    assert "completion of sql: 'x'" in printed
-    assert "completion of alias" not in printed
-
-
 def test_what_the_pod_of_the_test_is_told() -> None:
     values = {"model": {"task": "embed", "aliases": ["a"]}, "engine": {"lora": {"adapters": [SQL]}}}
     (test,) = [m for m in in_process(merge(BASE, values)) if m["kind"] == "Pod"]
     told = env(test["spec"]["containers"][0])
     assert (told["TASK"], json.loads(told["NAMES"]), told["ADAPTERS"]) == ("embed", ["a", "sql"], "1")
-
-
-# The download's link
-def test_the_link_leads_to_the_files_and_follows_another_download(hub: FakeHub, cache: Path) -> None:  # noqa: F811
-    link = cache.parent / "adapters" / "org--tiny@main"
-    for _ in range(2):
-        done = download(hub, cache, env={"DOWNLOAD_LINK": str(link)})
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert link.resolve() == snapshot(cache).resolve()
-    asked = len(files_asked(hub))
-    assert (link / "config.json").read_bytes() == b"{}"
-    link.unlink()
-    assert download(hub, cache, env={"DOWNLOAD_LINK": str(link)}).returncode == 0
-    assert link.exists()
-    assert len(files_asked(hub)) == asked  # a marked download is not made again
-
-
-def test_an_adapter_needs_no_config_of_a_model(hub: FakeHub, cache: Path) -> None:  # noqa: F811
-    hub.models["org/sql"] = FakeModel(
-        {"adapter_config.json": b'{"r": 8}', "adapter_model.bin": b"x", "README.md": b"y"}
-    )
-    link = cache.parent / "sql"
-    done = download(hub, cache, env={"DOWNLOAD_MODEL": "org/sql", "DOWNLOAD_LINK": str(link)})
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert json.loads((link / "adapter_config.json").read_text()) == {"r": 8}
-    assert SCRIPT.exists()

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 ENGINE = Path(__file__).parent / "engine"
-PACKAGES = ("ray==2.60.0", "grpcio>=1.70", "huggingface_hub>=1,<3")
+PACKAGES = ("ray==2.60.0", "grpcio>=1.70", "protobuf>=5.27", "huggingface_hub>=1,<3")
 
 
 def build_context(folder: Path, python_version: str) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.certificates import certificate
 from chart.helm import CHART, ROOT, in_process, merge
 from cluster.conftest import STANDIN, Release, open_claim
 from cluster.serving import engine_pods, wait_until_serves
 from pykube import ConfigMap, Job, Pod, Secret, Service
 from pytest_helm_charts.clusters import Cluster
+from support.certificates import certificate
 
 SMALL: dict[str, Any] = {
     "storage": {"type": "emptyDir"},

@@ -8,7 +8,7 @@ from chart.helm import ROOT
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.memory import terms
-from llm_serving_planner.memory.settings import Gpu, Settings
+from llm_serving_planner.memory.settings import Gpu, ParallelConfig, Settings
 from llm_serving_planner.memory.weights import weights_bytes
 from llm_serving_planner.models import embedded
 
@@ -73,7 +73,7 @@ def test_a_mixture_of_experts_has_one_more_group() -> None:
     spec = embedded.find("mistralai/Mixtral-8x7B-Instruct-v0.1")
     assert spec is not None
     regime = vllm.regime("0.19.0", spec.architecture, moe=True, hybrid=False)
-    settings = Settings(2, 8192, 1024, 8192, 0.95, enforce_eager=True)
+    settings = Settings(ParallelConfig(2), 8192, 1024, 8192, 0.95, enforce_eager=True)
     nvlink, pcie = (Gpu(int(79.19 * GIB), (9, 0), nvlink=link) for link in (True, False))
     got = terms.outside_bytes(spec, nvlink, settings, regime) / GIB
     row = of("mistralai/Mixtral-8x7B-Instruct-v0.1", 2).row

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 from chart.helm import ROOT
-from chart.test_standin_tgis import STANDIN, unused_ports
 from documents import scratch
 from documents.blocks import Block, blocks
+from support.ports import unused_ports
+from support.programs import STANDIN_TGIS
 
 HERE = f"tests/docs/{Path(__file__).name}"
 BLOCKS = [block for block in blocks(ROOT / "docs" / "clients.md") if HERE in (block.reason or "")]
@@ -54,9 +55,9 @@ def tgis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         "NUM_SHARD": "1", "NUM_GPUS": "1", "MAX_SEQUENCE_LENGTH": "100", "MAX_NEW_TOKENS": "50",
     }  # fmt: skip
     loader = home / "text-generation-server"
-    loader.symlink_to(STANDIN)
+    loader.symlink_to(STANDIN_TGIS)
     subprocess.run([sys.executable, str(loader), "download-weights", "org/tiny"], env=env, check=True)
-    process = subprocess.Popen([sys.executable, str(STANDIN)], env=env, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, str(STANDIN_TGIS)], env=env, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline().startswith("serving ")
     yield f"127.0.0.1:{port}"

@@ -124,7 +124,8 @@ def test_every_failure_of_publishing_is_there() -> None:
 
 
 def test_messages_of_group_and_download_are_their_own() -> None:
-    scripts = "".join((CHART / "files" / name).read_text() for name in ("group.py", "download.py"))
+    package = ROOT / "generator" / "supervisor"
+    scripts = "".join(path.read_text() for path in [*package.glob("group*.py"), package / "download.py"])
     plain = re.sub(r"\{[^{}]*\}", "VALUE", re.sub(r'"\s*\n\s*f?"', "", scripts))
     for cells in rows(section("The download")):
         for text in quoted(cells[0]):

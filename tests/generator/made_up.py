@@ -1,11 +1,11 @@
 """Made-up models of round sizes, for sums that can be written out by hand."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.engines.regime import Regime
-from llm_serving_planner.memory.settings import Gpu, Settings
+from llm_serving_planner.memory.settings import Gpu, ParallelConfig, Settings
 from llm_serving_planner.models.spec import LayerGroup, Mla, ModelSpec, Moe, Quantization, Recurrent, Weights
 
 # 10 layers, 20 heads of 50, 4 of them for keys and values; 63 rows are added to the vocabulary
@@ -31,11 +31,18 @@ AMPERE = Gpu(40 * GIB, (8, 0), nvlink=True)
 PLAIN = Regime(
     0.9, 14, 1000, moe_workspace=True, graphs_charged=True, compile_buffer_bytes=77, measured=True, source=""
 )
-EAGER = Settings(1, 8000, 100, 2000, 0.9, enforce_eager=True)
+EAGER = Settings(ParallelConfig(), 8000, 100, 2000, 0.9, enforce_eager=True)
+
+
+def changed(base: Settings, **changes: object) -> Settings:
+    """Settings with other values; sizes of the ParallelConfig are given by their own names."""
+    sizes = {field.name for field in fields(ParallelConfig)} & changes.keys()
+    parallel = replace(base.parallel, **{name: changes.pop(name) for name in sizes})  # type: ignore[arg-type]
+    return replace(base, parallel=parallel, **changes)  # type: ignore[arg-type]
 
 
 def settings(**changes: object) -> Settings:
-    return replace(EAGER, **changes)  # type: ignore[arg-type]
+    return changed(EAGER, **changes)
 
 
 def regime(**changes: object) -> Regime:

@@ -12,6 +12,7 @@ from generator.made_up import (
     HOPPER,
     LATENT,
     PLAIN,
+    changed,
     regime,
     settings,
     term,
@@ -36,7 +37,7 @@ def test_the_sampler_is_the_peak_of_many_sequences() -> None:
     assert activations.peak_bytes(DENSE, HOPPER, EAGER, buffered) == workspace + sampler(100) + 4 * 132 * 32064
     few = settings(max_num_batched_tokens=50)
     assert activations.peak_bytes(DENSE, HOPPER, few, PLAIN) == workspace + sampler(50, 50)
-    pipeline = settings(pipeline_parallel=2)
+    pipeline = settings(pipeline_parallel_size=2)
     assert activations.peak_bytes(DENSE, HOPPER, pipeline, PLAIN) == workspace + sampler(100) + 4 * 2000 * 1000
     seen = regime(penalties="charged")
     tables = 100 * (4 * 32001 + 4 * 1001)
@@ -59,7 +60,7 @@ def forward(spec: ModelSpec = DENSE, chosen: Settings = LONG, rules: Regime = PL
 def test_the_mlp_is_the_peak_of_many_tokens() -> None:
     tokens = 50_000
     assert forward() == 2 * tokens * (3 * 3000 + 3 * 1000)
-    assert forward(chosen=replace(LONG, tensor_parallel=7)) == 2 * tokens * (3 * 429 + 3 * 1000)
+    assert forward(chosen=changed(LONG, tensor_parallel_size=7)) == 2 * tokens * (3 * 429 + 3 * 1000)
     keeps = replace(DENSE, architecture="Qwen2ForCausalLM")
     assert forward(keeps) == 2 * tokens * (3 * 3000 + 4 * 1000)
     assert forward(keeps, replace(LONG, enforce_eager=False)) == 2 * tokens * (3 * 3000 + 3 * 1000) + 77
@@ -89,25 +90,28 @@ def test_attention_is_the_peak_where_the_mlp_is_made_of_experts() -> None:
     assert forward(EXPERTS, rules=regime(moe_workspace=False)) == 2 * tokens * 4000
     wide = replace(EXPERTS, num_attention_heads=60)
     assert forward(wide) == workspace + 2 * tokens * (2 * 1000 + 2 * 60 * 50)
-    assert forward(wide, replace(LONG, tensor_parallel=7)) == workspace + 2 * tokens * 4000
+    assert forward(wide, changed(LONG, tensor_parallel_size=7)) == workspace + 2 * tokens * 4000
     shared = replace(EXPERTS, moe=Moe(10, 16, 4, 500, shared_intermediate=2001))
     assert forward(shared) == workspace + 2 * tokens * (3 * 2001 + 4000)
-    assert forward(shared, replace(LONG, tensor_parallel=2)) == workspace + 2 * tokens * (3 * 1001 + 4000)
+    assert forward(shared, changed(LONG, tensor_parallel_size=2)) == workspace + 2 * tokens * (3 * 1001 + 4000)
     some = replace(EXPERTS, moe=Moe(9, 16, 4, 500))
     assert forward(some) == workspace + 2 * tokens * (3 * 3000 + 4000)
     fat = replace(EXPERTS, moe=Moe(10, 16, 4, 1400))
     assert forward(fat) == rows * (2 * 1400 + 1400) + 2 * tokens * 4000
-    assert forward(fat, replace(LONG, tensor_parallel=2)) == rows * (1400 + 1000) + 2 * tokens * 4000
-    assert forward(fat, replace(LONG, tensor_parallel=2, expert_parallel=True)) == rows * 4200 + 2 * tokens * 4000
+    assert forward(fat, changed(LONG, tensor_parallel_size=2)) == rows * (1400 + 1000) + 2 * tokens * 4000
+    assert (
+        forward(fat, changed(LONG, tensor_parallel_size=2, enable_expert_parallel=True))
+        == rows * 4200 + 2 * tokens * 4000
+    )
 
 
 def test_experts_of_several_engines_work_on_the_tokens_of_all() -> None:
-    chosen = replace(LONG, max_num_batched_tokens=10_000, data_parallel=2)
+    chosen = changed(LONG, max_num_batched_tokens=10_000, data_parallel_size=2)
     gathered, rows = 2 * 2 * 2 * 10_000 * 1000, 2 * 20_000 * 4
     assert forward(EXPERTS, chosen) == gathered + rows * 2000 + 2 * 10_000 * 4000
-    many = replace(chosen, data_parallel=8)
+    many = changed(chosen, data_parallel_size=8)
     assert forward(EXPERTS, many) == 2 * 2 * 8 * 10_000 * 1000 + 2 * 32768 * 4 * 2000 + 2 * 10_000 * 4000
-    long = replace(LONG, data_parallel=2)
+    long = changed(LONG, data_parallel_size=2)
     assert forward(EXPERTS, long) == 2 * 2 * 2 * 50_000 * 1000 + 2 * 50_000 * 4 * 2000 + 2 * 50_000 * 4000
 
 
@@ -126,7 +130,7 @@ def test_mxfp4_kernels_of_hopper_and_blackwell_need_no_workspace(capability: tup
 
 
 def test_latent_attention_is_the_peak_of_long_contexts() -> None:
-    chosen = settings(max_num_seqs=1, tensor_parallel=3)
+    chosen = settings(max_num_seqs=1, tensor_parallel_size=3)
     heads = 7
     per_token = 2 * 1000 + heads * (20 + 16 + 24) + 2 * (64 + 16)
     expected = 2 * 64000 * heads * (20 + 24) + 2 * 2000 * per_token

@@ -23,7 +23,7 @@ from llm_serving_planner.advice.workload import Workload, workload_for
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.cli.main import main
 from llm_serving_planner.hardware.profiles import all_gpus, all_instances, parse_profile, profile_grid
-from llm_serving_planner.memory.settings import Settings
+from llm_serving_planner.memory.settings import ParallelConfig, Settings
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.planner.options import Options
@@ -126,7 +126,7 @@ def test_more_bandwidth_never_decodes_slower(
 ) -> None:
     load = data.draw(loads(spec))
     profile = parse_profile(f"{size}x{gpu.id}")  # type: ignore[attr-defined]
-    chosen = Settings(size, load.max_model_len, 256, 2048, 0.9, enforce_eager=eager)
+    chosen = Settings(ParallelConfig(size), load.max_model_len, 256, 2048, 0.9, enforce_eager=eager)
     wide = replace(profile.gpu, bandwidth_gb_s=(profile.gpu.bandwidth_gb_s or 0) * factor)
     slower = predict(Engine(spec, profile, chosen), load)
     faster = predict(Engine(spec, replace(profile, gpu=wide), chosen), load)
@@ -146,7 +146,7 @@ def test_a_gpu_that_is_better_in_both_decodes_no_slower(
     assume((one.gpu.bandwidth_gb_s or 0) <= (two.gpu.bandwidth_gb_s or 0))
     assume((one.gpu.fp16_tflops or 0) <= (two.gpu.fp16_tflops or 0))
     load = data.draw(loads(spec))
-    chosen = Settings(1, load.max_model_len, 256, 2048, 0.9)
+    chosen = Settings(ParallelConfig(1), load.max_model_len, 256, 2048, 0.9)
     times = [step_seconds(Engine(spec, profile, chosen), load.concurrency, load.tokens) for profile in (one, two)]
     assert times[1] <= times[0]
 
@@ -158,7 +158,7 @@ def test_more_requests_at_once_never_yield_fewer_tokens(
 ) -> None:
     load = data.draw(loads(spec))
     profile = parse_profile(f"{size}x{gpu.id}")  # type: ignore[attr-defined]
-    engine = Engine(spec, profile, Settings(size, load.max_model_len, 256, 2048, 0.9))
+    engine = Engine(spec, profile, Settings(ParallelConfig(size), load.max_model_len, 256, 2048, 0.9))
     few, many = predict(engine, load), predict(engine, replace(load, concurrency=load.concurrency + 7))
     assert few is not None
     assert many is not None
@@ -192,7 +192,7 @@ def rows_of(name: str, **load: int) -> dict[str, Row]:
 def test_a_worked_step_is_what_the_formula_says() -> None:
     """Llama-3.1-8B, one A100 40 GB, one request: 15.01e9 bytes of weights, 131,072 bytes of cache per token."""
     spec = find(LLAMA)
-    engine = Engine(spec, parse_profile("1xa100-40gb"), Settings(1, 2048, 256, 2048, 0.9))
+    engine = Engine(spec, parse_profile("1xa100-40gb"), Settings(ParallelConfig(1), 2048, 256, 2048, 0.9))
     moved = roofline.weights_read(spec, engine.settings, 1) + 1000 * 131_072
     assert moved == pytest.approx(15.01e9 + 0.131e9 + 2 * 131072 * 128, rel=0.006)
     assert roofline.cache_read(spec, engine.settings, 1000) == 1000 * 131_072
@@ -201,7 +201,7 @@ def test_a_worked_step_is_what_the_formula_says() -> None:
 
 def test_experts_are_read_as_far_as_the_batch_touches_them() -> None:
     spec = find("Qwen/Qwen3-30B-A3B")
-    chosen = Settings(1, 2048, 256, 2048, 0.9)
+    chosen = Settings(ParallelConfig(1), 2048, 256, 2048, 0.9)
     alone, crowd = roofline.weights_read(spec, chosen, 1), roofline.weights_read(spec, chosen, 4096)
     assert alone == pytest.approx(2 * 3.0e9, rel=0.1)  # "A3B": 3 billion weights are active
     assert crowd == pytest.approx(2 * 30.2e9, rel=0.02)

@@ -19,7 +19,7 @@ from generator.configs import (
     widths,
 )
 from llm_serving_planner.memory.kv_cache import kv_request_bytes
-from llm_serving_planner.memory.settings import Settings
+from llm_serving_planner.memory.settings import ParallelConfig, Settings
 from llm_serving_planner.models.architectures import ARCHITECTURES, NOT_MODELLED
 from llm_serving_planner.models.spec import spec_from_dict
 
@@ -219,7 +219,7 @@ def test_a_missing_class_default_is_told() -> None:
 
 def test_the_keys_of_an_indexer_are_one_byte_wide_whatever_the_cache() -> None:
     spec = read(case("DeepseekV32ForCausalLM")[0])
-    settings = {"tensor_parallel": 2, "max_num_seqs": 8, "max_num_batched_tokens": 512, "utilization": 0.9}
+    settings = {"parallel": ParallelConfig(2), "max_num_seqs": 8, "max_num_batched_tokens": 512, "utilization": 0.9}
     wide = kv_request_bytes(spec, Settings(max_model_len=640, **settings), 640)  # type: ignore[arg-type]
     narrow = kv_request_bytes(spec, Settings(max_model_len=640, kv_element_bytes=1, **settings), 640)  # type: ignore[arg-type]
     assert wide == 640 * (4 * 32 * 2 + 4 * 132)

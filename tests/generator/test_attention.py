@@ -91,9 +91,11 @@ def test_the_reason_is_one_line() -> None:
 
 
 def test_few_heads_per_rank_choose_another_sparse_backend() -> None:
-    eight = attention("vllm", "0.33.0", spec(V32), B200, "auto", tensor_parallel=8)
+    eight = attention("vllm", "0.33.0", spec(V32), B200, "auto", tensor_parallel_size=8)
     assert eight.backend == "FLASH_ATTN_MLA_SPARSE_FA4"
-    assert attention("vllm", "0.24.0", spec(V32), B200, "auto", tensor_parallel=8).backend == "FLASHINFER_MLA_SPARSE"
+    assert (
+        attention("vllm", "0.24.0", spec(V32), B200, "auto", tensor_parallel_size=8).backend == "FLASHINFER_MLA_SPARSE"
+    )
 
 
 @pytest.mark.parametrize(

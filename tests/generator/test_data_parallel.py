@@ -1,8 +1,7 @@
 """Data and expert parallel in the planner: bytes by hand, layouts, refusals, the proposal."""
 
-from dataclasses import replace
-
 import pytest
+from generator.made_up import changed
 from llm_serving_planner.advice.roofline import engine_of, predict
 from llm_serving_planner.advice.workload import Workload
 from llm_serving_planner.base.errors import DoesNotFitError, InputError
@@ -10,7 +9,7 @@ from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.memory import activations, tensors, weights
-from llm_serving_planner.memory.settings import Gpu, Settings
+from llm_serving_planner.memory.settings import Gpu, ParallelConfig, Settings
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.output.render import render_values
@@ -24,7 +23,7 @@ from llm_serving_planner.planner.ways_out import ways_out
 QWEN = "Qwen/Qwen3-30B-A3B"
 LITE = "deepseek-ai/DeepSeek-V2-Lite-Chat"
 DENSE = "mistralai/Mistral-7B-Instruct-v0.2"
-BASE = Settings(1, 8192, 256, 2048, 0.9)
+BASE = Settings(ParallelConfig(1), 8192, 256, 2048, 0.9)
 H200 = Gpu(int(139.8 * GIB), (9, 0), nvlink=True)
 
 
@@ -55,10 +54,12 @@ def test_experts_are_divided_over_all_ranks_and_the_rest_is_repeated() -> None:
     experts = tensors.expert_bytes(found, 2)
     alone = weights.rank_weights(found, BASE)
     for data, expert in ((8, True), (8, False)):
-        rank = weights.rank_weights(found, replace(BASE, data_parallel=data, expert_parallel=expert))
+        rank = weights.rank_weights(found, changed(BASE, data_parallel_size=data, enable_expert_parallel=expert))
         assert alone - rank == pytest.approx(experts * 7 / 8, rel=1e-6)
-    mixed = weights.rank_weights(found, replace(BASE, tensor_parallel=2, data_parallel=4, expert_parallel=True))
-    two = weights.rank_weights(found, replace(BASE, tensor_parallel=2))
+    mixed = weights.rank_weights(
+        found, changed(BASE, tensor_parallel_size=2, data_parallel_size=4, enable_expert_parallel=True)
+    )
+    two = weights.rank_weights(found, changed(BASE, tensor_parallel_size=2))
     assert two - mixed == pytest.approx(experts * (1 / 2 - 1 / 8), rel=1e-6)
 
 
@@ -74,7 +75,11 @@ def test_a_dense_model_is_repeated_and_its_engines_do_not_talk() -> None:
     four = plan(DENSE, "4xl4", data_parallel_size=4)
     assert weights.rank_weights(found, four.settings) == weights.rank_weights(found, one.settings)
     assert four.estimate.non_torch == one.estimate.non_torch
-    assert (four.layout.tensor, four.layout.data, four.layout.gpus_per_node) == (1, 4, 4)
+    assert (
+        four.layout.parallel.tensor_parallel_size,
+        four.layout.parallel.data_parallel_size,
+        four.layout.gpus_per_node,
+    ) == (1, 4, 4)
     assert four.settings.max_num_seqs == one.settings.max_num_seqs  # of each engine
 
 
@@ -87,8 +92,10 @@ def test_the_cache_is_each_engines_own() -> None:
 def test_experts_work_on_the_tokens_of_all_engines() -> None:
     found = spec(QWEN)
     regime = vllm.regime("0.33.0", found.architecture, moe=True, hybrid=False)
-    one = activations.peak_bytes(found, H200, replace(BASE, expert_parallel=True, tensor_parallel=2), regime)
-    many = activations.peak_bytes(found, H200, replace(BASE, data_parallel=8, expert_parallel=True), regime)
+    one = activations.peak_bytes(
+        found, H200, changed(BASE, enable_expert_parallel=True, tensor_parallel_size=2), regime
+    )
+    many = activations.peak_bytes(found, H200, changed(BASE, data_parallel_size=8, enable_expert_parallel=True), regime)
     rows = 2 * (8 - 1) * 2048 * 8
     gathered = 2 * 2 * 8 * 2048 * 2048
     wide = max(2 * 768, 2048) + max(768, 2048)
@@ -110,11 +117,21 @@ def test_experts_work_on_the_tokens_of_all_engines() -> None:
 def test_layouts(profile: str, options: dict[str, object], layout: tuple[object, ...]) -> None:
     made = plan(QWEN, profile, enable_expert_parallel=True, **options)
     found = made.layout
-    sizes = (found.tensor, found.pipeline, found.data, found.nodes, found.gpus_per_node)
+    sizes = (
+        found.parallel.tensor_parallel_size,
+        found.parallel.pipeline_parallel_size,
+        found.parallel.data_parallel_size,
+        found.nodes,
+        found.gpus_per_node,
+    )
     assert (*sizes, made.deployment.controller) == layout
     assert found.gpus == found.nodes * found.gpus_per_node
     values = build_values(made)["parallelism"]
-    assert (values["tensor"], values["data"], values["expert"]) == (found.tensor, found.data, True)
+    assert (values["tensor"], values["data"], values["expert"]) == (
+        found.parallel.tensor_parallel_size,
+        found.parallel.data_parallel_size,
+        True,
+    )
     assert "data parallel" in render_values(made)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from generator.made_up import AMPERE, DENSE, EAGER, EXPERTS, HOPPER, PLAIN, regime, settings, term
+from generator.made_up import AMPERE, DENSE, EAGER, EXPERTS, HOPPER, PLAIN, changed, regime, settings, term
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.memory import activations, graphs, terms
 from llm_serving_planner.memory.settings import Gpu, Settings
@@ -56,7 +56,7 @@ def test_a_graph_has_a_price_and_so_has_the_largest_batch() -> None:
         return graphs.regime_bytes(spec, HOPPER, chosen, COUNTED)  # type: ignore[arg-type]
 
     assert charged() == 10 * 86 * EACH + 1000 * WIDTH
-    assert charged(chosen=compiled(256, tensor_parallel=3)) == 10 * 86 * EACH + 334 * WIDTH
+    assert charged(chosen=compiled(256, tensor_parallel_size=3)) == 10 * 86 * EACH + 334 * WIDTH
     assert charged(chosen=compiled(64)) == 10 * 30 * EACH + 1000 * WIDTH // 4
     assert charged(chosen=EAGER) == 0
     assert charged(EXPERTS) == charged()
@@ -80,7 +80,7 @@ def test_a_compiler_times_its_first_kernel_on_a_copy_of_the_embedding() -> None:
     assert peak() == copy
     assert peak(rules=PLAIN) < copy
     assert peak(chosen=replace(few, enforce_eager=True)) == peak(chosen=replace(few, enforce_eager=True), rules=PLAIN)
-    halves = replace(few, tensor_parallel=2)
+    halves = changed(few, tensor_parallel_size=2)
     assert peak(chosen=halves) == peak(chosen=halves, rules=PLAIN)
     eyes = replace(DENSE, multimodal=True)
     assert peak(eyes) == peak(eyes, rules=PLAIN)
@@ -98,15 +98,15 @@ def test_mxfp4_kernels_make_a_row_for_every_chosen_expert() -> None:
     tokens = 2 * 50_000
     found = activations.peak_bytes(four, HOPPER, chosen, PLAIN) - term("cublas_workspace")
     assert found == tokens * (2 * 1000 + 4 * (500 + 1000))
-    halves = replace(chosen, tensor_parallel=2)
+    halves = changed(chosen, tensor_parallel_size=2)
     found = activations.peak_bytes(four, HOPPER, halves, PLAIN) - term("cublas_workspace")
     assert found == tokens * (2 * 1000 + 4 * (250 + 1000))
-    whole = replace(halves, expert_parallel=True)
+    whole = changed(halves, enable_expert_parallel=True)
     assert activations.peak_bytes(four, HOPPER, whole, PLAIN) - term("cublas_workspace") == tokens * 8000
 
 
 def test_without_multicast_ranks_take_little_outside_pytorch() -> None:
-    pair = settings(tensor_parallel=2, multicast=False)
+    pair = settings(tensor_parallel_size=2, multicast=False)
     alone = term("non_torch_tp_without_multicast")
     assert terms.non_torch_bytes(DENSE, HOPPER, pair) == alone
     assert terms.non_torch_bytes(EXPERTS, HOPPER, pair) == alone + term("non_torch_expert_group")

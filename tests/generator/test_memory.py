@@ -8,7 +8,7 @@ from chart.helm import ROOT
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.memory import kv_cache, terms
-from llm_serving_planner.memory.settings import Gpu, Settings
+from llm_serving_planner.memory.settings import Gpu, ParallelConfig, Settings
 from llm_serving_planner.memory.tensors import padded_vocab
 from llm_serving_planner.memory.weights import weights_bytes
 from llm_serving_planner.models import embedded
@@ -22,7 +22,7 @@ def spec(name: str) -> ModelSpec:
 
 
 def settings(tensor_parallel: int = 1, **changes: object) -> Settings:
-    base = Settings(tensor_parallel, 8192, 256, 2048, 0.9)
+    base = Settings(ParallelConfig(tensor_parallel), 8192, 256, 2048, 0.9)
     return replace(base, **changes)  # type: ignore[arg-type]
 
 
@@ -116,7 +116,7 @@ def test_start_ups_on_h200_are_met_within_the_stated_margin(row: dict[str, str])
         weights = replace(found.weights, loaded_bytes=int(float(row["weights_override_gib"]) * GIB))
         found = replace(found, weights=weights)
     chosen = Settings(
-        1,
+        ParallelConfig(),
         int(row["max_model_len"]),
         int(row["max_num_seqs"]),
         int(row["max_num_batched_tokens"]),

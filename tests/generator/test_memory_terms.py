@@ -21,17 +21,23 @@ from llm_serving_planner.engines import vllm
 from llm_serving_planner.engines.regime import Regime
 from llm_serving_planner.memory import kv_cache, pipeline, terms
 from llm_serving_planner.memory.graphs import graph_bytes
-from llm_serving_planner.memory.settings import Estimate, Gpu, Settings
+from llm_serving_planner.memory.settings import Estimate, Gpu, ParallelConfig, Settings
 from llm_serving_planner.models.spec import LayerGroup, ModelSpec, Moe, Recurrent, Weights
 
 
 def test_pages() -> None:
-    assert kv_cache.page_bytes(LayerGroup("full", 3, 4, 50, 60), settings(tensor_parallel=2)) == (
+    assert kv_cache.page_bytes(LayerGroup("full", 3, 4, 50, 60), settings(tensor_parallel_size=2)) == (
         3 * 16 * 2 * 110 * 2,
         16,
     )
-    assert kv_cache.page_bytes(LayerGroup("full", 3, 4, 50, 60), settings(tensor_parallel=8)) == (3 * 16 * 110 * 2, 16)
-    assert kv_cache.page_bytes(LayerGroup("mla", 3, 1, 80, 0), settings(tensor_parallel=8)) == (3 * 64 * 80 * 2, 64)
+    assert kv_cache.page_bytes(LayerGroup("full", 3, 4, 50, 60), settings(tensor_parallel_size=8)) == (
+        3 * 16 * 110 * 2,
+        16,
+    )
+    assert kv_cache.page_bytes(LayerGroup("mla", 3, 1, 80, 0), settings(tensor_parallel_size=8)) == (
+        3 * 64 * 80 * 2,
+        64,
+    )
     eight = settings(kv_element_bytes=1)
     assert kv_cache.page_bytes(LayerGroup("mla", 3, 1, 80, 0), eight) == (3 * 64 * 80, 64)
     assert kv_cache.page_bytes(LayerGroup("index", 3, 1, 9, 0), settings()) == (3 * 64 * 9, 64)
@@ -71,13 +77,13 @@ def test_windows_hold_what_is_in_flight() -> None:
     assert [cached("sliding", 61, tokens) for tokens in (16, 17, 160, 161, 5000)] == [2, 3, 11, 11, 11]
     assert cached("sliding", 62, 5000) == 12  # 61 + 100 tokens are one more than ten blocks
     assert [cached("chunked", 60, tokens) for tokens in (16, 17, 160, 161, 5000)] == [1, 2, 10, 10, 10]
-    assert cached("sliding", 61, 5000, pipeline_parallel=2) == 18  # 60 + 200 tokens, and a block
-    assert cached("chunked", 60, 5000, pipeline_parallel=2) == 17
+    assert cached("sliding", 61, 5000, pipeline_parallel_size=2) == 18  # 60 + 200 tokens, and a block
+    assert cached("chunked", 60, 5000, pipeline_parallel_size=2) == 17
 
 
 def test_recurrent_state_is_divided_and_rounded_up() -> None:
     keys = 2 * 16 * 100 * 2
-    assert kv_cache.kv_request_bytes(MIXED, settings(tensor_parallel=4), 16) == keys + 2_000_001
+    assert kv_cache.kv_request_bytes(MIXED, settings(tensor_parallel_size=4), 16) == keys + 2_000_001
     assert kv_cache.kv_request_bytes(MIXED, settings(), 16) == 4 * keys + 8_000_001
 
 
@@ -94,7 +100,7 @@ def test_graphs() -> None:
 def test_what_lies_outside_the_share() -> None:
     context, hopper = term("context"), term("outside_nvlink_hopper")
     graphs = graph_bytes(DENSE, enforce_eager=False)
-    compiled, pair = settings(enforce_eager=False), settings(tensor_parallel=2)
+    compiled, pair = settings(enforce_eager=False), settings(tensor_parallel_size=2)
 
     def outside(spec: ModelSpec, gpu: Gpu, chosen: Settings, **changes: object) -> int:
         return terms.outside_bytes(spec, gpu, chosen, regime(**changes))
@@ -107,10 +113,10 @@ def test_what_lies_outside_the_share() -> None:
     assert outside(DENSE, Gpu(80 * GIB, (10, 0), nvlink=True), pair) == context + hopper
     assert outside(DENSE, PCIE, pair) == outside(DENSE, AMPERE, pair) == context
     assert outside(EXPERTS, HOPPER, pair) == context + hopper + term("outside_expert_group")
-    stages = settings(pipeline_parallel=2)
+    stages = settings(pipeline_parallel_size=2)
     assert outside(DENSE, PCIE, stages) == context + term("outside_pipeline")
     assert outside(DENSE, HOPPER, stages) == context + term("outside_pipeline") + hopper
-    engines_apart = settings(data_parallel=2)
+    engines_apart = settings(data_parallel_size=2)
     assert outside(DENSE, HOPPER, engines_apart) == context
     assert outside(EXPERTS, HOPPER, engines_apart) == context + hopper + term("outside_expert_group")
     tables = 100 * (4 * 32001 + 4 * 1001)
@@ -120,13 +126,13 @@ def test_what_lies_outside_the_share() -> None:
 
 def test_memory_outside_pytorch() -> None:
     alone, parallel, linked = (term(f"non_torch{name}") for name in ("", "_tp", "_tp_nvlink_hopper"))
-    pair = settings(tensor_parallel=2)
+    pair = settings(tensor_parallel_size=2)
     assert terms.non_torch_bytes(DENSE, HOPPER, EAGER) == alone
-    assert terms.non_torch_bytes(DENSE, HOPPER, settings(pipeline_parallel=2)) == alone
-    assert terms.non_torch_bytes(DENSE, HOPPER, settings(data_parallel=2)) == alone
+    assert terms.non_torch_bytes(DENSE, HOPPER, settings(pipeline_parallel_size=2)) == alone
+    assert terms.non_torch_bytes(DENSE, HOPPER, settings(data_parallel_size=2)) == alone
     assert terms.non_torch_bytes(DENSE, HOPPER, pair) == linked
     assert terms.non_torch_bytes(DENSE, PCIE, pair) == terms.non_torch_bytes(DENSE, AMPERE, pair) == parallel
-    assert terms.non_torch_bytes(EXPERTS, AMPERE, settings(data_parallel=2)) == parallel
+    assert terms.non_torch_bytes(EXPERTS, AMPERE, settings(data_parallel_size=2)) == parallel
 
 
 def test_margins() -> None:
@@ -139,12 +145,12 @@ def test_margins() -> None:
         return terms.margin_bytes(spec, gpu, settings(**changes), rules)
 
     assert margin() == small
-    assert margin(tensor_parallel=2) == pair
+    assert margin(tensor_parallel_size=2) == pair
     assert margin(gpu=PCIE) == small
-    assert margin(gpu=PCIE, tensor_parallel=2) == wide
+    assert margin(gpu=PCIE, tensor_parallel_size=2) == wide
     assert margin(rules=regime(measured=False)) == wide
     assert margin(gpu=Gpu(80 * GIB, (8, 9), nvlink=True)) == margin(gpu=Gpu(80 * GIB, (10, 0), nvlink=True)) == wide
-    for spread in ({"pipeline_parallel": 2}, {"data_parallel": 2}, {"expert_parallel": True}):
+    for spread in ({"pipeline_parallel_size": 2}, {"data_parallel_size": 2}, {"enable_expert_parallel": True}):
         assert margin(**spread) == wide
     tiny, huge = Gpu(GIB, (8, 0), nvlink=False), Gpu(10_000 * GIB, (8, 0), nvlink=False)
     assert margin(gpu=tiny) == int(margins["unmeasured"] * GIB)
@@ -157,7 +163,7 @@ def test_margins() -> None:
 
 
 def test_the_terms_add_up() -> None:
-    chosen = settings(tensor_parallel=2, enforce_eager=False)
+    chosen = settings(tensor_parallel_size=2, enforce_eager=False)
     gpu = Gpu(80 * GIB + 3, (9, 0), nvlink=True)
     found = terms.estimate(DENSE, gpu, chosen, PLAIN)
     graphs = graph_bytes(DENSE, enforce_eager=False)
@@ -177,8 +183,8 @@ def test_the_terms_add_up() -> None:
 
 
 def test_ranks() -> None:
-    chosen = settings(tensor_parallel=2, pipeline_parallel=3, data_parallel=5)
-    assert (chosen.ranks, chosen.expert_ranks, chosen.positions) == (30, 10, 1)
+    chosen = settings(tensor_parallel_size=2, pipeline_parallel_size=3, data_parallel_size=5)
+    assert (chosen.parallel.gpus, chosen.parallel.expert_ranks, chosen.positions) == (30, 10, 1)
 
 
 @pytest.mark.parametrize(
@@ -235,8 +241,10 @@ def test_adapters_and_drafts_are_terms_of_their_own() -> None:
 
 
 def test_what_is_off_unless_it_is_asked_for() -> None:
-    plain = Settings(1, 8000, 100, 2000, 0.9)
-    assert (plain.enforce_eager, plain.runtime_fp8, plain.pooling, plain.expert_parallel) == (False,) * 4
-    assert (plain.encoders, plain.kv_element_bytes, plain.pipeline_parallel, plain.data_parallel) == (True, 2, 1, 1)
+    plain = Settings(ParallelConfig(1), 8000, 100, 2000, 0.9)
+    assert (plain.enforce_eager, plain.runtime_fp8, plain.pooling, plain.parallel.enable_expert_parallel) == (
+        False,
+    ) * 4
+    assert (plain.encoders, plain.kv_element_bytes, plain.parallel) == (True, 2, ParallelConfig(1, 1, 1))
     bare = Estimate(10, 9, 1, 1, 1, 1, 5, 1, 1, 1)
     assert (bare.lora, bare.draft, bare.used) == (0, 0, 4)

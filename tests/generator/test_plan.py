@@ -72,7 +72,12 @@ def test_what_lies_outside_the_engines_share_has_room(name: str, profile: str) -
 )  # fmt: skip
 def test_tensor_parallel_inside_a_node_and_stages_over_nodes(profile: str, sizes: tuple[int, int, int, int]) -> None:
     layout = plan(LLAMA, profile).layout
-    assert (layout.tensor, layout.pipeline, layout.nodes, layout.gpus_per_node) == sizes
+    assert (
+        layout.parallel.tensor_parallel_size,
+        layout.parallel.pipeline_parallel_size,
+        layout.nodes,
+        layout.gpus_per_node,
+    ) == sizes
 
 
 def test_the_start_up_budget_is_twice_the_sum_of_its_phases() -> None:

@@ -10,7 +10,7 @@ from llm_serving_planner.base.errors import DoesNotFitError
 from llm_serving_planner.engines.versions import parse_version
 from llm_serving_planner.hardware.profiles import GpuProfile, parse_profile, profile_grid
 from llm_serving_planner.memory import kv_cache, pipeline
-from llm_serving_planner.memory.settings import Settings
+from llm_serving_planner.memory.settings import ParallelConfig, Settings
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec, spec_from_dict
 from llm_serving_planner.output.render import render_values
@@ -56,7 +56,7 @@ def test_more_memory_never_fits_less(spec: ModelSpec, profile: GpuProfile, more:
 @law
 @given(models, st.integers(1, 200_000), st.integers(1, 50_000), st.sampled_from([1, 2, 4, 8]))
 def test_longer_context_never_needs_less(spec: ModelSpec, tokens: int, more: int, size: int) -> None:
-    chosen = Settings(size, tokens, 256, 2048, 0.9)
+    chosen = Settings(ParallelConfig(size), tokens, 256, 2048, 0.9)
     short = kv_cache.kv_request_bytes(spec, chosen, tokens)
     assert kv_cache.kv_request_bytes(spec, chosen, tokens + more) >= short > 0
 
@@ -67,7 +67,7 @@ def test_the_size_divides_heads_and_the_bytes_add_up(spec: ModelSpec, profile: G
     plan = attempt(spec, profile)
     if plan is None:
         return
-    assert spec.num_attention_heads % plan.settings.tensor_parallel == 0
+    assert spec.num_attention_heads % plan.settings.parallel.tensor_parallel_size == 0
     estimate = plan.estimate
     used = estimate.weights + estimate.activations + estimate.non_torch + estimate.cuda_graphs
     assert used + estimate.kv_cache == estimate.requested
@@ -177,12 +177,15 @@ def test_sizes_multiply_to_the_gpus_and_stages_hold_all_layers(
     if plan is None:
         return
     layout = plan.layout
-    assert layout.tensor * layout.pipeline == layout.nodes * layout.gpus_per_node
+    assert (
+        layout.parallel.tensor_parallel_size * layout.parallel.pipeline_parallel_size
+        == layout.nodes * layout.gpus_per_node
+    )
     assert layout.nodes == nodes
     assert layout.gpus_per_node <= profile.gpus_per_node
-    assert sum(pipeline.stage_layers(spec.num_layers, layout.pipeline)) == spec.num_layers
+    assert sum(pipeline.stage_layers(spec.num_layers, layout.parallel.pipeline_parallel_size)) == spec.num_layers
     values = build_values(replace(plan, spec=replace(spec, gated=False)))
-    assert values["parallelism"]["pipeline"] == layout.pipeline
+    assert values["parallelism"]["pipeline"] == layout.parallel.pipeline_parallel_size
     validate(values, "law")
 
 
@@ -213,7 +216,7 @@ def test_frozen_engines_answer_or_refuse(spec: ModelSpec, profile: GpuProfile, k
     plan = attempt(spec, profile, Options(engine=kind))
     if plan is None:
         return
-    assert spec.num_kv_heads % plan.layout.tensor == 0 or spec.num_kv_heads == 1
+    assert spec.num_kv_heads % plan.layout.parallel.tensor_parallel_size == 0 or spec.num_kv_heads == 1
     values = build_values(replace(plan, spec=replace(spec, gated=False)))
     validate(values, "law")
     assert "servedName" not in values["model"]

@@ -284,7 +284,7 @@ def test_bitsandbytes_is_planned_with_the_version_that_reads_it() -> None:
     assert refused.value.reasons[0] == f"vLLM 0.33.0 {BNB}"
     plan = make_plan(spec, profile, Options(engine_version="0.26.0"))
     assert plan.engine_version == "0.26.0"
-    assert plan.settings.tensor_parallel == 1
+    assert plan.settings.parallel.tensor_parallel_size == 1
     assert "a bitsandbytes checkpoint is not divided over GPUs" in plan.rejected[0]
     with pytest.raises(DoesNotFitError, match="does not run") as refused:
         make_plan(spec, profile, Options(engine_version="0.26.0", tensor_parallel_size=2))

@@ -8,13 +8,13 @@ from pathlib import Path
 import grpc
 import pytest
 from generator.fake_engine import FakeEngine
-from generator.fake_tgis import FakeTgis, described
 from generator.test_bad_input import run
-from generator.test_clients import unused_port
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from llm_serving_planner.base.errors import ServerError
 from llm_serving_planner.clients.answer import Answer, Message, Sampling
 from llm_serving_planner.clients.tgis import Tgis
+from support.fake_tgis import FakeTgis, described
+from support.ports import unused_port
 
 PROMPT = [Message("user", "Hi")]
 

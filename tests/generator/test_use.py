@@ -18,7 +18,7 @@ from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.memory import extras
 from llm_serving_planner.memory.activations import peak_bytes
 from llm_serving_planner.memory.kv_cache import kv_request_bytes
-from llm_serving_planner.memory.settings import Gpu, Settings
+from llm_serving_planner.memory.settings import Gpu, ParallelConfig, Settings
 from llm_serving_planner.models import adapters, embedded
 from llm_serving_planner.models.adapters import Draft
 from llm_serving_planner.models.spec import LayerGroup, ModelSpec
@@ -387,7 +387,7 @@ def test_an_encoder_caches_nothing_and_takes_a_prompt_whole() -> None:
 def test_no_logits_are_sampled_for_vectors() -> None:
     model = spec("Qwen/Qwen3-Embedding-8B")
     regime = vllm.regime("0.33.0", model.architecture, moe=False, hybrid=False)
-    settings = Settings(1, 8192, 1024, 8192, 0.9)
+    settings = Settings(ParallelConfig(1), 8192, 1024, 8192, 0.9)
     pooled = peak_bytes(model, H200, replace(settings, pooling=True), regime)
     assert pooled < peak_bytes(model, H200, settings, regime)
 

@@ -86,20 +86,20 @@ def test_what_is_whole_on_every_rank() -> None:
 def test_experts_over_data_parallel_ranks() -> None:
     experts = 2 * 3 * 10 * 16 * 1000 * 500
     held = weights.weights_bytes(EXPERTS, 2)
-    assert weights.rank_weights(EXPERTS, settings(tensor_parallel=2)) == held
-    assert weights.rank_weights(EXPERTS, settings(tensor_parallel=2, data_parallel=4)) == held - int(
+    assert weights.rank_weights(EXPERTS, settings(tensor_parallel_size=2)) == held
+    assert weights.rank_weights(EXPERTS, settings(tensor_parallel_size=2, data_parallel_size=4)) == held - int(
         experts * (1 / 2 - 1 / 8)
     )
-    assert weights.rank_weights(EXPERTS, settings(tensor_parallel=1, data_parallel=3, expert_parallel=True)) == (
-        weights.weights_bytes(EXPERTS, 1) - int(experts * (1 - 6 / 16))
-    )
-    assert weights.rank_weights(EXPERTS, settings(tensor_parallel=3, expert_parallel=True)) == (
+    assert weights.rank_weights(
+        EXPERTS, settings(tensor_parallel_size=1, data_parallel_size=3, enable_expert_parallel=True)
+    ) == (weights.weights_bytes(EXPERTS, 1) - int(experts * (1 - 6 / 16)))
+    assert weights.rank_weights(EXPERTS, settings(tensor_parallel_size=3, enable_expert_parallel=True)) == (
         weights.weights_bytes(EXPERTS, 3) - int(experts * (1 / 3 - 6 / 16))
     )
-    assert weights.rank_weights(DENSE, settings(data_parallel=4)) == weights.weights_bytes(DENSE, 1)
+    assert weights.rank_weights(DENSE, settings(data_parallel_size=4)) == weights.weights_bytes(DENSE, 1)
     few = replace(EXPERTS, weights=Weights(1000, 1000, ""))
-    assert weights.rank_weights(few, settings(data_parallel=2)) == weights.weights_bytes(few, 1) - 500
-    halved = settings(tensor_parallel=1, data_parallel=2, runtime_fp8=True)
+    assert weights.rank_weights(few, settings(data_parallel_size=2)) == weights.weights_bytes(few, 1) - 500
+    halved = settings(tensor_parallel_size=1, data_parallel_size=2, runtime_fp8=True)
     assert weights.rank_weights(EXPERTS, halved) == (
         weights.weights_bytes(EXPERTS, 1, runtime_fp8=True) - int(experts // 2 * (1 - 1 / 2))
     )
@@ -118,7 +118,7 @@ def test_what_loading_adds() -> None:
             DENSE, HOPPER, chosen, PLAIN
         )
         assert difference == added * term("deep_gemm")
-    latent = weights.loaded_bytes(LATENT, HOPPER, settings(tensor_parallel=2), PLAIN)
+    latent = weights.loaded_bytes(LATENT, HOPPER, settings(tensor_parallel_size=2), PLAIN)
     assert latent == (
         weights.weights_bytes(LATENT, 2) + tensors.rounding(LATENT, 2, 2.0, whole_blocks=False) + 2 * 64000 * (64 + 16)
     )

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 import pytest
+from generator.made_up import changed
 from llm_serving_planner.base.units import GIB, MIB
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.engines.regime import Regime
 from llm_serving_planner.memory import activations, kernels, kv_cache, pipeline, tensors, terms, weights
-from llm_serving_planner.memory.settings import Gpu, Settings
+from llm_serving_planner.memory.settings import Gpu, ParallelConfig, Settings
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.config.rotary import elements
 from llm_serving_planner.models.spec import ModelSpec
@@ -28,7 +29,7 @@ def regime(version: str, found: ModelSpec) -> Regime:
 
 
 def settings(**changes: object) -> Settings:
-    return replace(Settings(1, 8192, 256, 8192, 0.9, enforce_eager=True), **changes)  # type: ignore[arg-type]
+    return changed(Settings(ParallelConfig(1), 8192, 256, 8192, 0.9, enforce_eager=True), **changes)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_qwen_loads_more_under_the_loaders_limit() -> None:
 def test_mxfp4_experts_are_padded_by_the_kernel(version: str, gpu: Gpu, ranks: int, measured: float) -> None:
     """Logs of gpt-oss-20b: measurements-h100.csv, tests/data/logs.yaml, and 109.72 GiB of cache on one H200."""
     found = spec("openai/gpt-oss-20b")
-    planned = weights.loaded_bytes(found, gpu, settings(tensor_parallel=ranks), regime(version, found)) / GIB
+    planned = weights.loaded_bytes(found, gpu, settings(tensor_parallel_size=ranks), regime(version, found)) / GIB
     assert planned == pytest.approx(measured, abs=0.09)
     assert kernels.added_bytes(found, ranks, gpu.capability, regime(version, found)) > 0
 
@@ -168,7 +169,7 @@ def test_layers_of_unequal_number_are_padded() -> None:
 def test_a_pipeline_is_charged_for_what_comes_from_the_stage_before(stages: int) -> None:
     found = pipeline.stage_spec(spec("meta-llama/Llama-3.1-8B-Instruct"), stages)
     one, more = (
-        activations.peak_bytes(found, H100, settings(pipeline_parallel=count), regime("0.19.0", found))
+        activations.peak_bytes(found, H100, settings(pipeline_parallel_size=count), regime("0.19.0", found))
         for count in (1, stages)
     )
     assert more - one == 4 * 8192 * 4096

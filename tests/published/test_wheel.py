@@ -91,6 +91,7 @@ def test_the_wheel_holds_data_templates_types_and_license_only(wheel: Path) -> N
     }
     assert {name for name in names if ".dist-info/" not in name} == expected
     assert "llm_serving_planner/py.typed" in names
+    assert not {name for name in names if name.startswith("supervisor")}, "it runs in pods, out of the chart"
     assert any(name.endswith("licenses/LICENSE") for name in names)
     required = [Requirement(line) for line in re.findall(r"^Requires-Dist: (.*)$", text, re.MULTILINE)]
     assert {requirement.name for requirement in required if requirement.marker is None} == {

@@ -2,7 +2,7 @@
 
 python tools/measure/same_behaviour.py BEFORE [--allowed tools/measure/allowed.yaml]
 
-BEFORE is another checkout with its own .venv. Both are asked by their own Python, with `snapshot.py` beside this file:
+BEFORE is another checkout with its own .venv, or what its `snapshot.py` printed. Both are asked by their own Python, with `snapshot.py` beside this file:
 the committed values files, every render of the chart's ci files and of the values files, the JSON of a plan (or the
 refusal, or the plan of a few pinned options) for every model of the catalogue on every profile, and every message in
 docs/troubleshooting.md. A difference is allowed when a pattern of the list meets its key; the list says why.
@@ -12,6 +12,7 @@ import argparse
 import json
 import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import yaml
@@ -25,6 +26,9 @@ def snapshot(tree: Path) -> dict[str, dict[str, str]]:
     Raises:
         CalledProcessError: the tree cannot be asked.
     """
+    if tree.is_file():
+        saved: dict[str, dict[str, str]] = json.loads(tree.read_text(encoding="utf-8"))
+        return saved
     command = [str(tree / ".venv" / "bin" / "python"), "-P", str(Path(__file__).parent / "snapshot.py"), str(tree)]
     done = subprocess.run(command, cwd=tree, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, dict[str, str]] = json.loads(done.stdout)
@@ -50,17 +54,16 @@ def main() -> int:
     for section in before:
         strange = []
         for key in differences(before[section], after[section]):
-            entry = next((one for one in allowed if Path(f"{section}/{key}").match(one["key"])), None)
+            entry = next((one for one in allowed if fnmatch(f"{section}/{key}", one["key"])), None)
             if entry is None:
                 strange.append(key)
             else:
                 met[entry["key"]] += 1
             if entry is None or arguments.all:
                 print(f"  {section}/{key}\n    - {before[section].get(key)}\n    + {after[section].get(key)}")
-        same = len(before[section].keys() & after[section].keys()) - len(
-            [key for key in before[section].keys() & after[section].keys() if before[section][key] != after[section][key]]
-        )
-        print(f"{section}: {same} of {len(before[section].keys() | after[section].keys())} equal, {len(strange)} not allowed")
+        keys = before[section].keys() | after[section].keys()
+        same = len(keys) - len(differences(before[section], after[section]))
+        print(f"{section}: {same} of {len(keys)} equal, {len(strange)} not allowed")
         code = 1 if strange else code
     for entry in allowed:
         print(f"allowed: {entry['key']} ({met[entry['key']]} times): {entry['why']}")

@@ -19,7 +19,8 @@ PINS: tuple[dict[str, Any], ...] = (
     {"engine_version": "0.25.1", "quantization": "fp8", "max_num_seqs": 64},
 )
 EXTRA_PROFILES = (
-    "cpu", "2xcpu", "2x2xcpu", "2x8xh100", "4x8xh100", "2x4xl40s", "1xmi300x", "8xmi300x", "8xgaudi2", "8xgaudi3", "2x1xt4",
+    "cpu", "2xcpu", "2x2xcpu", "2x8xh100", "4x8xh100", "2x4xl40s", "1xmi300x", "8xmi300x", "8xgaudi2", "8xgaudi3",
+    "2x1xt4",
 )  # fmt: skip
 
 
@@ -119,10 +120,11 @@ def renders(tree: Path) -> dict[str, str]:
 
     folder = tree / "charts" / "llm-serving"
     apis = [
-        "leaderworkerset.x-k8s.io/v1", "ray.io/v1", "keda.sh/v1alpha1", "kueue.x-k8s.io/v1beta1", "route.openshift.io/v1",
-        "monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1", "inference.networking.k8s.io/v1",
+        "leaderworkerset.x-k8s.io/v1", "ray.io/v1", "keda.sh/v1alpha1", "kueue.x-k8s.io/v1beta1",
+        "route.openshift.io/v1", "monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1",
+        "inference.networking.k8s.io/v1",
     ]  # fmt: skip
-    chart = Chart.load(str(folder))._raw()  # noqa: SLF001 - the wheel has no public way to say which APIs a cluster serves
+    chart = Chart.load(str(folder))._raw()  # noqa: SLF001 - no public way to name APIs
     found = {}
     files = [*sorted(folder.glob("ci/*-values.yaml")), *sorted((tree / "values").glob("*.yaml"))]
     for path in files:

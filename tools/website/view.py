@@ -67,7 +67,7 @@ def where(plan: Plan) -> str:
     name = plan.profile.gpu.device_name
     if layout.gpus == 1:
         return f"the {name}"
-    which = "the fullest" if layout.pipeline > 1 else "each"
+    which = "the fullest" if layout.parallel.pipeline_parallel_size > 1 else "each"
     nodes = f" in {layout.nodes} nodes" if layout.nodes > 1 else ""
     return f"{which} of the {layout.gpus} GPUs ({name}){nodes}"
 
@@ -98,10 +98,12 @@ def _shown(value: Any) -> str:
 
 def _facts(plan: Plan) -> list[tuple[str, str]]:
     layout, resources = plan.layout, plan.resources
-    parallel = f"tensor {layout.tensor}, pipeline {layout.pipeline}, {layout.nodes} x {layout.gpus_per_node} GPUs"
+    parallel = layout.parallel
+    sizes = f"tensor {parallel.tensor_parallel_size}, pipeline {parallel.pipeline_parallel_size}"
+    sizes += f", {layout.nodes} x {layout.gpus_per_node} GPUs"
     return [
         ("Engine", f"{plan.engine_name}, {plan.dtype}"),
-        ("Parallelism", "CPU processes" if cpu.is_cpu(plan.profile) else parallel),
+        ("Parallelism", "CPU processes" if cpu.is_cpu(plan.profile) else sizes),
         ("Controller", plan.deployment.controller),
         ("Attention", f"{plan.attention}: {plan.attention_reason}"),
         (

@@ -84,8 +84,8 @@ class Row:
             "same_as": self.same_as,
             "gpu": self.plan.profile.gpu.id,
             "gpus": self.plan.layout.gpus * self.replicas,
-            "tensor_parallel": self.plan.layout.tensor,
-            "pipeline_parallel": self.plan.layout.pipeline,
+            "tensor_parallel": self.plan.layout.parallel.tensor_parallel_size,
+            "pipeline_parallel": self.plan.layout.parallel.pipeline_parallel_size,
             "nodes": self.plan.layout.nodes,
             "replicas": self.replicas,
             "machine": machine.type if machine else None,
@@ -237,7 +237,7 @@ def _row(plan: Plan, machine: Instance | None, workload: Workload, name: str, re
         speed = replace(speed, tokens_per_second=each * workload.concurrency)
     count = plan.layout.nodes * replicas
     cost = candidates.price(machine) if machine else None
-    stage = pipeline.stage_spec(plan.spec, plan.layout.pipeline)
+    stage = pipeline.stage_spec(plan.spec, plan.layout.parallel.pipeline_parallel_size)
     budget = max(plan.estimate.kv_cache - plan.estimate.margin, 0)
     longest = kv_cache.longest_context(stage, plan.settings, budget, context_of(plan.spec))
     return Row(

@@ -111,8 +111,8 @@ def predict(engine: Engine, workload: Workload) -> Prediction | None:
     gpu = engine.profile.gpu
     if not gpu.bandwidth_gb_s or not gpu.fp16_tflops:
         return None
-    stages = engine.settings.pipeline_parallel
-    engines = engine.settings.data_parallel
+    stages = engine.settings.parallel.pipeline_parallel_size
+    engines = engine.settings.parallel.data_parallel_size
     batch = -(-workload.concurrency // engines)  # of one engine: the API spreads requests evenly
     context = workload.prompt_tokens + workload.answer_tokens // 2
     step = step_seconds(engine, batch, context)
@@ -138,13 +138,13 @@ def step_seconds(engine: Engine, batch: int, context: int) -> float:
     Stages of a pipeline work on different requests at the same time, but each token walks all of them.
     """
     settings, profile = engine.settings, engine.profile
-    stages = settings.pipeline_parallel
+    stages = settings.parallel.pipeline_parallel_size
     stage = pipeline.stage_spec(engine.spec, stages)
     share = -(-batch // stages)
     layers = stage.num_layers
     rate = (profile.gpu.bandwidth_gb_s or 0) * 1e9 * BANDWIDTH_SHARE
     moved = weights_read(stage, settings, share) + share * cache_read(stage, settings, context)
-    operations = 2 * active_parameters(stage) * share / settings.tensor_parallel
+    operations = 2 * active_parameters(stage) * share / settings.parallel.tensor_parallel_size
     work = max(moved / rate, operations / (_flops(engine) * _compute_share(settings)))
     one = max(work, layers * _layer_seconds(stage, settings)) if settings.enforce_eager else (
         work + layers * _layer_seconds(stage, settings)
@@ -156,10 +156,10 @@ def step_seconds(engine: Engine, batch: int, context: int) -> float:
 def prefill_seconds(engine: Engine, tokens: int) -> float:
     """The prompt of one request, alone: at least the weights must be read once."""
     settings, spec = engine.settings, engine.spec
-    stages = settings.pipeline_parallel
+    stages = settings.parallel.pipeline_parallel_size
     stage = pipeline.stage_spec(spec, stages)
     operations = 2 * active_parameters(stage) * tokens + attention_operations(stage, tokens)
-    compute = operations / (settings.tensor_parallel * _flops(engine) * _compute_share(settings))
+    compute = operations / (settings.parallel.tensor_parallel_size * _flops(engine) * _compute_share(settings))
     floor = weights_read(stage, settings, tokens) / ((engine.profile.gpu.bandwidth_gb_s or 0) * 1e9 * BANDWIDTH_SHARE)
     one = max(compute, floor) + stage.num_layers * (2 * _all_reduce_seconds(engine, tokens))
     chunks = -(-tokens // settings.max_num_batched_tokens)
@@ -175,9 +175,9 @@ def weights_read(stage: ModelSpec, settings: Settings, tokens: int) -> float:
     """
     loaded = float(weights.rank_weights(stage, settings))
     if not stage.tied:
-        loaded -= 2 * stage.vocab_size * stage.hidden_size / settings.tensor_parallel
+        loaded -= 2 * stage.vocab_size * stage.hidden_size / settings.parallel.tensor_parallel_size
     if stage.moe is not None:
-        touched = 1 - (1 - stage.moe.top_k / stage.moe.experts) ** (tokens * settings.data_parallel)
+        touched = 1 - (1 - stage.moe.top_k / stage.moe.experts) ** (tokens * settings.parallel.data_parallel_size)
         bits = 8 if settings.runtime_fp8 and stage.quantization is None else _bits(stage)
         experts = min(expert_parameters(stage) * bits / 8 * weights.expert_part(stage, settings), 0.98 * loaded)
         loaded -= (1 - touched) * experts
@@ -192,7 +192,7 @@ def cache_read(stage: ModelSpec, settings: Settings, context: int) -> float:
         held = context if group.window is None else min(context, group.window)
         total += page / block * held
     if stage.recurrent is not None:  # the state is read and written back
-        total += 2 * stage.recurrent.state_bytes / settings.tensor_parallel
+        total += 2 * stage.recurrent.state_bytes / settings.parallel.tensor_parallel_size
     return total
 
 
@@ -244,12 +244,12 @@ def _flops(engine: Engine) -> float:
 
 
 def _compute_share(settings: Settings) -> float:
-    return COMPUTE_SHARE if settings.tensor_parallel == 1 else COMPUTE_SHARE_PARALLEL
+    return COMPUTE_SHARE if settings.parallel.tensor_parallel_size == 1 else COMPUTE_SHARE_PARALLEL
 
 
 def _all_reduce_seconds(engine: Engine, tokens: int) -> float:
     """One all-reduce of the activations of `tokens` tokens, ring: 2 (n - 1) / n of the bytes cross each link."""
-    size = engine.settings.tensor_parallel
+    size = engine.settings.parallel.tensor_parallel_size
     if size == 1:
         return 0.0
     crossing = 2 * (size - 1) / size * 2 * tokens * engine.spec.hidden_size

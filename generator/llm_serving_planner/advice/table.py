@@ -113,8 +113,8 @@ def without_dearer_twins(rows: tuple[Row, ...]) -> list[tuple[Row, int]]:
     for row in rows:
         plan = row.plan
         cloud = row.machine.cloud if row.machine else None
-        key = (plan.spec.model_id, plan.profile.gpu.id, plan.profile.link, plan.layout.tensor, plan.layout.pipeline,
-               plan.layout.nodes, plan.settings, row.replicas, cloud, row.usd_per_hour is None)  # fmt: skip
+        key = (plan.spec.model_id, plan.profile.gpu.id, plan.profile.link, plan.layout.nodes,
+               plan.settings, row.replicas, cloud, row.usd_per_hour is None)  # fmt: skip
         found.setdefault(key, []).append(row)
     return [(twins[0], len(twins) - 1) for twins in found.values()]
 
@@ -166,8 +166,10 @@ def _below(row: Row, twins: int, *, several: bool) -> str:
         said.append(f"cheapest {row.same_as}")
     if row.replicas > 1:
         said.append(f"{row.replicas} engines behind one Service")
-    if row.plan.layout.pipeline > 1:
-        said.append(f"{row.plan.layout.nodes} nodes, pipeline parallel {row.plan.layout.pipeline}")
+    if row.plan.layout.parallel.pipeline_parallel_size > 1:
+        said.append(
+            f"{row.plan.layout.nodes} nodes, pipeline parallel {row.plan.layout.parallel.pipeline_parallel_size}"
+        )
     if row.tight:
         said.append("memory is tight")
     if row.plan.settings.enforce_eager:

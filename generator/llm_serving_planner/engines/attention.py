@@ -48,7 +48,7 @@ def attention(
     compute: Capability,
     kv_cache_dtype: str,
     *,
-    tensor_parallel: int = 1,
+    tensor_parallel_size: int = 1,
 ) -> Attention:
     """The backend that the engine picks.
 
@@ -58,7 +58,7 @@ def attention(
         spec: the model.
         compute: the GPU's capability.
         kv_cache_dtype: `auto` or `fp8`.
-        tensor_parallel: GPUs that share the attention heads.
+        tensor_parallel_size: GPUs that share the attention heads.
     """
     fp8 = kv_cache_dtype.startswith("fp8")
     if engine_type == "tgi":
@@ -66,7 +66,7 @@ def attention(
     if engine_type == "tgis":
         return _tgis(spec, compute, fp8=fp8)
     sinks = spec.architecture in _data()["classes"]["sinks"]["architectures"]
-    case = _Case(spec, compute, fp8, sinks, spec.num_attention_heads // tensor_parallel)
+    case = _Case(spec, compute, fp8, sinks, spec.num_attention_heads // tensor_parallel_size)
     names = _order(version, case)
     against: list[str] = []
     for name in names:

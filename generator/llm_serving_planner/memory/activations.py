@@ -31,7 +31,7 @@ def peak_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) ->
     constant = 0
     if spec.multimodal and settings.encoders:
         constant += vllm.term_bytes("multimodal")
-    if settings.pipeline_parallel > 1:  # hidden states and residual that come from the stage before
+    if settings.parallel.pipeline_parallel_size > 1:  # hidden states and residual that come from the stage before
         constant += 2 * 2 * settings.max_num_batched_tokens * spec.hidden_size
     if regime.penalties == "charged" and not settings.pooling:
         constant += penalty_bytes(spec, settings)
@@ -59,7 +59,12 @@ def _tuning(spec: ModelSpec, settings: Settings, regime: Regime) -> int:
     0.19.0 (gpt-oss-20b on an A100, docs/data/measurements-public.csv). Where the embedding is divided over ranks an
     all-reduce follows it and no such peak was seen; models that take images look it up outside of the compiled part.
     """
-    if settings.enforce_eager or not regime.tuning_copy or settings.tensor_parallel > 1 or spec.multimodal:
+    if (
+        settings.enforce_eager
+        or not regime.tuning_copy
+        or settings.parallel.tensor_parallel_size > 1
+        or spec.multimodal
+    ):
         return 0
     return 2 * spec.hidden_size * (tensors.padded_vocab(spec.vocab_size) + settings.max_num_batched_tokens)
 
@@ -76,24 +81,37 @@ def _sampler(spec: ModelSpec, settings: Settings, regime: Regime) -> int:
 
 def _forward(spec: ModelSpec, gpu: Gpu, settings: Settings) -> int:
     """2 bytes x T x what is alive per token: a layer's dense MLP, or its attention where the MLP is made of experts."""
-    hidden, ranks, tokens = spec.hidden_size, settings.tensor_parallel, settings.max_num_batched_tokens
+    hidden, tensor_parallel_size, tokens = (
+        spec.hidden_size,
+        settings.parallel.tensor_parallel_size,
+        settings.max_num_batched_tokens,
+    )
     matrices = tensors.matrices(spec)
     kept = 3 if spec.architecture in _FREES_GATE or not settings.enforce_eager else 4
-    width = -(-spec.intermediate_size // ranks)
+    width = -(-spec.intermediate_size // tensor_parallel_size)
     dense = 2 * tokens * (matrices * width + kept * hidden)
     if spec.quantization is not None and spec.quantization.block is not None:
         dense += tokens * width + tokens * width // _SCALE_BLOCK  # the down projection's input, quantised
     if spec.moe is None:
         return dense
-    heads = -(-spec.num_attention_heads // ranks)
+    heads = -(-spec.num_attention_heads // tensor_parallel_size)
     widest = max((heads * group.k_dim for group in spec.layers if group.kind not in tensors.LATENT), default=0)
     alive = max(4 * hidden, 2 * hidden + 2 * widest)
-    shared = matrices * -(-spec.moe.shared_intermediate // ranks) + 4 * hidden if spec.moe.shared_intermediate else 0
+    shared = (
+        matrices * -(-spec.moe.shared_intermediate // tensor_parallel_size) + 4 * hidden
+        if spec.moe.shared_intermediate
+        else 0
+    )
     if _monolithic(spec, gpu):  # gpt_oss_triton_kernels_moe.py: both products' outputs, a row per chosen expert
-        inner = -(-spec.moe.intermediate // (1 if settings.expert_parallel else settings.expert_ranks))
+        inner = -(-spec.moe.intermediate // _expert_slices(settings))
         alive = max(alive, 2 * hidden + spec.moe.top_k * (inner + hidden))
     experts = 2 * tokens * max(alive, shared)
     return max(experts, dense) if spec.moe.layers < spec.num_layers else experts
+
+
+def _expert_slices(settings: Settings) -> int:
+    """Ranks that share one expert: one where experts are whole."""
+    return 1 if settings.parallel.enable_expert_parallel else settings.parallel.expert_ranks
 
 
 def _monolithic(spec: ModelSpec, gpu: Gpu) -> bool:
@@ -108,11 +126,12 @@ def _expert_workspace(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Reg
         return 0
     if _monolithic(spec, gpu):
         return 0
-    width = -(-moe.intermediate // (1 if settings.expert_parallel else settings.expert_ranks))
+    width = -(-moe.intermediate // _expert_slices(settings))
     tokens, gathered = settings.max_num_batched_tokens, 0
-    if settings.data_parallel > 1:  # hidden states of all engines come together, go through the experts in chunks
-        gathered = 2 * 2 * settings.data_parallel * tokens * spec.hidden_size
-        tokens = max(tokens, min(tokens * settings.data_parallel, EXPERT_CHUNK_TOKENS))
+    engines = settings.parallel.data_parallel_size
+    if engines > 1:  # hidden states of all engines come together, go through the experts in chunks
+        gathered = 2 * 2 * engines * tokens * spec.hidden_size
+        tokens = max(tokens, min(tokens * engines, EXPERT_CHUNK_TOKENS))
     rows = 2 * tokens * moe.top_k
     return gathered + rows * (max(2 * width, spec.hidden_size) + max(width, spec.hidden_size))
 
@@ -121,7 +140,7 @@ def _latent(spec: ModelSpec, settings: Settings) -> int:
     mla = spec.mla
     if mla is None:
         return 0
-    heads = -(-spec.num_attention_heads // settings.tensor_parallel)
+    heads = -(-spec.num_attention_heads // settings.parallel.tensor_parallel_size)
     per_token = 2 * spec.hidden_size + heads * (mla.qk_nope + mla.qk_rope + mla.v_dim)
     per_token += 2 * (mla.kv_lora_rank + mla.qk_rope)
     chunk = 2 * latent_chunk(settings) * heads * (mla.qk_nope + mla.v_dim)

@@ -16,7 +16,7 @@ def lora_bytes(spec: ModelSpec, settings: Settings) -> int:
     """
     if settings.lora is None:
         return 0
-    slots = gpu_bytes(spec, settings.lora, settings.tensor_parallel, settings.max_num_batched_tokens)
+    slots = gpu_bytes(spec, settings.lora, settings.parallel.tensor_parallel_size, settings.max_num_batched_tokens)
     return slots + graph_bytes(spec, enforce_eager=settings.enforce_eager)
 
 
@@ -26,29 +26,33 @@ def draft_bytes(spec: ModelSpec, settings: Settings) -> int:
     if draft is None:
         return 0
     if draft.spec is not None:
-        held = weights_bytes(draft.spec, settings.tensor_parallel)
+        held = weights_bytes(draft.spec, settings.parallel.tensor_parallel_size)
         return held + graph_bytes(draft.spec, enforce_eager=settings.enforce_eager)
     layers = sum(group.count for group in draft.layers if group.kind != "index")
     graphs = 0 if settings.enforce_eager else layers * vllm.term_bytes("graph_per_layer")
-    share = settings.tensor_parallel if draft.method == "mtp" else 1
-    embedding = spec.vocab_size * spec.hidden_size * 2 if draft.head_bytes and settings.pipeline_parallel > 1 else 0
+    share = settings.parallel.tensor_parallel_size if draft.method == "mtp" else 1
+    embedding = (
+        spec.vocab_size * spec.hidden_size * 2
+        if draft.head_bytes and settings.parallel.pipeline_parallel_size > 1
+        else 0
+    )
     return -(-draft.head_bytes // share) + graphs + embedding
 
 
 _WIDTH = 2  # bytes: lora_dtype auto is the model's
 
 
-def slot_bytes(spec: ModelSpec, held: Slots, tensor_parallel: int) -> int:
+def slot_bytes(spec: ModelSpec, held: Slots, tensor_parallel_size: int) -> int:
     """Bytes of one slot on one rank, all layers."""
-    elements = spec.num_layers * _attention(spec, tensor_parallel) + _mlp(spec, tensor_parallel)
+    elements = spec.num_layers * _attention(spec, tensor_parallel_size) + _mlp(spec, tensor_parallel_size)
     if held.embeddings:  # embed_tokens and lm_head, both whole on every rank
         elements += 2 * (spec.vocab_size + spec.hidden_size)
     return _WIDTH * held.rank * elements
 
 
-def _attention(spec: ModelSpec, ranks: int) -> int:
+def _attention(spec: ModelSpec, tensor_parallel_size: int) -> int:
     """Inputs and outputs of one layer's projections, as one rank holds them."""
-    hidden, heads = spec.hidden_size, -(-spec.num_attention_heads // ranks)
+    hidden, heads = spec.hidden_size, -(-spec.num_attention_heads // tensor_parallel_size)
     mla = spec.mla
     if mla is not None:  # down-projections are replicated, up-projections sharded
         query = mla.qk_nope + mla.qk_rope
@@ -57,17 +61,17 @@ def _attention(spec: ModelSpec, ranks: int) -> int:
         return down + up + heads * mla.v_dim + hidden
     widest = max((group.k_dim for group in spec.layers), default=spec.head_dim)
     kv_heads = max((group.kv_heads for group in spec.layers), default=spec.num_kv_heads)
-    key_value = 2 * max(1, kv_heads // ranks) * widest
+    key_value = 2 * max(1, kv_heads // tensor_parallel_size) * widest
     return 3 * hidden + heads * widest + key_value + heads * widest + hidden
 
 
-def _mlp(spec: ModelSpec, ranks: int) -> int:
+def _mlp(spec: ModelSpec, tensor_parallel_size: int) -> int:
     """Inputs and outputs of all layers' MLPs or experts."""
     inputs = 2 if ARCHITECTURES[spec.architecture].gated_mlp else 1
     hidden = spec.hidden_size
 
     def block(width: int) -> int:
-        share = -(-width // ranks)
+        share = -(-width // tensor_parallel_size)
         return inputs * (hidden + share) + share + hidden
 
     moe = spec.moe
@@ -78,10 +82,10 @@ def _mlp(spec: ModelSpec, ranks: int) -> int:
     return moe.layers * (routed + shared) + (spec.num_layers - moe.layers) * block(spec.intermediate_size)
 
 
-def gpu_bytes(spec: ModelSpec, held: Slots, tensor_parallel: int, tokens: int) -> int:
+def gpu_bytes(spec: ModelSpec, held: Slots, tensor_parallel_size: int, tokens: int) -> int:
     """All slots of one rank, and the buffer that a step's tokens pass through (punica's shrink, 32 bits, 3 slices)."""
     experts = spec.moe.top_k if spec.moe else 1
-    return held.loras * slot_bytes(spec, held, tensor_parallel) + 4 * 3 * tokens * held.rank * experts
+    return held.loras * slot_bytes(spec, held, tensor_parallel_size) + 4 * 3 * tokens * held.rank * experts
 
 
 def host_bytes(spec: ModelSpec, held: Slots, processes: int) -> int:

@@ -49,7 +49,7 @@ def regime_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) 
     if settings.enforce_eager or not regime.graph_each_bytes:
         return graph_bytes(spec, enforce_eager=settings.enforce_eager)
     total = spec.num_layers * captured(spec, gpu, settings) * regime.graph_each_bytes
-    columns = -(-spec.hidden_size // settings.tensor_parallel)
+    columns = -(-spec.hidden_size // settings.parallel.tensor_parallel_size)
     total += columns * regime.graph_width_bytes * largest(spec, gpu, settings) // USUAL_LARGEST
     if spec.moe is not None and (spec.moe.shared_intermediate or spec.mxfp4):
         total += vllm.term_bytes("graph_experts")

@@ -19,25 +19,25 @@ def _up(number: int, multiple: int) -> int:
     return -(-number // multiple) * multiple
 
 
-def added_bytes(spec: ModelSpec, ranks: int, capability: tuple[int, int], regime: Regime) -> int:
+def added_bytes(spec: ModelSpec, tensor_parallel_size: int, capability: tuple[int, int], regime: Regime) -> int:
     """Bytes beyond the checkpoint's own on one rank; 0 where the checkpoint is kept as it is."""
     quantization = spec.quantization
     if spec.mxfp4 and spec.moe is not None:
-        return _mxfp4(spec, ranks, capability, regime)
+        return _mxfp4(spec, tensor_parallel_size, capability, regime)
     if quantization is not None and quantization.method == "awq" and capability == _HOPPER:
         # Machete takes zero points at 16 bits
-        elements = sum(number * size for number, size in tensors.linear(spec, ranks))
+        elements = sum(number * size for number, size in tensors.linear(spec, tensor_parallel_size))
         groups = elements // (quantization.group_size or 128)
         return int(groups * (2 - quantization.bits / 8))
     return 0
 
 
-def _mxfp4(spec: ModelSpec, ranks: int, capability: tuple[int, int], regime: Regime) -> int:
+def _mxfp4(spec: ModelSpec, tensor_parallel_size: int, capability: tuple[int, int], regime: Regime) -> int:
     """Experts of one rank after padding, less those of the checkpoint."""
     moe = spec.moe
     if moe is None:
         return 0
-    hidden, width = spec.hidden_size, -(-moe.intermediate // ranks)
+    hidden, width = spec.hidden_size, -(-moe.intermediate // tensor_parallel_size)
     plain = 3 * hidden * width
     before = plain // 2 + plain // _MXFP4_GROUP + 2 * (2 * width + hidden)  # biases at 16 bits
     if _HOPPER <= capability < _BLACKWELL:  # Triton

@@ -17,7 +17,7 @@ def page_bytes(group: LayerGroup, settings: Settings) -> tuple[int, int]:
     if group.kind == "mla":  # one latent for all heads, whole on every rank
         per_token = group.k_dim * settings.kv_element_bytes
         return group.count * MLA_BLOCK_TOKENS * per_token, MLA_BLOCK_TOKENS
-    heads = max(1, group.kv_heads // settings.tensor_parallel)
+    heads = max(1, group.kv_heads // settings.parallel.tensor_parallel_size)
     per_token = heads * (group.k_dim + group.v_dim) * settings.kv_element_bytes
     return group.count * BLOCK_TOKENS * per_token, BLOCK_TOKENS
 
@@ -48,15 +48,15 @@ def kv_request_bytes(spec: ModelSpec, settings: Settings, tokens: int) -> int:
         if group.window is None:
             blocks = -(-tokens // block)
         elif group.kind == "sliding":
-            in_flight = settings.max_num_batched_tokens * settings.pipeline_parallel
+            in_flight = settings.max_num_batched_tokens * settings.parallel.pipeline_parallel_size
             held = min(group.window - 1 + in_flight, tokens)
             blocks = -(-held // block) + 1
         else:
-            in_flight = settings.max_num_batched_tokens * settings.pipeline_parallel
+            in_flight = settings.max_num_batched_tokens * settings.parallel.pipeline_parallel_size
             blocks = -(-min(group.window + in_flight, tokens) // block)
         need += page * blocks
     if spec.recurrent is not None:
-        need += -(-spec.recurrent.state_bytes // settings.tensor_parallel)
+        need += -(-spec.recurrent.state_bytes // settings.parallel.tensor_parallel_size)
     return need
 
 

@@ -16,6 +16,29 @@ class Gpu:
 
 
 @dataclass(frozen=True, slots=True)
+class ParallelConfig:
+    """Sizes of one deployment, named as vLLM's flags: engines of tensor x pipeline GPUs, `data_parallel_size` of them.
+
+    With `enable_expert_parallel` whole experts are divided over tensor x data ranks, else slices of each.
+    """
+
+    tensor_parallel_size: int = 1
+    pipeline_parallel_size: int = 1
+    data_parallel_size: int = 1
+    enable_expert_parallel: bool = False
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of all engines together."""
+        return self.tensor_parallel_size * self.pipeline_parallel_size * self.data_parallel_size
+
+    @property
+    def expert_ranks(self) -> int:
+        """Ranks over which experts are divided."""
+        return self.tensor_parallel_size * self.data_parallel_size
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Engine settings that decide memory.
 
@@ -23,7 +46,7 @@ class Settings:
     Without `multicast` NVLink's multicast is switched off with all that builds on it (NVLS, symmetric memory).
     """
 
-    tensor_parallel: int
+    parallel: ParallelConfig
     max_model_len: int
     max_num_seqs: int
     max_num_batched_tokens: int
@@ -31,24 +54,11 @@ class Settings:
     kv_element_bytes: int = 2
     enforce_eager: bool = False
     runtime_fp8: bool = False
-    pipeline_parallel: int = 1
     pooling: bool = False
     encoders: bool = True
     lora: Slots | None = None
     draft: Draft | None = None
-    data_parallel: int = 1
-    expert_parallel: bool = False
     multicast: bool = True
-
-    @property
-    def ranks(self) -> int:
-        """GPUs of the engine, of all data parallel engines together."""
-        return self.tensor_parallel * self.pipeline_parallel * self.data_parallel
-
-    @property
-    def expert_ranks(self) -> int:
-        """Ranks over which experts are divided."""
-        return self.tensor_parallel * self.data_parallel
 
     @property
     def positions(self) -> int:

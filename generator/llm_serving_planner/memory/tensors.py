@@ -24,9 +24,9 @@ def padded_vocab(vocab_size: int) -> int:
     return -(-vocab_size // VOCAB_PADDING) * VOCAB_PADDING
 
 
-def linear(spec: ModelSpec, ranks: int) -> Iterator[tuple[int, int]]:
+def linear(spec: ModelSpec, tensor_parallel_size: int) -> Iterator[tuple[int, int]]:
     """(number, elements on one rank) of the matrices of the layers."""
-    hidden, heads = spec.hidden_size, -(-spec.num_attention_heads // ranks)
+    hidden, heads = spec.hidden_size, -(-spec.num_attention_heads // tensor_parallel_size)
     traits = ARCHITECTURES[spec.architecture]
     if spec.mla is not None:
         mla = spec.mla
@@ -39,34 +39,34 @@ def linear(spec: ModelSpec, ranks: int) -> Iterator[tuple[int, int]]:
     for group in spec.layers:
         if group.kind in LATENT:
             continue
-        keys = max(1, group.kv_heads // ranks) * (group.k_dim + group.v_dim)
+        keys = max(1, group.kv_heads // tensor_parallel_size) * (group.k_dim + group.v_dim)
         yield group.count, hidden * (heads * group.k_dim * (2 if traits.output_gate else 1) + keys)
         yield group.count, hidden * heads * group.v_dim
     sides = 2 if traits.gated_mlp else 1
-    width = -(-spec.intermediate_size // ranks)
+    width = -(-spec.intermediate_size // tensor_parallel_size)
     dense = spec.num_layers - (spec.moe.layers if spec.moe else 0)
     yield dense, sides * width * hidden
     yield dense, width * hidden
     if spec.moe is not None:
         moe = spec.moe
         for number, inner in ((moe.experts, moe.intermediate), (1, moe.shared_intermediate)):
-            each = number * -(-inner // ranks) * hidden
+            each = number * -(-inner // tensor_parallel_size) * hidden
             yield moe.layers, sides * each
             yield moe.layers, each
 
 
-def rounding(spec: ModelSpec, ranks: int, linear_bytes: float, *, whole_blocks: bool) -> int:
+def rounding(spec: ModelSpec, tensor_parallel_size: int, linear_bytes: float, *, whole_blocks: bool) -> int:
     """Bytes that the allocator adds to the weights of one rank.
 
     Args:
         spec: the model, or its fullest stage.
-        ranks: tensor parallel size.
+        tensor_parallel_size: tensor parallel size.
         linear_bytes: bytes per weight of a layer's matrices.
         whole_blocks: the engine loads under a limit above which blocks are not split.
     """
-    embedding = padded_vocab(spec.vocab_size) * spec.hidden_size * 2 // ranks
+    embedding = padded_vocab(spec.vocab_size) * spec.hidden_size * 2 // tensor_parallel_size
     total = (1 if spec.tied else 2) * _added(embedding, whole_blocks=whole_blocks)
-    for number, elements in linear(spec, ranks):
+    for number, elements in linear(spec, tensor_parallel_size):
         total += number * _added(int(elements * linear_bytes), whole_blocks=whole_blocks)
     return total
 

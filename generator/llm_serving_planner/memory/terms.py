@@ -27,11 +27,11 @@ def outside_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime)
     needed = regime.context_bytes or vllm.term_bytes("context")
     if not regime.graphs_charged or not regime.measured:
         needed += captured
-    if settings.pipeline_parallel > 1:
+    if settings.parallel.pipeline_parallel_size > 1:
         needed += vllm.term_bytes("outside_pipeline")
     if regime.penalties == "outside":
         needed += activations.penalty_bytes(spec, settings)
-    exchange = _collective(spec, settings) or settings.pipeline_parallel > 1
+    exchange = _collective(spec, settings) or settings.parallel.pipeline_parallel_size > 1
     if exchange and gpu.nvlink and gpu.capability >= (9, 0):
         needed += vllm.term_bytes("outside_nvlink_hopper")
         needed += vllm.term_bytes("outside_expert_group") if spec.moe is not None else 0
@@ -40,7 +40,8 @@ def outside_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime)
 
 def _collective(spec: ModelSpec, settings: Settings) -> bool:
     """Whether ranks exchange activations in every layer; dense data parallel engines know nothing of each other."""
-    return settings.tensor_parallel > 1 or (settings.data_parallel > 1 and spec.moe is not None)
+    parallel = settings.parallel
+    return parallel.tensor_parallel_size > 1 or (parallel.data_parallel_size > 1 and spec.moe is not None)
 
 
 def non_torch_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings) -> int:
@@ -63,9 +64,10 @@ def margin_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) 
     margins = vllm.facts()["margins_gib"]
     if spec.multimodal or spec.hybrid:
         return int(margins["hybrid_or_multimodal"]["value"] * GIB)
-    spread = settings.pipeline_parallel > 1 or settings.data_parallel > 1 or settings.expert_parallel
+    parallel = settings.parallel
+    spread = parallel.pipeline_parallel_size > 1 or parallel.data_parallel_size > 1 or parallel.enable_expert_parallel
     if regime.measured and gpu.capability[0] == 9 and not spread:
-        if settings.ranks == 1:
+        if parallel.gpus == 1:
             return int(margins["measured"]["value"] * GIB)
         if gpu.nvlink:
             return int(margins["measured_parallel"]["value"] * GIB)

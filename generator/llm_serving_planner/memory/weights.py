@@ -11,7 +11,7 @@ _LATENT_CHUNK = 65536  # vllm/model_executor/layers/attention/mla_attention.py: 
 _BLOCK_TOKENS = 16
 
 
-def weights_bytes(spec: ModelSpec, tensor_parallel: int, *, runtime_fp8: bool = False) -> int:
+def weights_bytes(spec: ModelSpec, tensor_parallel_size: int, *, runtime_fp8: bool = False) -> int:
     """Weights of the fullest rank of one engine alone, and its rotary tables, as the tensors are.
 
     Sharded tensors are divided by the tensor parallel size; keys and values by at most their heads, what mamba's
@@ -31,32 +31,34 @@ def weights_bytes(spec: ModelSpec, tensor_parallel: int, *, runtime_fp8: bool = 
     sharded = max(loaded - key_value - whole - grouped, 0)
     padding = (tensors.padded_vocab(spec.vocab_size) - spec.vocab_size) * spec.hidden_size * (2 if spec.tied else 4)
     kv_heads = max((group.kv_heads for group in spec.layers if group.kind not in tensors.LATENT), default=1)
-    rank = (sharded + padding) / tensor_parallel + key_value / min(tensor_parallel, kv_heads) + whole
-    rank += grouped / min(tensor_parallel, groups or 1)
+    rank = (sharded + padding) / tensor_parallel_size + key_value / min(tensor_parallel_size, kv_heads) + whole
+    rank += grouped / min(tensor_parallel_size, groups or 1)
     return int(rank) + 2 * min(spec.rotary_elements, LONGEST_ROTARY_TABLE * spec.head_dim)
 
 
 def rank_weights(spec: ModelSpec, settings: Settings) -> int:
     """Weights of the fullest rank where experts may be divided further than the rest of the model."""
-    tensor, fp8 = settings.tensor_parallel, settings.runtime_fp8
-    held = weights_bytes(spec, tensor, runtime_fp8=fp8)
-    if spec.moe is None or (settings.data_parallel == 1 and not settings.expert_parallel):
+    parallel, fp8 = settings.parallel, settings.runtime_fp8
+    held = weights_bytes(spec, parallel.tensor_parallel_size, runtime_fp8=fp8)
+    if spec.moe is None or (parallel.data_parallel_size == 1 and not parallel.enable_expert_parallel):
         return held
     experts = min(tensors.expert_bytes(spec, linear_bytes(spec, runtime_fp8=fp8)), spec.weights.loaded_bytes)
-    return max(held - int(experts * (1 / tensor - expert_part(spec, settings))), 0)
+    return max(held - int(experts * (1 / parallel.tensor_parallel_size - expert_part(spec, settings))), 0)
 
 
 def expert_part(spec: ModelSpec, settings: Settings) -> float:
     """Part of all experts on the fullest rank."""
-    return tensors.expert_part(spec, settings.expert_ranks, whole=settings.expert_parallel)
+    return tensors.expert_part(spec, settings.parallel.expert_ranks, whole=settings.parallel.enable_expert_parallel)
 
 
 def loaded_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> int:
     """What a rank has taken once the model is loaded: weights, the allocator's rounding, layouts of kernels."""
-    ranks, fp8 = settings.tensor_parallel, settings.runtime_fp8
+    tensor_parallel_size, fp8 = settings.parallel.tensor_parallel_size, settings.runtime_fp8
     total = rank_weights(spec, settings)
-    total += tensors.rounding(spec, ranks, linear_bytes(spec, runtime_fp8=fp8), whole_blocks=regime.whole_blocks)
-    total += kernels.added_bytes(spec, ranks, gpu.capability, regime)
+    total += tensors.rounding(
+        spec, tensor_parallel_size, linear_bytes(spec, runtime_fp8=fp8), whole_blocks=regime.whole_blocks
+    )
+    total += kernels.added_bytes(spec, tensor_parallel_size, gpu.capability, regime)
     total += kernels.imported_bytes(spec, gpu.capability, regime, fp8=fp8 or settings.kv_element_bytes == 1)
     if spec.mla is not None:
         total += 2 * latent_chunk(settings) * (spec.mla.kv_lora_rank + spec.mla.qk_rope)

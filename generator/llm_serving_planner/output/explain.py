@@ -163,20 +163,23 @@ def _explain_args(plan: Plan) -> dict[str, str]:
 
 def _explain_parallelism(plan: Plan) -> str:
     layout = plan.layout
+    parallel = layout.parallel
     if layout.gpus == 1:
         return "one process" if cpu.is_cpu(plan.profile) else "one GPU"
     parts = []
-    if layout.tensor > 1:
+    if parallel.tensor_parallel_size > 1:
         heads = f"{plan.spec.num_attention_heads} attention heads and {plan.spec.num_kv_heads} KV heads"
-        parts.append(f"{heads} over {layout.tensor} GPUs (link: {plan.profile.link})")
-    if layout.pipeline > 1:
-        most = max(pipeline.stage_layers(plan.spec.num_layers, layout.pipeline))
-        parts.append(f"{plan.spec.num_layers} layers over {layout.pipeline} stages, at most {most} each")
-    if layout.data > 1:
-        parts.append(f"{layout.data} engines, each with attention and a cache of its own")
-    if plan.spec.moe is not None and (layout.expert or layout.data > 1):
-        how = "whole" if layout.expert else "in slices"
-        parts.append(f"{plan.spec.moe.experts} experts {how} over {layout.tensor * layout.data} ranks")
+        parts.append(f"{heads} over {parallel.tensor_parallel_size} GPUs (link: {plan.profile.link})")
+    if parallel.pipeline_parallel_size > 1:
+        most = max(pipeline.stage_layers(plan.spec.num_layers, parallel.pipeline_parallel_size))
+        parts.append(
+            f"{plan.spec.num_layers} layers over {parallel.pipeline_parallel_size} stages, at most {most} each"
+        )
+    if parallel.data_parallel_size > 1:
+        parts.append(f"{parallel.data_parallel_size} engines, each with attention and a cache of its own")
+    if plan.spec.moe is not None and (parallel.enable_expert_parallel or parallel.data_parallel_size > 1):
+        how = "whole" if parallel.enable_expert_parallel else "in slices"
+        parts.append(f"{plan.spec.moe.experts} experts {how} over {parallel.expert_ranks} ranks")
     return "; ".join(parts)
 
 

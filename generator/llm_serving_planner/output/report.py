@@ -65,7 +65,7 @@ def _cache(plan: Plan) -> str:
     estimate, length = plan.estimate, plan.settings.max_model_len
     if not estimate.kv_per_request:
         return "nothing is cached"
-    each = " of each engine" if plan.layout.data > 1 else ""
+    each = " of each engine" if plan.layout.parallel.data_parallel_size > 1 else ""
     return (
         f"{plan.cache_tokens:,} tokens in the cache{each}: {estimate.concurrency:.1f} such requests, "
         f"{plan.requests_of(min(USUAL_REQUEST, length)):.0f} of {USUAL_REQUEST:,} tokens"

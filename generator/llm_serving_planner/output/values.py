@@ -33,10 +33,12 @@ def build_values(plan: Plan) -> dict[str, Any]:
         "model": _model(plan),
         "engine": _engine(plan),
         "parallelism": {
-            "tensor": plan.layout.tensor,
-            "pipeline": plan.layout.pipeline,
-            **({"data": plan.layout.data} if plan.layout.data > 1 else {}),
-            **({"expert": True} if plan.layout.expert else {}),
+            "tensor": plan.layout.parallel.tensor_parallel_size,
+            "pipeline": plan.layout.parallel.pipeline_parallel_size,
+            **(
+                {"data": plan.layout.parallel.data_parallel_size} if plan.layout.parallel.data_parallel_size > 1 else {}
+            ),
+            **({"expert": True} if plan.layout.parallel.enable_expert_parallel else {}),
             "nodes": plan.layout.nodes,
             "gpusPerNode": plan.layout.gpus_per_node,
             "controller": plan.deployment.controller,
@@ -245,13 +247,14 @@ def summary(plan: Plan) -> str:
 
 def sizes(plan: Plan) -> str:
     """Parallel sizes in words."""
-    text = f"tensor parallel {plan.layout.tensor}"
-    if plan.layout.pipeline > 1:
-        text += f", pipeline parallel {plan.layout.pipeline}"
-    if plan.layout.data > 1:
-        text = f"data parallel {plan.layout.data} x {text}"
-    if plan.layout.expert:
-        text += f", experts over {plan.layout.tensor * plan.layout.data} ranks"
+    parallel = plan.layout.parallel
+    text = f"tensor parallel {parallel.tensor_parallel_size}"
+    if parallel.pipeline_parallel_size > 1:
+        text += f", pipeline parallel {parallel.pipeline_parallel_size}"
+    if parallel.data_parallel_size > 1:
+        text = f"data parallel {parallel.data_parallel_size} x {text}"
+    if parallel.enable_expert_parallel:
+        text += f", experts over {parallel.tensor_parallel_size * parallel.data_parallel_size} ranks"
     if plan.layout.nodes > 1:
         text += f" over {plan.layout.nodes} nodes ({plan.deployment.controller}, {plan.deployment.executor})"
     return text

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from llm_serving_planner.engines import frozen
 from llm_serving_planner.hardware.profiles import GpuProfile
+from llm_serving_planner.memory.settings import ParallelConfig
 from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.planner import rules
 from llm_serving_planner.planner.options import Options
@@ -15,33 +16,28 @@ from llm_serving_planner.planner.options import Options
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Sizes of one deployment; tensor x pipeline x data = nodes x gpus_per_node.
+    """An engine's sizes on its nodes; their GPUs are nodes x gpus_per_node.
 
     Attributes:
-        data: engines behind one API, each with tensor x pipeline GPUs.
-        expert: whole experts are divided over tensor x data ranks.
         reasons: what stands against it.
         rejected: sizes that were not taken, with the reason.
     """
 
-    tensor: int
-    pipeline: int
+    parallel: ParallelConfig
     nodes: int
     gpus_per_node: int
     reasons: tuple[str, ...] = ()
     rejected: tuple[str, ...] = ()
-    data: int = 1
-    expert: bool = False
 
     @property
     def gpus(self) -> int:
         """GPUs of the whole engine, or of all its data parallel engines."""
-        return self.tensor * self.pipeline * self.data
+        return self.parallel.gpus
 
     @property
     def engines_per_pod(self) -> int:
         """Data parallel engines of one pod."""
-        return max(1, self.data // self.nodes)
+        return max(1, self.parallel.data_parallel_size // self.nodes)
 
 
 def choose_layout(spec: ModelSpec, profile: GpuProfile, options: Options) -> Layout:
@@ -80,8 +76,8 @@ def choose_layout(spec: ModelSpec, profile: GpuProfile, options: Options) -> Lay
             f"tensor parallel inside a node: --tensor-parallel-size {tensor} spans nodes, so that every layer waits "
             "for the network"
         )
-    expert = options.enable_expert_parallel
-    return Layout(tensor, pipeline, nodes, per_node, tuple(reasons), tuple(rejected), expert=expert)
+    parallel = ParallelConfig(tensor, pipeline, enable_expert_parallel=options.enable_expert_parallel)
+    return Layout(parallel, nodes, per_node, tuple(reasons), tuple(rejected))
 
 
 def _tensor(spec: ModelSpec, profile: GpuProfile, options: Options, rejected: list[str]) -> int:
@@ -118,30 +114,27 @@ def _pipeline(profile: GpuProfile, options: Options, tensor: int, nodes: int) ->
 def _data_parallel(spec: ModelSpec, profile: GpuProfile, options: Options) -> Layout:
     """The layout of --data-parallel-size engines: whole engines in every node, as many GPUs for each as there are."""
     data, nodes = options.data_parallel_size or 1, profile.nodes
-    data_parallel_reasons: list[str] = []
+    reasons: list[str] = []
     if options.engine != "vllm":
-        data_parallel_reasons.append(
-            f"{frozen.label(options.engine)} has no data parallel: --replicas {data}, or --engine vllm"
-        )
+        reasons.append(f"{frozen.label(options.engine)} has no data parallel: --replicas {data}, or --engine vllm")
     if data % nodes:
-        data_parallel_reasons.append(
+        reasons.append(
             f"data parallel size {data} does not divide by {nodes} nodes: every node holds whole engines, so a "
             f"multiple of {nodes}"
         )
     local, stages = max(1, data // nodes), options.pipeline_parallel_size or 1
     available = profile.gpus_per_node // (local * stages)
     tensor = options.tensor_parallel_size or _data_parallel_tensor(spec, options, available, exact=profile.exact_count)
-    data_parallel_reasons += rules.parallel_reasons(spec, tensor, data, expert=options.enable_expert_parallel)
+    reasons += rules.parallel_reasons(spec, tensor, data, expert=options.enable_expert_parallel)
     if stages > spec.num_layers:
-        data_parallel_reasons.append(f"pipeline parallel size {stages} is above the {spec.num_layers} layers")
+        reasons.append(f"pipeline parallel size {stages} is above the {spec.num_layers} layers")
     per_node = local * stages * tensor
     if per_node > profile.gpus_per_node:
         needs = f"{local} engine(s) of {stages * tensor} GPU(s)"
         where = " in each node" if nodes > 1 else ""
-        data_parallel_reasons.append(f"{needs}{where} need {per_node} GPUs, {profile.name} has {profile.gpus_per_node}")
-    return Layout(
-        tensor, stages, nodes, per_node, tuple(data_parallel_reasons), data=data, expert=options.enable_expert_parallel
-    )
+        reasons.append(f"{needs}{where} need {per_node} GPUs, {profile.name} has {profile.gpus_per_node}")
+    parallel = ParallelConfig(tensor, stages, data, options.enable_expert_parallel)
+    return Layout(parallel, nodes, per_node, tuple(reasons))
 
 
 def _data_parallel_tensor(spec: ModelSpec, options: Options, available: int, *, exact: bool) -> int:
@@ -156,25 +149,30 @@ def _data_parallel_tensor(spec: ModelSpec, options: Options, available: int, *, 
 def data_parallel_reasons(layout: Layout, spec: ModelSpec, options: Options) -> list[str]:
     """What stands against expert parallel, and against Ray between data parallel engines."""
     found = []
+    parallel = layout.parallel
     if options.enable_expert_parallel and options.engine != "vllm":
         found.append(f"--enable-expert-parallel is vLLM's: {frozen.label(options.engine)} has no such thing")
     if options.enable_expert_parallel and spec.moe is None:
         found.append(f"--enable-expert-parallel: {spec.short_name} has no experts")
-    if options.enable_expert_parallel and layout.tensor * layout.data == 1:
+    if options.enable_expert_parallel and parallel.expert_ranks == 1:
         found.append("--enable-expert-parallel: one rank has all experts anyway")
-    if layout.data > 1 and (options.executor == "ray" or options.controller == "raycluster"):
+    if parallel.data_parallel_size > 1 and (options.executor == "ray" or options.controller == "raycluster"):
         found.append(
-            f"data parallel size {layout.data} is not served over Ray (engines wait for each other for ever, vLLM "
-            "issue 44878): executor mp with controller statefulset or leaderworkerset"
+            f"data parallel size {parallel.data_parallel_size} is not served over Ray (engines wait for each other for "
+            "ever, vLLM issue 44878): executor mp with controller statefulset or leaderworkerset"
         )
     return found
 
 
 def data_parallel_assumptions(layout: Layout, spec: ModelSpec) -> list[str]:
     """What is not known of such layouts."""
-    if layout.data == 1 and not layout.expert:
+    parallel = layout.parallel
+    if parallel.data_parallel_size == 1 and not parallel.enable_expert_parallel:
         return []
     found = ["no start-up with data or expert parallel was measured: buffers of the experts are upper bounds"]
-    if layout.data > 1 and spec.moe is not None:
-        found.append(f"experts work on the tokens of all {layout.data} engines at once (all-gather, vLLM's default)")
+    if parallel.data_parallel_size > 1 and spec.moe is not None:
+        found.append(
+            f"experts work on the tokens of all {parallel.data_parallel_size} engines at once (all-gather, "
+            "vLLM's default)"
+        )
     return found

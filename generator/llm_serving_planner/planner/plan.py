@@ -5,7 +5,7 @@ whole context, the engine's usual batch) down to what the memory allows.
 """
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from llm_serving_planner.engines import frozen
@@ -83,7 +83,7 @@ class Plan:
 
     def requests_of(self, tokens: int) -> float:
         """How many requests of `tokens` tokens fit into the cache at once; max-num-seqs where nothing is cached."""
-        stage = pipeline.stage_spec(self.spec, self.layout.pipeline)
+        stage = pipeline.stage_spec(self.spec, self.layout.parallel.pipeline_parallel_size)
         one = kv_cache.kv_request_bytes(stage, self.settings, tokens)
         return max(self.estimate.kv_cache, 0) / one if one else float(self.settings.max_num_seqs)
 
@@ -107,16 +107,16 @@ class Plan:
             "attention_reason": self.attention_reason,
             "context_limit": self.context_limit,
             "layout": {
-                "tensor": self.layout.tensor,
-                "pipeline": self.layout.pipeline,
-                "data": self.layout.data,
-                "expert": self.layout.expert,
+                "tensor": self.layout.parallel.tensor_parallel_size,
+                "pipeline": self.layout.parallel.pipeline_parallel_size,
+                "data": self.layout.parallel.data_parallel_size,
+                "expert": self.layout.parallel.enable_expert_parallel,
                 "nodes": self.layout.nodes,
                 "gpus_per_node": self.layout.gpus_per_node,
                 "controller": self.deployment.controller,
                 "executor": self.deployment.executor,
             },
-            "settings": {name: value for name, value in asdict(self.settings).items() if name not in {"lora", "draft"}},
+            "settings": _settings(self.settings),
             "use": usage.to_dict(self.use),
             "estimate": asdict(self.estimate),
             "cache_tokens": self.cache_tokens,
@@ -127,3 +127,16 @@ class Plan:
         for key in ("assumptions", "warnings", "rejected"):
             data[key] = list(getattr(self, key))
         return data
+
+
+def _settings(settings: Settings) -> dict[str, Any]:
+    """Settings in the stable JSON form, whose keys are older than the names of vLLM's flags here."""
+    parallel = settings.parallel
+    left_out = {"parallel", "lora", "draft"}  # `use` holds adapters and drafts
+    return {
+        "tensor_parallel": parallel.tensor_parallel_size,
+        "pipeline_parallel": parallel.pipeline_parallel_size,
+        "data_parallel": parallel.data_parallel_size,
+        "expert_parallel": parallel.enable_expert_parallel,
+        **{field.name: getattr(settings, field.name) for field in fields(settings) if field.name not in left_out},
+    }

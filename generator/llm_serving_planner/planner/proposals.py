@@ -19,28 +19,31 @@ def proposal(plan: Plan) -> str | None:
     """
     options, layout = plan.options, plan.layout
     pinned = options.data_parallel_size or options.enable_expert_parallel or options.tensor_parallel_size
-    if options.engine != "vllm" or plan.spec.moe is None or pinned or layout.nodes > 1 or layout.tensor == 1:
+    if options.engine != "vllm" or plan.spec.moe is None or pinned or layout.nodes > 1:
         return None
     for other in _layouts(plan):
-        total = other.cache_tokens * other.layout.data
+        parallel = other.layout.parallel
+        data, tensor = parallel.data_parallel_size, parallel.tensor_parallel_size
+        total = other.cache_tokens * data
         gain = total / max(plan.cache_tokens, 1)
         if other.settings.max_model_len >= plan.settings.max_model_len and gain >= WORTHWHILE:
-            tensor = f" --tensor-parallel-size {other.layout.tensor}" if other.layout.tensor > 1 else ""
+            flag = f" --tensor-parallel-size {tensor}" if tensor > 1 else ""
             return (
-                f"data parallel {other.layout.data} with whole experts per GPU would hold {total:,} tokens of cache in "
-                f"all, {gain:.1f} times as many ({_why(plan)}): --data-parallel-size {other.layout.data}{tensor} "
-                f"--enable-expert-parallel; one request then has {other.layout.tensor} of {layout.gpus} GPUs"
+                f"data parallel {data} with whole experts per GPU would hold {total:,} tokens of cache in all, "
+                f"{gain:.1f} times as many ({_why(plan)}): --data-parallel-size {data}{flag} --enable-expert-parallel; "
+                f"one request then has {tensor} of {layout.gpus} GPUs"
             )
     return None
 
 
 def _layouts(plan: Plan) -> Iterator[Plan]:
-    for tensor in range(1, plan.layout.tensor):
-        if plan.layout.tensor % tensor:
+    available = plan.layout.parallel.tensor_parallel_size
+    for tensor in range(1, available):
+        if available % tensor:
             continue
         wanted = replace(
             plan.options,
-            data_parallel_size=plan.layout.tensor // tensor,
+            data_parallel_size=available // tensor,
             tensor_parallel_size=tensor,
             enable_expert_parallel=True,
         )
@@ -51,7 +54,7 @@ def _layouts(plan: Plan) -> Iterator[Plan]:
 
 
 def _why(plan: Plan) -> str:
-    tensor = plan.layout.tensor
+    tensor = plan.layout.parallel.tensor_parallel_size
     if plan.spec.mla is not None:
         return f"its latent cache is whole on all {tensor} ranks"
     if plan.spec.num_kv_heads < tensor:

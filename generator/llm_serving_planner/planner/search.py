@@ -139,10 +139,7 @@ class Search:
 
     def _settings(self, context: int, tokens: int, sequences: int, eager: bool) -> Settings:
         fields: dict[str, Any] = {
-            "tensor_parallel": self.layout.tensor,
-            "pipeline_parallel": self.layout.pipeline,
-            "data_parallel": self.layout.data,
-            "expert_parallel": self.layout.expert,
+            "parallel": self.layout.parallel,
             "max_model_len": context,
             "max_num_seqs": sequences,
             "max_num_batched_tokens": self._tokens(context, tokens),

@@ -44,7 +44,9 @@ def size(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -
     reasons += _text_only_reasons(full, options, version)
     layout = choose_layout(spec, profile, options)
     reasons += layout.reasons
-    use = usage.plan_use(spec, options, version, layout.tensor, layout.pipeline)
+    use = usage.plan_use(
+        spec, options, version, layout.parallel.tensor_parallel_size, layout.parallel.pipeline_parallel_size
+    )
     reasons += [*use.reasons, *usage.flag_reasons(use, version)]
     spec = replace(spec, max_position=speculative.context(use.draft, spec) or spec.max_position)
     deployment = choose_deployment(layout, options, version)
@@ -52,7 +54,7 @@ def size(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -
     reasons += _context_reasons(spec, options)
     if rocm_gaudi.is_other(profile):
         reasons += rocm_gaudi.layout_reasons(layout, profile.gpu)
-    stage = pipeline.stage_spec(spec, min(layout.pipeline, spec.num_layers))
+    stage = pipeline.stage_spec(spec, min(layout.parallel.pipeline_parallel_size, spec.num_layers))
     settings, verdict, memory_reasons, search_rejected = Search(
         stage, gpu, regime, options, layout, choice.kv_cache_dtype, choice.quantization, use
     ).run()
@@ -168,8 +170,8 @@ def _attention(
     if rocm_gaudi.is_other(profile):
         return rocm_gaudi.attention(spec, profile.gpu, options)
     compute = rules.capability(profile.gpu.compute_capability)
-    size = layout.tensor if not layout.reasons else 1
-    return attention(options.engine, version, spec, compute, choice.kv_cache_dtype, tensor_parallel=size)
+    size = layout.parallel.tensor_parallel_size if not layout.reasons else 1
+    return attention(options.engine, version, spec, compute, choice.kv_cache_dtype, tensor_parallel_size=size)
 
 
 def _context_reasons(spec: ModelSpec, options: Options) -> list[str]:

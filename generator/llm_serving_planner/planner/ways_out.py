@@ -52,7 +52,7 @@ def _other_settings(spec: ModelSpec, profile: GpuProfile, options: Options) -> I
     if options.tensor_parallel_size is not None:
         plan = _try(spec, profile, replace(options, tensor_parallel_size=None))
         if plan:
-            yield f"leave --tensor-parallel-size away ({plan.layout.tensor} fits)"
+            yield f"leave --tensor-parallel-size away ({plan.layout.parallel.tensor_parallel_size} fits)"
     if spec.multimodal and not options.language_model_only and options.engine == "vllm":
         plan = _try(spec, profile, replace(options, language_model_only=True))
         if plan:
@@ -61,7 +61,7 @@ def _other_settings(spec: ModelSpec, profile: GpuProfile, options: Options) -> I
     if options.data_parallel_size is not None:
         plan = _try(spec, profile, replace(options, data_parallel_size=None, enable_expert_parallel=False))
         if plan:
-            yield f"leave --data-parallel-size away (tensor parallel {plan.layout.tensor} fits)"
+            yield f"leave --data-parallel-size away (tensor parallel {plan.layout.parallel.tensor_parallel_size} fits)"
     elif spec.moe is not None and not options.enable_expert_parallel and options.engine == "vllm":
         plan = _try(spec, profile, replace(options, enable_expert_parallel=True))
         if plan:

@@ -142,9 +142,9 @@ def layout_reasons(layout: Layout, gpu: GpuType) -> list[str]:
     """Kinds of parallelism that the device's engine lacks."""
     unsupported = vendor(gpu).get("unsupported", {})
     found = []
-    if layout.pipeline * layout.nodes > 1 and "pipeline" in unsupported:
+    if layout.parallel.pipeline_parallel_size * layout.nodes > 1 and "pipeline" in unsupported:
         found.append(f"{unsupported['pipeline']}: a profile of one node without pipeline stages")
-    if layout.expert and "expert" in unsupported:
+    if layout.parallel.enable_expert_parallel and "expert" in unsupported:
         found.append(unsupported["expert"])
     return found
 

@@ -11,10 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chart.helm import CHART
 from generator.fake_hub import SHA, FakeHub, FakeModel
-
-SCRIPT = CHART / "files" / "download.py"
+from support.programs import BARE, run_program
 
 
 def weights(size: int = 4000) -> bytes:
@@ -36,7 +34,6 @@ def download(
     hub: FakeHub, cache: Path, action: str = "fetch", seconds: float = 10, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     settings = {
-        "PATH": os.environ["PATH"],
         "HF_ENDPOINT": hub.url,
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
@@ -46,13 +43,7 @@ def download(
         "DOWNLOAD_SECONDS": str(seconds),
         "DOWNLOAD_PAUSE_SECONDS": "0.1",
     }
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), action],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**settings, **(env or {})},
-    )
+    return run_program("download.py", action, env={**settings, **(env or {})})
 
 
 @pytest.fixture
@@ -155,6 +146,13 @@ def test_a_hub_in_trouble_is_asked_again(hub: FakeHub, cache: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("words", [(), ("load",), ("fetch", "--quick"), ("fetch", "wait")])
+def test_a_wrong_command_line_is_refused(words: tuple[str, ...]) -> None:
+    done = run_program("download.py", *words, env={}, python=BARE)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "download.py: error: " in done.stderr
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
@@ -220,3 +218,27 @@ def test_two_pods_at_once_load_each_file_once(hub: FakeHub, cache: Path) -> None
     assert codes == [0, 0]
     assert sum(path.endswith("/cdn/org/tiny/model.safetensors") for path in files_asked(hub)) == 1
     assert time.monotonic() - started < 30
+
+
+def test_the_link_leads_to_the_files_and_follows_another_download(hub: FakeHub, cache: Path) -> None:
+    link = cache.parent / "adapters" / "org--tiny@main"
+    for _ in range(2):
+        done = download(hub, cache, env={"DOWNLOAD_LINK": str(link)})
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert link.resolve() == snapshot(cache).resolve()
+    asked = len(files_asked(hub))
+    assert (link / "config.json").read_bytes() == b"{}"
+    link.unlink()
+    assert download(hub, cache, env={"DOWNLOAD_LINK": str(link)}).returncode == 0
+    assert link.exists()
+    assert len(files_asked(hub)) == asked  # a marked download is not made again
+
+
+def test_an_adapter_needs_no_config_of_a_model(hub: FakeHub, cache: Path) -> None:
+    hub.models["org/sql"] = FakeModel(
+        {"adapter_config.json": b'{"r": 8}', "adapter_model.bin": b"x", "README.md": b"y"}
+    )
+    link = cache.parent / "sql"
+    done = download(hub, cache, env={"DOWNLOAD_MODEL": "org/sql", "DOWNLOAD_LINK": str(link)})
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((link / "adapter_config.json").read_text()) == {"r": 8}

@@ -71,7 +71,7 @@ class FakeTgis:
         if tls is None:
             self.port = self.server.add_insecure_port(f"127.0.0.1:{port}")
         else:  # key and certificate
-            self.port = self.server.add_secure_port(f"127.0.0.1:{port}", grpc.ssl_server_credentials([tls]))
+            self.port = self.server.add_secure_port(f"localhost:{port}", grpc.ssl_server_credentials([tls]))
         self.target = f"127.0.0.1:{self.port}"
         self.server.start()
 
