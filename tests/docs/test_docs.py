@@ -119,7 +119,7 @@ def test_an_offline_plan_imports_nothing_heavy() -> None:
 def test_the_page_on_advice_names_every_option_and_its_example_runs() -> None:
     page = (ROOT / "docs" / "advice.md").read_text()
     known = set(re.findall(r"--[a-z-]+", run("advise", "--help").stdout))
-    assert known - {"--help", "--debug", "--quantized"} <= set(re.findall(r"--[a-z-]+", page))
+    assert known - {"--help", "--debug"} <= set(re.findall(r"--[a-z-]+", page))
     (example,) = re.findall(r"\$ llm-serving (advise .*)", page)
     done = run(*example.split())
     assert done.returncode == 0

@@ -36,9 +36,8 @@ def register(add: Add) -> None:
     choice.add_argument("--gpu", action="append", default=[], metavar="G", help="t4, l4, h100 ...; repeatable")
     choice.add_argument("--max-price", type=float, metavar="USD", help="most USD per hour")
     choice.add_argument("--top", type=int, metavar="N", help="rows to show (text: 20, other forms: all)")
-    choice.add_argument(
-        "--quantised", "--quantized", action="store_true", help="also the model's quantised checkpoints, as rows"
-    )
+    choice.add_argument("--quantised", action="store_true", help="also the model's quantised checkpoints, as rows")
+    choice.add_argument("--quantized", dest="quantised", action="store_true", help=argparse.SUPPRESS)
     command.add_argument("--format", choices=_FORMS, default="text", help="form of the answer")
     command.add_argument(
         "--plot", type=Path, metavar="FILE", help="write a picture: .svg or .png (needs llm-serving-planner[plot])"

@@ -33,7 +33,6 @@ def register(add: Add) -> None:
     plan.add_argument("--profile", metavar="P", help="on this profile")
     command.add_argument("--offline", action="store_true", help="do not ask the hub: HF cache and embedded catalogue")
     add_format(command)
-    command.set_defaults(about=None)
     add_pins(command)
 
 

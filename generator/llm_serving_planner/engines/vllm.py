@@ -54,9 +54,14 @@ def default_version() -> str:
 
 def at_least(version: str, gate: str) -> bool:
     """True when `version` is at or past the gate named in data/engines.json."""
+    return parse_version(version) >= parse_version(since(gate))
+
+
+def since(gate: str) -> str:
+    """First version past the gate named in data/engines.json."""
     for entry in facts()["gates"]:
         if entry["name"] == gate:
-            return parse_version(version) >= parse_version(entry["from"])
+            return str(entry["from"])
     raise KeyError(gate)
 
 

@@ -11,9 +11,6 @@ from llm_serving_planner.hardware.profiles import Instance
 from llm_serving_planner.output.chart import pick, quantity_at
 from llm_serving_planner.output.schema import validate
 
-# Compressed size of the engine's image in GB; the same as in the start-up budget (resources.py).
-IMAGE_GIB = 10
-
 
 @dataclass(frozen=True, slots=True)
 class Workload:
