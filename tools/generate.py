@@ -26,7 +26,7 @@ from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.models.resolve import resolve
 from llm_serving_planner.output.committed import load_catalog
 from llm_serving_planner.output.render import render_values
-from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.proposals import make_plan
 from publishing import metadata
 
 ROOT = Path(__file__).parent.parent

@@ -60,7 +60,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_the_worked_example_is_what_the_planner_computes() -> None:
     from llm_serving_planner.base.units import GIB
     from llm_serving_planner.hardware.profiles import parse_profile
-    from llm_serving_planner.planner.service import make_plan
+    from llm_serving_planner.planner.proposals import make_plan
 
     spec = embedded.find("mistralai/Mistral-7B-Instruct-v0.2")
     assert spec is not None

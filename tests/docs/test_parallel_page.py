@@ -6,7 +6,7 @@ import pytest
 from chart.helm import ROOT
 from llm_serving_planner.hardware.profiles import GpuType, all_gpus, parse_profile
 from llm_serving_planner.models import embedded
-from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.proposals import make_plan
 
 EXPERTS = (ROOT / "docs" / "expert-parallel.md").read_text()
 ACCELERATORS = (ROOT / "docs" / "accelerators.md").read_text()

@@ -27,8 +27,8 @@ from llm_serving_planner.memory.settings import ParallelConfig, Settings
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.search import context_of
-from llm_serving_planner.planner.service import make_plan
 
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"

@@ -16,7 +16,7 @@ from llm_serving_planner.output.render import render_values
 from llm_serving_planner.planner import resources
 from llm_serving_planner.planner.devices import cpu
 from llm_serving_planner.planner.options import Options
-from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.proposals import make_plan
 
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"
 PACKAGE = Path(explain.__file__).parent

@@ -16,7 +16,7 @@ from llm_serving_planner.output.committed import load_catalog
 from llm_serving_planner.planner import options
 from llm_serving_planner.planner.option_checks import check_options
 from llm_serving_planner.planner.options import Declaration, Form, Options, option, table
-from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.proposals import make_plan
 from website import planning as site
 
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"

@@ -17,8 +17,8 @@ from llm_serving_planner.planner import remarks
 from llm_serving_planner.planner.option_checks import check_options
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.resources import startup
-from llm_serving_planner.planner.service import make_plan
 
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"

@@ -20,7 +20,7 @@ from llm_serving_planner.models.hub import fetch
 from llm_serving_planner.models.spec import Quantization
 from llm_serving_planner.output.flags import engine_args
 from llm_serving_planner.planner.options import Options
-from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.proposals import make_plan
 
 V100, T4, A10G, L4, H100, B200, RTX = (7, 0), (7, 5), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0)
 GPUS = (V100, T4, (8, 0), A10G, L4, H100, B200, RTX)

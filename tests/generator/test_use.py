@@ -30,7 +30,7 @@ from llm_serving_planner.planner.features import speculative
 from llm_serving_planner.planner.option_checks import check_options
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
-from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.proposals import make_plan
 
 LLAMA_8B = "meta-llama/Llama-3.1-8B-Instruct"
 QWEN = "Qwen/Qwen3-32B"

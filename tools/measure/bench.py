@@ -20,7 +20,7 @@ from llm_serving_planner.base.errors import DoesNotFitError
 from llm_serving_planner.hardware.profiles import profile_grid
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec
-from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.proposals import make_plan
 
 from measure.compare import RIVALS, environment, pinned
 

@@ -17,7 +17,7 @@ from llm_serving_planner.output.render import render_values
 from llm_serving_planner.output.report import next_command
 from llm_serving_planner.planner.options import Declaration, table
 from llm_serving_planner.planner.plan import Plan
-from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.proposals import make_plan
 from markupsafe import Markup
 
 from website.bars import Bar, memory_bar
@@ -122,7 +122,7 @@ def query(plan: Plan) -> str:
 def planner_page(megabytes: str) -> dict[str, Any]:
     """What the template planner.html.j2 needs; its first answer is that of the planner for the form's first state."""
     model, gpu, count = PRESET
-    first = answer([model, "--profile", f"{count}x{gpu}"])
+    first = answer(model, f"{count}x{gpu}", {})
     preset = {**first, "model": model, "gpu": gpu, "count": count, "html": Markup(first["html"])}
     preset["text"] = highlight(first["values"], "yaml")
     return {

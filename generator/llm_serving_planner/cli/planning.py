@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from llm_serving_planner.base.errors import DoesNotFitError, InputError
+from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.cli.console import Add, Exit, add_format, say, tell, waiting
 from llm_serving_planner.planner.options import GROUPS, Options, options_of, table
 
@@ -63,24 +63,12 @@ def planning_options(arguments: argparse.Namespace) -> Options:
 
 
 def make(model: str, profile: str, options: Options, *, offline: bool) -> "Plan":
-    """The plan, or DoesNotFitError with the ways out."""
-    from llm_serving_planner.hardware.profiles import parse_profile
-    from llm_serving_planner.models.resolve import resolve
-    from llm_serving_planner.planner.features.resolving import resolved
-    from llm_serving_planner.planner.option_checks import check_options
-    from llm_serving_planner.planner.service import make_plan
+    """The plan, or DoesNotFitError with the ways out; says what it waits for."""
+    from llm_serving_planner.planner.service import decide, read
 
-    check_options(options)
-    target = parse_profile(profile)
     with waiting(f"reading what the hub knows of {model}") as progress:
-        spec = resolve(model, revision=options.revision, offline=offline, progress=progress, tell=tell)
-        options = resolved(options, offline=offline, progress=progress, tell=tell)
-    try:
-        return make_plan(spec, target, options)
-    except DoesNotFitError as error:
-        from llm_serving_planner.planner.ways_out import ways_out
-
-        raise DoesNotFitError(str(error), error.reasons, ways_out(spec, target, options)) from None
+        asked = read(model, profile, options, offline=offline, progress=progress, tell=tell)
+    return decide(*asked)
 
 
 def _plan(arguments: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any, get_args, get_origin
 
+from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.engines import frozen, vllm
 from llm_serving_planner.models.adapters import Adapter, Draft
 
@@ -403,6 +404,32 @@ def options_of(values: Mapping[str, Any]) -> Options:
         name: tuple(map(str, value)) if isinstance(value, list) else value for name, value in values.items()
     }
     return Options(**plain)
+
+
+def options_of_texts(texts: Mapping[str, str]) -> Options:
+    """Options from texts by name with dashes, such as the fields of a form; a switch is on whatever its text.
+
+    Raises:
+        InputError: no such option, or a text that is no number where one is needed.
+    """
+    rows = {row.flag.removeprefix("--"): row for row in table()}
+    found: dict[str, Any] = {}
+    for name, text in texts.items():
+        row = rows.get(name)
+        if row is None:
+            raise InputError(f"--{name}: there is no such option")
+        if row.repeatable:
+            found[row.name] = tuple(text.split())
+        else:
+            found[row.name] = True if row.type is bool else _typed(row, text)
+    return Options(**found)
+
+
+def _typed(row: Declaration, text: str) -> Any:
+    try:
+        return row.type(text)
+    except ValueError:
+        raise InputError(f"{row.flag} is {text!r}: a {'whole ' if row.type is int else ''}number is expected") from None
 
 
 def why_pinned(options: Options) -> dict[str, str]:
