@@ -21,7 +21,7 @@ from documents.cli_page import cli_page
 from documents.inject import injected_pages
 from documents.performance_page import performance_page, performance_svg
 from documents.quantization_page import quantization_page
-from llm_serving_planner.base.files import write_text
+from llm_serving_planner.base.writing import write_text
 from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.models.resolve import resolve
 from llm_serving_planner.output.committed import load_catalog

@@ -7,7 +7,7 @@ import pytest
 import yaml
 from chart.helm import ROOT, merge
 from derived.chart_facts import Renderer
-from llm_serving_planner.base.files import load_values
+from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.cli.main import main
 from llm_serving_planner.cluster import checks, limits
 from llm_serving_planner.cluster.wanted import wanted

@@ -9,7 +9,7 @@ import yaml
 from chart.helm import engine, flags, in_process
 from generator.fake_hub import SHA, FakeHub
 from generator.test_bad_input import MISTRAL, run
-from llm_serving_planner.base.files import load_values
+from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.output.schema import validate
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from llm_serving_planner.base.errors import DoesNotFitError, InputError
-from llm_serving_planner.base.files import write_text
 from llm_serving_planner.base.units import GIB
+from llm_serving_planner.base.writing import write_text
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.hardware.profiles import GpuProfile, parse_profile
 from llm_serving_planner.memory import pipeline

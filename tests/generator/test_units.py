@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.base.files import write_bytes
 from llm_serving_planner.base.units import GIB, MIB, quantity
+from llm_serving_planner.base.writing import write_bytes
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from chart.helm import ROOT
 from justhtml import JustHTML
-from llm_serving_planner.base.files import load_values
+from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.models import embedded
 from llm_serving_planner.output.committed import load_catalog
 from website import build, bundle, cells, documents, fit, planning, runtime

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from chart.helm import ROOT
-from llm_serving_planner.base.files import load_values
+from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.base.version import __version__
 from llm_serving_planner.output import home
 from packaging.requirements import Requirement

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from chart.helm import ROOT, engine, flags, in_process, templates
-from llm_serving_planner.base.files import load_values
+from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.base.tables import load_data
 from llm_serving_planner.base.units import GIB, MIB, quantity
 from llm_serving_planner.engines import frozen

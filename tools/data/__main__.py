@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.base.files import write_text
+from llm_serving_planner.base.writing import write_text
 
 from data import catalogue, vllm
 

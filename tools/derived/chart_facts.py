@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 from helm_python import Chart, _native
-from llm_serving_planner.base.files import load_values
+from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.output.chart import Condition, holds
 
 Json = dict[str, Any]

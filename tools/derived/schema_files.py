@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from llm_serving_planner.base.files import Json, load_values
+from llm_serving_planner.base.documents import load_values
+from llm_serving_planner.base.tables import Json
 from llm_serving_planner.output import removed
 
 _MARK = "GENERATED from schema/values.schema.yaml by `make generate`"

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 from derived.schema_files import leaves, resolve_node, type_text
-from llm_serving_planner.base.files import load_values
+from llm_serving_planner.base.documents import load_values
 from markupsafe import Markup, escape
 
 TOP = "Top level"  # group of the keys that lie below no other

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 from llm_serving_planner.advice.ranking import Advice, Row
 from llm_serving_planner.advice.table import headline, name_of, without_dearer_twins
-from llm_serving_planner.base.files import write_bytes
 from llm_serving_planner.base.units import GIB
+from llm_serving_planner.base.writing import write_bytes
 
 _BARS = 16  # bars of the second picture, unless --top says otherwise
 _MOST_LABELS = 12

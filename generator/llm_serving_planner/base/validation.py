@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from llm_serving_planner.base.errors import SchemaError
-from llm_serving_planner.base.files import Json
+from llm_serving_planner.base.tables import Json
 
 
 def validate_with(schema: Json, document: Json, where: str) -> None:

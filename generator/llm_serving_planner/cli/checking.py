@@ -72,7 +72,7 @@ def _promise(arguments: argparse.Namespace) -> "Promise | None":
         name = next(iter(pins)).replace("_", "-")
         raise InputError(f"--{name} is a pin of a plan made now", hint="add --model and --profile, or leave it away")
     if arguments.values is not None:
-        from llm_serving_planner.base.files import load_values
+        from llm_serving_planner.base.documents import load_values
         from llm_serving_planner.output.schema import validate
 
         values = load_values(arguments.values)
@@ -87,7 +87,8 @@ def _promise(arguments: argparse.Namespace) -> "Promise | None":
 
 
 def _of_plan_file(path: Path) -> "Promise":
-    from llm_serving_planner.base.files import parse_documents, read_text
+    from llm_serving_planner.base.documents import parse_documents
+    from llm_serving_planner.base.files import read_text
     from llm_serving_planner.logs import promise
 
     documents = parse_documents(read_text(path), str(path))

@@ -24,7 +24,7 @@ def register(add: Add) -> None:
 
 
 def _from_cluster(arguments: argparse.Namespace) -> int:
-    from llm_serving_planner.base.files import write_text
+    from llm_serving_planner.base.writing import write_text
     from llm_serving_planner.cluster.capacity import read_nodes
     from llm_serving_planner.cluster.kubectl import Client, ForbiddenError
     from llm_serving_planner.cluster.labels import profile_of

@@ -83,7 +83,7 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _values(arguments: argparse.Namespace) -> int:
-    from llm_serving_planner.base.files import write_text
+    from llm_serving_planner.base.writing import write_text
     from llm_serving_planner.output.render import render_values
     from llm_serving_planner.output.report import next_command, text_report
     from llm_serving_planner.output.schema import validate

@@ -4,8 +4,8 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
+from llm_serving_planner.base.documents import parse_documents
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.base.files import parse_documents
 from llm_serving_planner.cluster.kubectl import Client
 
 _CONTAINER = "engine"

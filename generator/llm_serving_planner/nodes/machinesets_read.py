@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llm_serving_planner.base.documents import parse_documents
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.base.files import parse_documents, read_text
+from llm_serving_planner.base.files import read_text
 from llm_serving_planner.base.tables import load_data
 from llm_serving_planner.base.validation import validate_with
 from llm_serving_planner.cluster.kubectl import Client

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.base.files import load_values
 from llm_serving_planner.base.units import GIB, MIB
 from llm_serving_planner.hardware.profiles import Instance
 from llm_serving_planner.output.chart import pick, quantity_at

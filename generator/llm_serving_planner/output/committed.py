@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.base.files import load_values
 from llm_serving_planner.planner.options import Options, options_of, table
 
 _KEYS = frozenset({"name", "model", "profile", "options", "about"})
