@@ -3,7 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 OPTIONS ?=
-PUBLISHING := PYTHONPATH=tools $(BIN)/python -m publishing
+TOOL := PYTHONPATH=tools $(BIN)/python -m
+PUBLISHING := $(TOOL) publishing
 JOBS ?= 4
 DOCUMENTS ?= 5000
 DRY_RUNS ?= 500
@@ -71,13 +72,13 @@ test-rules: $(STAMP) ## the alerts under promtool (Debian's package prometheus)
 check: lint types verify test ## everything that a commit must pass
 
 defects: $(STAMP) ## plant each defect of tools/defects/defects.yaml alone; the named test must fail (about 5 minutes)
-	@PYTHONPATH=tools $(BIN)/python -m defects plant
+	@$(TOOL) defects plant
 
 mutants: $(STAMP) ## mutants of the planner and the memory model against their tests (about 15 minutes)
-	@PYTHONPATH=tools $(BIN)/python -m defects mutants
+	@$(TOOL) defects mutants
 
 golden: $(STAMP) ## write the golden manifests again; review the difference
-	@UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/chart
+	@UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/chart/test_golden.py
 
 kwok: $(STAMP) ## KWOK, which lets pods run on simulated nodes, into .venv (needs Go)
 	@GOBIN="$(CURDIR)/$(BIN)" go install sigs.k8s.io/kwok/cmd/kwok@v0.8.0
@@ -87,18 +88,18 @@ load: $(STAMP) ## 200 streams during an upgrade, in each rollout mode, on the Ku
 	@$(BIN)/pytest -m load -s tests/load
 
 bench: $(STAMP) ## a plan beside hf-mem and aiconfigurator (PyPI, own environments), a ranking, the whole grid
-	@$(BIN)/python tools/bench.py
+	@$(TOOL) measure.bench
 
 compare: $(STAMP) ## CONFIGS=: hf-mem and aiconfigurator (PyPI, own environments) on the measured starts
 	@test -n "$(CONFIGS)" || { echo "usage: make compare CONFIGS=<folder with <org>__<name>.json files>" >&2; exit 2; }
-	@$(BIN)/python tools/compare.py --configs "$(CONFIGS)"
+	@$(TOOL) measure.compare --configs "$(CONFIGS)"
 
 calibrate: $(STAMP) ## CONFIGS=: real start-ups with dummy weights; needs GPUs and an installed vLLM
 	@test -n "$(CONFIGS)" || { echo "usage: make calibrate CONFIGS=<folder with <org>__<name>.json files>" >&2; exit 2; }
 	@command -v vllm >/dev/null || { echo "vllm is not on PATH: install it, or carry build/calibrate to where it is" >&2; exit 2; }
-	@$(BIN)/python tools/calibrate.py prepare --configs "$(CONFIGS)" --out build/calibrate/models
-	@$(BIN)/python tools/calibrate.py run build/calibrate/models --results build/calibrate/results.jsonl
-	@$(BIN)/python tools/calibrate.py append build/calibrate/results.jsonl
+	@$(TOOL) measure.calibrate prepare --configs "$(CONFIGS)" --out build/calibrate/models
+	@$(TOOL) measure.calibrate run build/calibrate/models --results build/calibrate/results.jsonl
+	@$(TOOL) measure.calibrate append build/calibrate/results.jsonl
 
 test-cluster: $(STAMP) ## [JOBS=4]: tests on the Kubernetes of KUBECONFIG, which offers two GPUs per job
 	$(NEEDS_CLUSTER)
@@ -115,16 +116,16 @@ test-faults: $(STAMP) ## [JOBS=4]: break releases on the Kubernetes of KUBECONFI
 	else echo "not run: tests/cluster/test_api_server.py (LLM_SERVING_RESTART_API_SERVER is no command that restarts it)" >&2; fi
 
 ct-lint: $(STAMP) ## chart-testing: lint with all ci values (needs ct and helm on PATH)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/chart_testing.py lint
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(TOOL) testbed.chart_testing lint
 
 ct-install: $(STAMP) ## [JOBS=4] [IMAGE=]: chart-testing: install, test and upgrade all ci values on the Kubernetes of KUBECONFIG
-	@$(BIN)/python tools/chart_testing.py install --jobs $(JOBS) $(if $(IMAGE),--image $(IMAGE))
+	@$(TOOL) testbed.chart_testing install --jobs $(JOBS) $(if $(IMAGE),--image $(IMAGE))
 
 kind: $(STAMP) ## [GPUS=8] [NODE_IMAGE=]: a kind cluster with images, operators and made-up GPUs for test-cluster
-	@$(BIN)/python tools/kind_cluster.py create $(if $(GPUS),--gpus $(GPUS)) $(if $(NODE_IMAGE),--node-image $(NODE_IMAGE))
+	@$(TOOL) testbed.kind_cluster create $(if $(GPUS),--gpus $(GPUS)) $(if $(NODE_IMAGE),--node-image $(NODE_IMAGE))
 
 kind-delete: $(STAMP) ## remove it
-	@$(BIN)/python tools/kind_cluster.py delete
+	@$(TOOL) testbed.kind_cluster delete
 
 fuzz: $(STAMP) ## [DOCUMENTS=5000 JOBS=4]: random values documents render to valid manifests or are refused in due form
 	@LLM_SERVING_DOCUMENTS=$(DOCUMENTS) $(BIN)/pytest --numprocesses $(JOBS) tests/fuzz
@@ -137,7 +138,7 @@ test-registry: $(STAMP) ## tests on a real registry (docker-registry, htpasswd) 
 	@$(BIN)/pytest -m registry tests/published
 
 site: $(STAMP) ## write the static site to dist/site (npm brings Pyodide once, for the planner)
-	@PYTHONPATH=tools $(BIN)/python -m website
+	@$(TOOL) website
 
 test-site: site ## [GRID=1]: dist/site in a headless Chromium (Debian's packages chromium, npm); GRID asks 2,000 plans
 	@LLM_SERVING_SITE=dist/site $(BIN)/pytest -m "site$(if $(filter 1,$(GRID)),, and not grid)" tests/pages

@@ -6,8 +6,8 @@ All options of `llm-serving values` are passed on.
 import sys
 from pathlib import Path
 
+from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.base.files import load_values
 from llm_serving_planner.cli import main as command_line
 from llm_serving_planner.cli.console import Exit
 

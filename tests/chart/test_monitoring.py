@@ -7,12 +7,11 @@ from typing import Any
 
 import jsonschema
 import pytest
-import yaml
-from support.helm import CHART, ROOT, Renderer, find, merge, templates
+from derived.chart_data import exported
+from support.helm import ROOT, Renderer, find, merge, templates
 from support.releases import BASE, ENGINES, HPA, LWS, RAY, STATEFULSET
 
 METRICS = json.loads((ROOT / "generator" / "llm_serving_planner" / "data" / "metrics.json").read_text())
-ROLES = yaml.safe_load((CHART / "files" / "metrics.yaml").read_text())
 LAYOUTS: dict[str, dict[str, Any]] = {"one": {}, "lws": LWS, "statefulset": STATEFULSET, "ray": RAY}
 WATCHED = {
     "monitoring": {
@@ -22,12 +21,6 @@ WATCHED = {
 }
 OUTSIDE = {"up", "DCGM_FI_DEV_GPU_UTIL", "DCGM_FI_DEV_FB_USED", "DCGM_FI_DEV_POWER_USAGE", "DCGM_FI_DEV_GPU_TEMP"}
 VERSIONS = [(engine, version) for engine, facts in METRICS.items() for version in facts["versions"]]
-
-
-def exported(engine: str, version: str) -> set[str]:
-    """Names that a query may use: of histograms, their buckets."""
-    known = METRICS[engine]["versions"][version] | METRICS[engine].get("also", {})
-    return {f"{name}_bucket" if kind == "histogram" else name for name, kind in known.items()}
 
 
 def dashboard(manifests: list[dict[str, Any]]) -> dict[str, Any]:
@@ -52,19 +45,8 @@ def test_every_metric_is_one_that_the_version_exports(render: Renderer, engine: 
     assert len(found) > 15
     used = {name for expr in found for name in re.findall(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\{", expr)}
     assert used - OUTSIDE, "no metric was found in the queries"
-    assert used <= exported(engine, version) | OUTSIDE
+    assert used <= exported(METRICS[engine], version) | OUTSIDE
     assert not [expr for expr in found if "@" in expr]
-
-
-def test_the_name_of_each_role_is_known_in_each_version_from_its_first_on() -> None:
-    def order(text: str) -> tuple[int, ...]:
-        return tuple(int(part) for part in text.split("."))
-
-    for version in METRICS["vllm"]["versions"]:
-        for role, names in ROLES["vllm"].items():
-            chosen = [entry["name"] for entry in names if order(entry["from"]) <= order(version)][-1]
-            assert chosen in exported("vllm", version), f"{role} of {version}"
-    assert METRICS["vllm"]["versions"].keys() >= {"0.11.1", "0.33.0"}
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

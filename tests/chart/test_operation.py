@@ -5,8 +5,7 @@ import re
 from typing import Any
 
 import pytest
-import yaml
-from support.helm import CHART, ROOT, RefusedError, in_process, merge, notes, templates
+from support.helm import RefusedError, in_process, merge, notes, templates
 from support.helm import Renderer as Render
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}, "storage": {"type": "emptyDir"}}
@@ -221,10 +220,6 @@ def test_tls_to_the_engine(render: Render, layout: str) -> None:
 
 
 def test_flags_that_the_chart_sets_are_set_where_the_version_has_them(render: Render) -> None:
-    text = (CHART / "templates" / "_tls.tpl").read_text()
-    since = yaml.safe_load(text.split('define "llm-serving.vllm.since" -}}', 1)[1].split("{{-", 1)[0])
-    flags = json.loads((ROOT / "generator" / "llm_serving_planner" / "data" / "vllm_flags.json").read_text())["flags"]
-    assert since == {name: flags[name]["from"].removesuffix(".post1") for name in since}
     old = pods(
         render(merge(merge(BASE, TLS), {"engine": {"version": "0.7.3"}, "drain": {"shutdownTimeoutSeconds": 0}}))
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import schema_files
 import yaml
+from derived import schema_files
 from llm_serving_planner.base.errors import InputError, SchemaError
 from llm_serving_planner.output import removed, schema
 from support.helm import CHART, ROOT, RefusedError, merge

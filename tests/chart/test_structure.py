@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 from support.helm import CHART, ROOT
 
@@ -15,8 +14,6 @@ TEMPLATES = sorted(path for path in (CHART / "templates").rglob("*") if path.is_
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 SOURCE = yaml.safe_load((ROOT / "schema" / "values.schema.yaml").read_text())
-LONGEST_TEMPLATE = 150
-DEEPEST_NESTING = 2
 
 
 def resolve(node: dict[str, Any], schema: dict[str, Any] = SCHEMA) -> dict[str, Any]:
@@ -104,23 +101,9 @@ def test_the_schema_is_strict_and_self_contained() -> None:
     assert SCHEMA["$schema"] == "https://json-schema.org/draft/2020-12/schema"
 
 
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
-def test_templates_stay_readable(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= LONGEST_TEMPLATE
-    text = re.sub(r"\{\{-?\s*/\*.*?\*/\s*-?\}\}", "", path.read_text(), flags=re.DOTALL)
-    opened: list[str] = []
-    for action in re.findall(r"\{\{-?\s*(if|with|range|block|define|end)\b", text):
-        if action == "end":
-            opened.pop()
-            continue
-        opened.append(action)
-        assert sum(word != "define" for word in opened) <= DEEPEST_NESTING, opened
-    assert not opened
-
-
-def test_the_namespace_has_one_helper() -> None:
+def test_the_namespace_is_a_fact() -> None:
     uses = [path.name for path in TEMPLATES if ".Release.Namespace" in path.read_text()]
-    assert uses == ["_names.tpl"]
+    assert uses == ["_facts.tpl"]
 
 
 def test_output_is_a_function_of_values() -> None:

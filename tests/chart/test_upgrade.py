@@ -209,6 +209,27 @@ def test_two_engines_in_one_release_never_meet(parent: Path, release: str, contr
             assert len(matching) <= 1
 
 
+def test_an_engine_beside_another_is_what_it_is_alone(parent: Path) -> None:
+    """Nothing that one alias knows of itself is seen by the other, whichever is rendered first."""
+    group = {
+        "model": {"id": "org/a"},
+        "parallelism": {"nodes": 2, "pipeline": 2, "controller": "statefulset"},
+        "storage": {"type": "emptyDir"},
+        "tls": {"existingSecret": "t"},
+    }
+    other = {"model": {"id": "org/b", "download": {"mode": "init"}}, "engine": {"type": "tgis", "version": "1db8cf0"}}
+    for chat, embed in ((group, other), (other, group)):
+        beside = render_parent(parent, {"chat": chat, "embed": embed}, "apps")
+        alone = [
+            manifest
+            for left_out in ("embed", "chat")
+            for manifest in render_parent(
+                parent, merge({"chat": chat, "embed": embed}, {left_out: {"enabled": False}}), "apps"
+            )
+        ]
+        assert sorted(beside, key=str) == sorted(alone, key=str)
+
+
 def test_a_parents_condition_leaves_an_engine_out(parent: Path) -> None:
     values = {"chat": BASE, "embed": {"enabled": False, **BASE}}
     assert {

@@ -42,7 +42,7 @@ def missing(images: tuple[str, ...], namespace: str, gpus: int) -> list[str]:
     if offered < gpus:
         problems.append(
             f"Nodes with the label {GPU}.product={PRODUCT} offer {offered} {GPU}, and {gpus} are needed. Made-up ones "
-            "will do: python tools/kind_cluster.py gpus writes them into the nodes' status."
+            "will do: PYTHONPATH=tools python -m testbed.kind_cluster gpus writes them into the nodes' status."
         )
     served = kubectl("api-versions").stdout.split()
     problems += [

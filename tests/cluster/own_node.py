@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cluster.needs import kubectl
-from node_resources import nodes, patch_status, real_nodes
+from testbed.node_resources import nodes, patch_status, real_nodes
 
 DOMAIN = "llm-serving.test"
 

@@ -11,8 +11,8 @@ import pytest
 from cluster.conftest import MARK, RUN
 from cluster.faults import until
 from cluster.needs import kubectl
-from node_resources import nodes
 from support.helm import ROOT
+from testbed.node_resources import nodes
 
 pytestmark = pytest.mark.faults
 TARGET = "tests/cluster/test_faults_rollout.py"

@@ -13,10 +13,10 @@ import pytest
 import yaml
 from cluster.conftest import Release
 from cluster.serving import TWO_NODES, engine_pods, serves, wait_until_serves
-from node_resources import nodes
 from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
 from support.helm import merge
+from testbed.node_resources import nodes
 
 NO_GPU: dict[str, Any] = {
     "gpu": {"resourceName": ""},

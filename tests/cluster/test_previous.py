@@ -9,9 +9,9 @@ import pytest
 import yaml
 from cluster.conftest import Release
 from cluster.faults import one, only_pod, traffic
-from previous import extract, previous_revision
 from pytest_helm_charts.clusters import Cluster
 from support.helm import merge
+from testbed.previous import extract, previous_revision
 
 CHANGE = {"engine": {"args": {"max-model-len": 4096}}}
 

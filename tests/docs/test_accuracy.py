@@ -14,7 +14,7 @@ from support.helm import ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
 
-from accuracy_rows import TERMS, Start, errors, own_starts, verdict
+from documents.accuracy_rows import TERMS, Start, errors, own_starts, verdict
 
 H100 = own_starts("measurements-h100.csv")[0]
 GPU = own_starts("measurements-gpu.csv")[0]

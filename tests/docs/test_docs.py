@@ -62,7 +62,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_the_worked_example_is_what_the_planner_computes() -> None:
     from llm_serving_planner.base.units import GIB
     from llm_serving_planner.hardware.profiles import parse_profile
-    from llm_serving_planner.planner.service import make_plan
+    from llm_serving_planner.planner.proposals import make_plan
 
     spec = embedded.find("mistralai/Mistral-7B-Instruct-v0.2")
     assert spec is not None
@@ -121,7 +121,7 @@ def test_an_offline_plan_imports_nothing_heavy() -> None:
 def test_the_page_on_advice_names_every_option_and_its_example_runs() -> None:
     page = (ROOT / "docs" / "advice.md").read_text()
     known = set(re.findall(r"--[a-z-]+", run("advise", "--help").stdout))
-    assert known - {"--help", "--debug", "--quantized"} <= set(re.findall(r"--[a-z-]+", page))
+    assert known - {"--help", "--debug"} <= set(re.findall(r"--[a-z-]+", page))
     (example,) = re.findall(r"\$ llm-serving (advise .*)", page)
     done = run(*example.split())
     assert done.returncode == 0

@@ -5,10 +5,11 @@ import re
 import pytest
 from llm_serving_planner.hardware.profiles import GpuType, all_gpus, parse_profile
 from llm_serving_planner.models import embedded
-from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.proposals import make_plan
 from support.helm import ROOT
 
 pytestmark = pytest.mark.prose
+
 
 EXPERTS = (ROOT / "docs" / "expert-parallel.md").read_text()
 ACCELERATORS = (ROOT / "docs" / "accelerators.md").read_text()

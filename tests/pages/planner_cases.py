@@ -2,9 +2,11 @@
 
 import itertools
 import random
+from typing import Any
 
 from llm_serving_planner.hardware.profiles import profile_grid
 from llm_serving_planner.models import embedded
+from website.bridge import ON
 
 _SEED = 20261125
 _CONTEXTS = ("2048", "8192", "32768", "131072", "1048576")
@@ -56,3 +58,10 @@ def cases(count: int) -> list[list[str]]:
         words += ["--hf-token-secret=hf-token"] if dice.random() < 0.6 else []
         found[tuple(words)] = None
     return [list(words) for words in found]
+
+
+def question(words: list[str]) -> dict[str, Any]:
+    """The same question as the page asks it: MODEL --profile PROFILE and pins, each one word."""
+    model, _, profile, *pins = words
+    pairs = (pin.removeprefix("--").partition("=") for pin in pins)
+    return {"model": model, "profile": profile, "options": {name: text or ON for name, _, text in pairs}}

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 import yaml
 from justhtml import JustHTML
-from llm_serving_planner.base.files import load_values
+from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.models import embedded
 from llm_serving_planner.output.committed import load_catalog
 from support.helm import ROOT

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pages.command_line import assert_same, run
-from pages.planner_cases import cases
+from pages.planner_cases import cases, question
 from pages.visits import visit
 from playwright.sync_api import Browser
 
@@ -178,7 +178,7 @@ def asked(browser: Browser, base: str, questions: list[list[str]]) -> list[dict[
         found: list[dict[str, Any]] = []
         for start in range(0, len(questions), 50):
             batch = questions[start : start + 50]
-            found += page.evaluate("words => Promise.all(words.map(one => planner.ask(one)))", batch)
+            found += page.evaluate("asked => Promise.all(asked.map(one => planner.ask(one)))", [*map(question, batch)])
         print(f"the planner started in {page.evaluate('planner.ready')} ms")
         return found
 

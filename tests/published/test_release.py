@@ -15,7 +15,7 @@ from publishing import changelog, release
 from publishing.__main__ import stop_as_by_ctrl_c
 from support.helm import ROOT
 
-PARTS = ("charts", "values", "generator/llm_serving_planner/__init__.py", "CHANGELOG.md")
+PARTS = ("charts", "values", "generator/llm_serving_planner/base/version.py", "CHANGELOG.md")
 VERSION = "7.0.0"
 
 
@@ -93,7 +93,11 @@ def test_a_release_forgets_no_step(checkout: Path) -> None:
     assert metadata["version"] == VERSION
     changes = yaml.safe_load(metadata["annotations"]["artifacthub.io/changes"])
     assert {"kind": "security", "description": "the entry of this test"} in changes
-    assert (checkout / "generator/llm_serving_planner/__init__.py").read_text().endswith(f'__version__ = "{VERSION}"\n')
+    assert (
+        (checkout / "generator/llm_serving_planner/base/version.py")
+        .read_text()
+        .endswith(f'__version__ = "{VERSION}"\n')
+    )
     newest = changelog.parse((checkout / "CHANGELOG.md").read_text())[1]
     assert (newest.version, newest.date) == (VERSION, "2026-12-01")
     assert lines[-1].endswith(f"git push --atomic origin main v{VERSION}")

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from llm_serving_planner.base.files import load_values
+from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.base.version import __version__
 from llm_serving_planner.output import home
 from packaging.requirements import Requirement
@@ -99,20 +99,25 @@ def test_the_wheel_holds_data_templates_types_and_license_only(wheel: Path) -> N
         "jinja2",
         "jsonschema",
         "pyyaml",
+        "shtab",
     }
     assert f"Project-URL: Source, {home.SOURCE}" in text
 
 
-def test_the_version(installed: Path, tmp_path: Path) -> None:
-    done = run(installed, "--version", cwd=tmp_path)
+@pytest.mark.parametrize("command", ["llm-serving", "llm-serving-planner"])
+def test_both_commands_tell_the_version_and_plan(installed: Path, tmp_path: Path, command: str) -> None:
+    """The second has the distribution's name, so that `uvx llm-serving-planner` finds it."""
+    assert PROJECT["project"]["name"] == "llm-serving-planner"
+    program = installed.with_name(command)
+    done = run(program, "--version", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, f"llm-serving {__version__}\n")
-
-
-def test_plan_and_values_far_from_the_repository(installed: Path, tmp_path: Path) -> None:
-    plan = run(installed, "plan", "mistralai/Mistral-7B-Instruct-v0.2", "--profile", "2xt4", "--offline",
+    plan = run(program, "plan", "mistralai/Mistral-7B-Instruct-v0.2", "--profile", "2xt4", "--offline",
                "--format", "json", cwd=tmp_path)  # fmt: skip
     assert plan.returncode == 0, plan.stderr
     assert json.loads(plan.stdout)
+
+
+def test_values_far_from_the_repository(installed: Path, tmp_path: Path) -> None:
     values = ("values", "mistralai/Mistral-7B-Instruct-v0.2", "--profile", "2xt4", "--offline", "--name", "mistral")
     done = run(installed, *values, "-o", "out/", cwd=tmp_path)
     assert done.returncode == 0, done.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from supervisor_files import supervisor_files
+from derived.supervisor_files import supervisor_files
 from support.helm import ROOT, Manifest, in_process
 from support.programs import BARE, FILES, mounted, run_program
 

@@ -33,8 +33,11 @@ if words[1] == "secret":
     if keys is not None:
         print("\\n".join(keys) if "go-template" in words[-1] else f"secret/{{words[2]}}")
     sys.exit()
-path = here / f"{{words[1]}}.json"
-print(path.read_text() if path.exists() else '{{"items": []}}')
+kinds = [kind.split(".v")[0] for kind in words[1].split(",")]
+texts = [path.read_text() for kind in kinds if (path := here / f"{{kind}}.json").exists()]
+if len(texts) == 1:
+    sys.exit(print(texts[0]))
+print(json.dumps({{"items": [item for text in texts for item in json.loads(text)["items"]]}}))
 """
 SMALL: dict[str, Any] = {
     "model": {"id": "org/model"},

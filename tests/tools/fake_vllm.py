@@ -1,4 +1,4 @@
-"""A `vllm` for tests of tools/calibrate.py: prints a start, answers, and ends as the flags say. No GPU, no model.
+"""A `vllm` for tests of measure.calibrate: prints a start, answers, and ends as the flags say. No GPU, no model.
 
 `--model-behaviour`: ok (default), no-room (fails as a full GPU does), silent (never becomes healthy).
 """

@@ -1,7 +1,8 @@
-"""tools/calibrate.py from the job table to the rows, with a stand-in for vLLM."""
+"""tools/measure/calibrate.py from the job table to the rows, with a stand-in for vLLM."""
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 import yaml
 from support.helm import ROOT
 
-TOOL = str(ROOT / "tools" / "calibrate.py")
+TOOL = [sys.executable, "-m", "measure.calibrate"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}
 ENGINE = f"{sys.executable} {ROOT / 'tests' / 'tools' / 'fake_vllm.py'}"
 JOBS: list[dict[str, Any]] = [
     {"name": "plain", "model": "org/tiny", "gpus": 2, "args": {"tensor-parallel-size": 2, "max-model-len": 8192},
@@ -27,7 +29,7 @@ JOBS: list[dict[str, Any]] = [
 
 
 def tool(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, TOOL, *words], capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run([*TOOL, *words], capture_output=True, text=True, check=False, timeout=120, env=ENVIRONMENT)
 
 
 def prepare(folder: Path, jobs: list[dict[str, Any]]) -> subprocess.CompletedProcess[str]:
@@ -93,7 +95,7 @@ def test_a_killed_rank_and_a_stop_are_timed(rows: dict[str, dict[str, str]]) -> 
 
 
 def test_the_committed_jobs_are_well_formed_and_name_real_values() -> None:
-    jobs = yaml.safe_load((ROOT / "tools" / "calibration.yaml").read_text())["jobs"]
+    jobs = yaml.safe_load((ROOT / "tools" / "measure" / "calibration.yaml").read_text())["jobs"]
     for job in jobs:
         assert "/" in job["model"]
         assert "values" not in job or (ROOT / job["values"]).exists()

@@ -4,12 +4,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import chart_testing
-import previous
 import pytest
 import yaml
 from llm_serving_planner.base.errors import InputError
 from support.helm import CHART, ROOT, in_process
+from testbed import chart_testing, previous
 
 OVERLAY: dict[str, Any] = yaml.safe_load((ROOT / "tests" / "cluster" / "ct-overlay.yaml").read_text())
 FILES = {path.name.removesuffix("-values.yaml"): path for path in sorted((CHART / "ci").glob("*-values.yaml"))}

@@ -56,7 +56,7 @@ def test_too_few_gpus(fake: FakeCluster, nodes: list[dict[str, Any]]) -> None:
     (problem,) = missing()
     assert problem.startswith("Nodes with the label nvidia.com/gpu.product=Tesla-T4 offer")
     assert "4 are needed" in problem
-    assert problem.endswith("python tools/kind_cluster.py gpus writes them into the nodes' status.")
+    assert problem.endswith("PYTHONPATH=tools python -m testbed.kind_cluster gpus writes them into the nodes' status.")
 
 
 def test_operators_that_are_not_there(fake: FakeCluster) -> None:

@@ -11,11 +11,11 @@ from support.helm import ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
 
-import accuracy_rivals
-import compare
-from accuracy_rivals import HF_MEM, NAIVE, NATIVE, OURS
-from accuracy_rows import own_starts
-from rivals import aiconfigurator_rows, hf_mem_cli
+from documents import accuracy_rivals
+from documents.accuracy_rivals import HF_MEM, NAIVE, NATIVE, OURS
+from documents.accuracy_rows import own_starts
+from measure import compare
+from measure.rivals import aiconfigurator_rows, hf_mem_cli
 
 with (ROOT / "docs" / "data" / "comparison.csv").open(newline="") as _handle:
     ROWS = list(csv.DictReader(_handle))

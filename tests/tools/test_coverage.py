@@ -1,7 +1,8 @@
-"""tools/coverage.py over a folder of small configs: what it counts, and when it fails."""
+"""tools/measure/coverage.py over a folder of small configs: what it counts, and when it fails."""
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,7 +35,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, known: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, str(ROOT / "tools" / "coverage.py"), str(folder)]
+    words = [sys.executable, "-m", "measure.coverage", str(folder)]
     if known is not None:
         table = folder.parent / "known.csv"
         with table.open("w", newline="") as handle:
@@ -42,7 +43,8 @@ def run(folder: Path, known: dict[str, str] | None = None) -> subprocess.Complet
             writer.writeheader()
             writer.writerow(known)
         words += ["--known", str(table)]
-    return subprocess.run(words, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}
+    return subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
 
 
 def test_counts_and_refusals(folder: Path) -> None:

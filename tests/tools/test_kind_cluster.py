@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import kind_cluster
 import pytest
 from support.helm import ROOT
+from testbed import kind_cluster
 
 NODES: dict[str, Any] = {
     "items": [
@@ -156,6 +156,6 @@ def test_make_calls_it(target: str) -> None:
         words, cwd=ROOT, capture_output=True, text=True, check=True, env={**os.environ, "MAKEFLAGS": ""}
     )
     command = "delete" if target == "kind-delete" else "create"
-    assert f"tools/kind_cluster.py {command}" in done.stdout
+    assert f"testbed.kind_cluster {command}" in done.stdout
     if command == "create":
         assert "--gpus 8 --node-image kindest/node:v1.34.0" in done.stdout

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 from documents.tables import cell, table
-from llm_serving_planner.base.files import write_text
+from llm_serving_planner.base.writing import write_text
 
 from defects import page
 from defects.operators import Mutant, mutants

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from documents.tables import cell, table
-from llm_serving_planner.base.files import write_text
+from llm_serving_planner.base.writing import write_text
 
 from defects.plant import Defect, Outcome
 

@@ -1,1 +1,1 @@
-"""The commands in the documents: found, run in a copy of the tree, and their output written into the page."""
+"""Generated pages of docs/, and the commands in hand-written pages: run in a copy of the tree, their output kept."""

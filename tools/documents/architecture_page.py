@@ -1,133 +1,88 @@
-"""docs/architecture.md: the picture from the imports as they are, the table of modules from their first lines."""
+"""docs/architecture.md: the picture from the imports as they are, the tables from the packages' first lines."""
 
 import ast
-from collections import defaultdict
+import tomllib
 from pathlib import Path
+from string import Template
+
+import grimp
 
 from documents.tables import cell, table
 
-# Modules directly in the package, by the part of the picture that they belong to; others are the planner's. Packages
-# are parts of their own.
-_PARTS = {
-    "contract": ("schema", "removed", "errors", "home", "options", "model", "compute", "__init__"),
-    "facts": ("engines", "engine_types", "profiles", "quantization_support", "cpu"),
-    "models": (
-        "source", "hub", "checkpoint", "catalogue", "parse", "architectures", "fields", "layers", "experts",
-        "parameters", "quantization", "rotary", "variants",
-    ),
-    "writing": ("values", "render", "report", "catalog"),
-    "commands": ("cli", "__main__"),
-}  # fmt: skip
-_TITLES = {
-    "commands": "command line",
-    "models": "models: hub, cache, catalogue -> ModelSpec",
-    "facts": "facts as data: engines, GPUs, quantisation",
-    "planner": "planner: ModelSpec x profile x options -> Plan",
-    "writing": "writing: Plan -> values file, report",
-    "advice": "advice: ranking, speed, price",
-    "nodes": "nodes: MachineSets, Karpenter, eksctl",
-    "preflight": "preflight: the cluster before an install",
-    "logs": "logs: an engine's log against the plan",
-    "clients": "clients: query, chat",
-    "contract": "contract: schema, errors, plain types",
-}
+PACKAGE = "llm_serving_planner"
+TEXT = Path(__file__).parent / "architecture.md"
 
 
-def modules(root: Path) -> dict[str, tuple[str, ast.Module]]:
-    """Each module by its dotted name below the package: first line of its docstring, syntax tree."""
-    package = root / "generator" / "llm_serving_planner"
-    found = {}
-    for path in sorted(package.rglob("*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        name = ".".join(path.relative_to(package).with_suffix("").parts)
-        found[name] = ((ast.get_docstring(tree) or "").partition("\n")[0], tree)
-    return found
+def layers(root: Path) -> list[list[str]]:
+    """Folders of the package from the top, those of one layer together, as the contract in pyproject.toml has them."""
+    settings = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    contract = next(contract for contract in settings["contracts"] if contract["type"] == "layers")
+    return [[name.strip().removeprefix(f"{PACKAGE}.") for name in layer.split("|")] for layer in contract["layers"]]
 
 
-def part_of(name: str) -> str:
-    """The part of the picture that a module belongs to."""
-    first, _, rest = name.partition(".")
-    if rest and first != "use":  # what is used beside plain generation is planned with the rest
-        return first
-    return next((part for part, names in _PARTS.items() if first in names), "planner")
+def arrows(folders: list[str]) -> set[tuple[str, str]]:
+    """Which folder imports which, inside functions and for the type checker too.
 
-
-def imports(name: str, tree: ast.Module, known: set[str]) -> set[str]:
-    """The modules of this package that a module imports, inside functions too; for the type checker alone is none."""
-    found = set()
-    typing = {
-        inner
-        for node in ast.walk(tree)
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-        for inner in ast.walk(node)
+    Args:
+        folders: names below the package.
+    """
+    graph = grimp.build_graph(PACKAGE, cache_dir=None)
+    modules = {folder: graph.find_descendants(f"{PACKAGE}.{folder}") for folder in folders}
+    return {
+        (importer, imported)
+        for importer in folders
+        for imported in folders
+        if importer != imported
+        and any(modules[imported] & graph.find_modules_directly_imported_by(module) for module in modules[importer])
     }
-    for node in set(ast.walk(tree)) - typing:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "llm_serving_planner":
-            base = (node.module or "").partition(".")[2]
-            for alias in node.names:
-                inner = f"{base}.{alias.name}".lstrip(".")
-                found |= {choice for choice in (inner, f"{inner}.__init__", base) if choice in known and choice}
-    return found - {name}
 
 
-def edges(root: Path) -> dict[tuple[str, str], list[tuple[str, str]]]:
-    """Which part imports which, and by which modules."""
-    known = modules(root)
-    found: dict[tuple[str, str], list[tuple[str, str]]] = defaultdict(list)
-    for name, (_, tree) in known.items():
-        for other in imports(name, tree, set(known)):
-            pair = part_of(name), part_of(other)
-            if pair[0] != pair[1]:
-                found[pair].append((name, other))
-    return dict(found)
+def direct(found: set[tuple[str, str]]) -> set[tuple[str, str]]:
+    """The arrows less those that follow from others."""
+    reached: dict[str, set[str]] = {}
+
+    def below(folder: str) -> set[str]:
+        if folder not in reached:
+            next_ones = {end for start, end in found if start == folder}
+            reached[folder] = next_ones.union(*(below(one) for one in next_ones))
+        return reached[folder]
+
+    return {
+        (start, end)
+        for start, end in found
+        if not any(end in below(other) for first, other in found if first == start and other != end)
+    }
 
 
 def picture(root: Path) -> str:
-    """A Mermaid graph of the parts; arrows point to what is imported, those to the contract are left out."""
-    drawn = sorted(pair for pair in edges(root) if "contract" not in pair)
-    parts = [part for part in _TITLES if part != "contract"]
-    parts += sorted({part for pair in drawn for part in pair} - set(parts))
-    lines = ["```mermaid", "graph TD"]
-    lines += [f'  {part}["{_TITLES.get(part, part).replace("->", "→")}"]' for part in parts]
+    """A Mermaid graph of the folders, from the top."""
+    folders = [folder for layer in layers(root) for folder in layer]
+    lines = ["```mermaid", "flowchart TD", *(f"  {folder}" for folder in folders)]
+    drawn = sorted(direct(arrows(folders)), key=lambda arrow: [folders.index(folder) for folder in arrow])
     lines += [f"  {start} --> {end}" for start, end in drawn]
     return "\n".join([*lines, "```"])
 
 
-def module_table(root: Path) -> str:
-    """Every module with its one reason."""
-    rows = [(f"`{name.replace('.', '/')}.py`", cell(reason)) for name, (reason, _) in modules(root).items()]
-    return table(("module", "why it is there"), rows)
-
-
-def tool_table(root: Path) -> str:
-    """Every tool with its one reason."""
+def folder_table(root: Path) -> str:
+    """Every folder of the package and of tools/ with its sentence, the package's from the top."""
+    package = root / "generator" / PACKAGE
+    names = [
+        *(folder for layer in layers(root) for top in layer for folder in _packages(package / top, package)),
+        *(f"tools/{folder}" for folder in _packages(root / "tools", root / "tools")),
+    ]
     rows = []
-    for path in sorted((root / "tools").rglob("*.py")):
-        reason = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
-        rows.append((f"`{path.relative_to(root)}`", cell(reason)))
-    return table(("tool", "why it is there"), rows)
+    for name in names:
+        path = (root if name.startswith("tools/") else package) / name / "__init__.py"
+        sentence = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+        rows.append((f"`{name}/`", cell(sentence)))
+    return table(("folder", "what is there"), rows)
 
 
-def template_table(root: Path) -> str:
-    """Every helper file of the chart with the first sentence of its comment, or what it defines."""
-    rows = []
-    for path in sorted((root / "charts" / "llm-serving" / "templates").glob("_*.tpl")):
-        text = path.read_text(encoding="utf-8")
-        comment = text.partition("{{- /*")[2].partition("*/")[0] if text.startswith("{{- /*") else ""
-        sentence = " ".join(comment.split()).partition(". ")[0].rstrip(".")
-        first = text.partition('define "')[2].partition('"')[0]
-        rows.append((f"`{path.name}`", cell(f"{sentence}." if sentence else f"`{first}` and its like.")))
-    return table(("helpers", "why they are there"), rows)
+def _packages(folder: Path, above: Path) -> list[str]:
+    return sorted(str(path.parent.relative_to(above)) for path in folder.rglob("__init__.py"))
 
 
 def architecture_page(root: Path) -> str:
-    """The whole page: `tools/documents/architecture.md` with picture and tables in place of their names."""
-    text = (root / "tools" / "documents" / "architecture.md").read_text(encoding="utf-8")
-    for name, made in (
-        ("PICTURE", picture(root)),
-        ("MODULES", module_table(root)),
-        ("TEMPLATES", template_table(root)),
-        ("TOOLS", tool_table(root)),
-    ):
-        text = text.replace(f"<!-- {name} -->", made.rstrip("\n"))
-    return text
+    """The whole page: architecture.md beside this file with the picture and the table in place of their names."""
+    parts = {"picture": picture(root), "folders": folder_table(root).rstrip("\n")}
+    return Template(TEXT.read_text(encoding="utf-8")).substitute(parts)

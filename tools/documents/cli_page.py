@@ -53,14 +53,14 @@ def _command(name: str, parser: argparse.ArgumentParser) -> str:
 
 def _rows(actions: list[argparse.Action]) -> Iterator[tuple[str, str]]:
     for action in actions:
-        if isinstance(action, argparse._HelpAction):  # noqa: SLF001
+        if isinstance(action, argparse._HelpAction) or action.help == argparse.SUPPRESS:  # noqa: SLF001
             continue
         if action.option_strings:
             words = [f"{option} {_metavar(action)}".strip() for option in action.option_strings]
         else:
             words = [_metavar(action)]
         notes = [action.help or ""]
-        if action.choices and action.metavar:
+        if action.choices and action.metavar and not str(action.metavar).startswith("{"):
             notes.append("one of " + ", ".join(map(str, action.choices)))
         if action.required and action.option_strings:
             notes.append("required")

@@ -2,10 +2,11 @@
 
 python tools/measure/same_behaviour.py BEFORE [--allowed tools/measure/allowed.yaml]
 
-BEFORE is another checkout with its own .venv. Both are asked by their own Python, with `snapshot.py` beside this file:
-the committed values files, every render of the chart's ci files and of the values files, the JSON of a plan (or the
-refusal, or the plan of a few pinned options) for every model of the catalogue on every profile, and every message in
-docs/troubleshooting.md. A difference is allowed when a pattern of the list meets its key; the list says why.
+BEFORE is another checkout with its own .venv, or what its `snapshot.py` printed. Both are asked by their own Python,
+with `snapshot.py` beside this file: the committed values files, every render of the chart's ci files and of the values
+files, the JSON of a plan (or the refusal; of a few pinned options too) for every model of the catalogue on every
+profile, and every message in docs/troubleshooting.md. A difference is allowed when a pattern of the list meets its
+key; the list says why.
 """
 
 import argparse
@@ -26,6 +27,9 @@ def snapshot(tree: Path) -> dict[str, dict[str, str]]:
     Raises:
         CalledProcessError: the tree cannot be asked.
     """
+    if tree.is_file():
+        saved: dict[str, dict[str, str]] = json.loads(tree.read_text(encoding="utf-8"))
+        return saved
     command = [str(tree / ".venv" / "bin" / "python"), "-P", str(Path(__file__).parent / "snapshot.py"), str(tree)]
     done = subprocess.run(command, cwd=tree, check=True, stdout=subprocess.PIPE, text=True)
     found: dict[str, dict[str, str]] = json.loads(done.stdout)

@@ -32,7 +32,7 @@ def digest(text: str) -> str:
 def planner() -> Any:
     """Functions by name, from wherever this checkout keeps them (the older layout first)."""
     places = {
-        "make_plan": ("llm_serving.plan", "llm_serving_planner.planner.service"),
+        "make_plan": ("llm_serving.plan", "llm_serving_planner.planner.proposals"),
         "Options": ("llm_serving.options", "llm_serving_planner.planner.options"),
         "parse_profile": ("llm_serving.profiles", "llm_serving_planner.hardware.profiles"),
         "all_gpus": ("llm_serving.profiles", "llm_serving_planner.hardware.profiles"),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from llm_serving_planner.base.errors import InputError, LlmServingError
-from llm_serving_planner.base.files import write_text
+from llm_serving_planner.base.writing import write_text
 from llm_serving_planner.cli.console import Exit, complain, say
 
 from publishing import archive, index, publish, registry, release

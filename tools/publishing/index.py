@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.base.files import load_values, read_text, write_text
+from llm_serving_planner.base.files import read_text
+from llm_serving_planner.base.writing import write_text
 
 from publishing.archive import NAME, sha256_file
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from llm_serving_planner.base.files import load_values
+from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.output import home
 
 from publishing import changelog

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.base.files import write_text
+from llm_serving_planner.base.writing import write_text
 from llm_serving_planner.output import home
 
 from publishing import changelog, metadata
@@ -137,7 +137,7 @@ def edits(root: Path, version: str, date: str) -> dict[Path, str]:
         InputError: nothing to release, or a file has lost its version line.
     """
     changes = root / "CHANGELOG.md"
-    module = root / "generator" / "llm_serving_planner" / "__init__.py"
+    module = root / "generator" / "llm_serving_planner" / "base" / "version.py"
     chart = root / "charts" / NAME / "Chart.yaml"
     return {
         changes: changelog.release(changes.read_text(encoding="utf-8"), version, date),

@@ -1,18 +1,17 @@
-"""What the planner asks: words of the command line in, an answer of JSON and HTML out. Also runs in the browser.
+"""What the planner's page asks: a form's fields in, an answer of JSON and HTML out. Also runs in the browser.
 
-The words go through the command line's own parser and planner, so that the page cannot say anything else than
+The fields go through the table of options and the planner's front door, so that the page cannot say anything else than
 `llm-serving plan` and `llm-serving values` say with `--offline`.
 """
 
-import argparse
 import difflib
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from llm_serving_planner.base.errors import DoesNotFitError, InputError, LlmServingError
-from llm_serving_planner.cli.planning import add_planning, planning_options
 from llm_serving_planner.hardware.profiles import GpuProfile, parse_profile
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec
@@ -20,21 +19,22 @@ from llm_serving_planner.output import home
 from llm_serving_planner.output.render import render_values
 from llm_serving_planner.output.report import next_command
 from llm_serving_planner.planner.option_checks import check_options
-from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.options import Options, options_of_texts
 from llm_serving_planner.planner.plan import Plan
-from llm_serving_planner.planner.service import make_plan
-from llm_serving_planner.planner.ways_out import ways_out
+from llm_serving_planner.planner.service import decide
 
 from website.view import plan_html, refusal_html
 
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(message)
+ON = "on"  # text of a switch, as a form sends it
 
 
-def answer(words: list[str]) -> dict[str, Any]:
-    """The plan of `llm-serving plan WORDS --offline`, with its values file.
+def answer(model: str, profile: str, options: Mapping[str, str]) -> dict[str, Any]:
+    """The plan of `llm-serving plan MODEL --profile PROFILE --offline`, with its values file.
+
+    Args:
+        model: id of a model of the embedded catalogue.
+        profile: as on the command line.
+        options: text by name of the option, without dashes before it.
 
     Returns:
         ok: whether it fits; html: what to show; command: what to type.
@@ -42,9 +42,10 @@ def answer(words: list[str]) -> dict[str, Any]:
         missing (what the values file lacks, or None), install (the command that comes next).
         Else: error, reasons, ways_out, hint.
     """
-    command = shlex.join(["llm-serving", "values", *words, "--offline"])
+    pins = [f"--{name}" if text == ON else f"--{name}={text}" for name, text in options.items()]
+    command = shlex.join(["llm-serving", "values", model, "--profile", profile, *pins, "--offline"])
     try:
-        return {"ok": True, "command": command, **_planned(*_parsed(words))}
+        return {"ok": True, "command": command, **_planned(*_read(model, profile, options))}
     except LlmServingError as error:
         return {"ok": False, "command": command, **_refused(error)}
 
@@ -62,17 +63,14 @@ def _refused(error: LlmServingError) -> dict[str, Any]:
 
 def answer_json(text: str) -> str:
     """`answer` over JSON, for the worker."""
-    return json.dumps(answer(json.loads(text)))
+    return json.dumps(answer(**json.loads(text)))
 
 
-def _parsed(words: list[str]) -> tuple[ModelSpec, GpuProfile, Options]:
-    parser = _Parser(prog="plan", add_help=False, allow_abbrev=False)
-    add_planning(parser)
-    arguments = parser.parse_args(words)
-    options = planning_options(arguments)
-    check_options(options)
-    profile = parse_profile(arguments.profile)
-    return _spec(arguments.model), profile, options
+def _read(model: str, profile: str, options: Mapping[str, str]) -> tuple[ModelSpec, GpuProfile, Options]:
+    chosen = options_of_texts(options)
+    check_options(chosen)
+    target = parse_profile(profile)
+    return _spec(model), target, chosen
 
 
 def _spec(model: str) -> ModelSpec:
@@ -90,10 +88,7 @@ def _spec(model: str) -> ModelSpec:
 
 
 def _planned(spec: ModelSpec, profile: GpuProfile, options: Options) -> dict[str, Any]:
-    try:
-        plan = make_plan(spec, profile, options)
-    except DoesNotFitError as error:
-        raise DoesNotFitError(str(error), error.reasons, ways_out(spec, profile, options)) from None
+    plan = decide(spec, profile, options)
     values, missing = _values(plan)
     return {
         "html": plan_html(plan),

@@ -12,8 +12,8 @@ from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.models.variants import variants_of
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.search import COMFORTABLE_CONTEXT, context_of
-from llm_serving_planner.planner.service import make_plan
 
 COUNTS = (1, 2, 4, 8)
 NODES = (2, 4)

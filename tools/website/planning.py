@@ -1,23 +1,23 @@
 """Pages that show plans: one per committed values file, and the planner with a first answer in place."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from llm_serving_planner.engines import vllm
 from llm_serving_planner.hardware.profiles import all_gpus, all_instances, parse_profile
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.resolve import resolve
 from llm_serving_planner.output import home
 from llm_serving_planner.output.committed import load_catalog
+from llm_serving_planner.output.explain import command_line
 from llm_serving_planner.output.render import render_values
-from llm_serving_planner.output.report import command_line, next_command
-from llm_serving_planner.planner.options import CONTROLLERS
+from llm_serving_planner.output.report import next_command
+from llm_serving_planner.planner.options import Declaration, table
 from llm_serving_planner.planner.plan import Plan
-from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.proposals import make_plan
 from markupsafe import Markup
 
 from website.bars import Bar, memory_bar
@@ -42,6 +42,27 @@ class Entry:
     text: str
     bar: Bar
     at_once: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One field of the planner's form.
+
+    Attributes:
+        name: of the option, without dashes before it.
+        label: beside the field.
+        kind: checkbox, select, number or text.
+        unset: what stands in the empty field.
+        entries: of a select, value -> text, besides the unset one.
+        limits: min, max and step of a number.
+    """
+
+    name: str
+    label: str
+    kind: str
+    unset: str = ""
+    entries: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, str] = field(default_factory=dict)
 
 
 def entries(root: Path) -> list[Entry]:
@@ -101,7 +122,7 @@ def query(plan: Plan) -> str:
 def planner_page(megabytes: str) -> dict[str, Any]:
     """What the template planner.html.j2 needs; its first answer is that of the planner for the form's first state."""
     model, gpu, count = PRESET
-    first = answer([model, "--profile", f"{count}x{gpu}"])
+    first = answer(model, f"{count}x{gpu}", {})
     preset = {**first, "model": model, "gpu": gpu, "count": count, "html": Markup(first["html"])}
     preset["text"] = highlight(first["values"], "yaml")
     return {
@@ -111,9 +132,37 @@ def planner_page(megabytes: str) -> dict[str, Any]:
         "gated": Markup(json.dumps(_gated())),
         "gpus": [kind for kind in all_gpus() if kind.vendor == "nvidia"],
         "machines": _machines(),
-        "versions": _versions(),
-        "controllers": CONTROLLERS,
+        "sections": sections(),
     }
+
+
+def sections() -> dict[str, list[Field]]:
+    """Fields of the planner's form by the heading that they stand under, switches last: the table's own."""
+    found: dict[str, list[Field]] = {}
+    for row in table():
+        if row.form is not None:
+            found.setdefault(row.form.section, []).append(_field(row))
+    return {name: sorted(rows, key=lambda each: each.kind == "checkbox") for name, rows in found.items()}
+
+
+def _field(row: Declaration) -> Field:
+    form = row.form
+    assert form is not None
+    name = row.flag.removeprefix("--")
+    if row.type is bool:
+        return Field(name, form.label, "checkbox")
+    if form.offers is not None:
+        unset, *others = form.offers()
+        return Field(name, form.label, "select", unset, {other: other for other in others})
+    entries = form.labels or {choice: choice for choice in row.offered if choice not in {row.default, "auto"}}
+    if entries:
+        return Field(name, form.label, "select", form.unset, entries)
+    if row.type in {int, float}:
+        step = form.step or 1
+        bounds = {"min": step if row.minimum is None else row.minimum, "max": row.maximum, "step": step}
+        limits = {key: f"{value:g}" for key, value in bounds.items() if value is not None}
+        return Field(name, form.label, "number", form.unset, limits=limits)
+    return Field(name, form.label, "text", form.unset)
 
 
 def _gated() -> list[str]:
@@ -128,8 +177,3 @@ def _machines() -> list[Any]:
         for machine in all_instances()
         if machine.gpu in nvidia and machine.gpu_fraction == 1 and machine.status != "delisted"
     ]
-
-
-def _versions() -> Sequence[str]:
-    default = vllm.default_version()
-    return [default, *(name for name in reversed(vllm.facts()["read_versions"]) if name != default)]

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from llm_serving_planner.base.files import load_values
+from derived.schema_files import leaves, resolve_node, type_text
+from llm_serving_planner.base.documents import load_values
 from markupsafe import Markup, escape
-from schema_files import leaves, resolve_node, type_text
 
 TOP = "Top level"  # group of the keys that lie below no other
 

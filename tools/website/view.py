@@ -7,8 +7,9 @@ from typing import Any
 import jinja2
 from llm_serving_planner.base.errors import DoesNotFitError, LlmServingError
 from llm_serving_planner.base.units import GIB
+from llm_serving_planner.output.explain import explain
 from llm_serving_planner.output.flags import engine_args
-from llm_serving_planner.output.report import explain
+from llm_serving_planner.output.report import USUAL_REQUEST
 from llm_serving_planner.planner.devices import cpu
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.search import context_of
@@ -16,7 +17,6 @@ from llm_serving_planner.planner.search import context_of
 from website.bars import memory_bar
 
 _LIMITS = {"model": "the model's whole context", "memory": "as memory allows", "user": "as asked for"}
-_SHORT_REQUEST = 2000  # tokens, as the command line's report counts them
 
 
 @cache
@@ -77,7 +77,7 @@ def _tiles(plan: Plan) -> list[tuple[str, str, str]]:
     settings, phases = plan.settings, plan.resources.startup
     seconds = phases.base + phases.download + phases.load + phases.compile
     limit = f"of {context_of(plan.spec):,}" if plan.context_limit == "memory" else _LIMITS[plan.context_limit]
-    short = plan.requests_of(min(_SHORT_REQUEST, settings.max_model_len))
+    short = plan.requests_of(min(USUAL_REQUEST, settings.max_model_len))
     return [
         ("Context", f"{settings.max_model_len:,}", f"tokens per request, {limit}"),
         ("At once", f"{plan.estimate.concurrency:.1f}", f"such requests, or {short:.0f} of 2,000 tokens"),

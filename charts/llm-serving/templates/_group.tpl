@@ -1,21 +1,38 @@
 {{- /*
 Several pods that serve one model together. files/group.py runs in each of them, whatever controller made them: it waits
 for all members, starts the engine everywhere at once, and ends with the first member that is lost.
+args of all, unless told otherwise: the root context
 */ -}}
 
-{{- /* What a member must know of its group. args: the root context */ -}}
+{{- /*
+What stands before the engine's command, as a JSON list. A member without API refuses --api-server-count, so that is the
+supervisor's business too.
+*/ -}}
+{{- define "llm-serving.groupCommand" -}}
+{{- $p := .Values.parallelism -}}
+{{- $words := list "python3" "/llm/group/group.py" "--executor" $p.executor -}}
+{{- if .Facts.dataOverPods -}}
+{{- $words = concat $words (list "--data" ($p.data | toJson) "--api-servers" ($p.apiServers | toJson)) -}}
+{{- end -}}
+{{- append $words "--" | toJson -}}
+{{- end -}}
+
+{{- /* Port over which engines of other pods report to the leader; everything else between members is random. */ -}}
+{{- define "llm-serving.dataPort" -}}29550{{- end -}}
+
+{{- /* What a member must know of its group. */ -}}
 {{- define "llm-serving.groupEnv" -}}
 {{- $v := .Values }}
 - name: GROUP_SIZE
   value: {{ $v.parallelism.nodes | toJson | quote }}
-{{- include (printf "llm-serving.%s.member" $v.parallelism.controller) . }}
+{{- include (printf "llm-serving.%s.member" .Facts.controller) . }}
 - name: GROUP_GPUS
   value: {{ $v.parallelism.gpusPerNode | toJson | quote }}
 - name: GROUP_WAIT_SECONDS
-  value: {{ include "llm-serving.groupWaitSeconds" . | quote }}
+  value: {{ .Facts.groupWaitSeconds | quote }}
 - name: GROUP_GRACE_SECONDS
   value: {{ $v.drain.shutdownTimeoutSeconds | toJson | quote }}
-{{- if eq (include "llm-serving.scheme" .) "https" }}
+{{- if .Facts.https }}
 - name: GROUP_ENGINE_TLS
   value: "1"
 {{- end }}
@@ -24,12 +41,7 @@ for all members, starts the engine everywhere at once, and ends with the first m
     fieldRef: {fieldPath: status.podIP}
 {{- end -}}
 
-{{- /* Members start when their image is there: they wait for each other as long as a pull may take, at least a minute. */ -}}
-{{- define "llm-serving.groupWaitSeconds" -}}
-{{- add (max 60 (int .Values.startup.imagePullSeconds)) (include "llm-serving.downloadSeconds" .) -}}
-{{- end -}}
-
-{{- /* Rank and leader of a member, by controller. args: the root context */ -}}
+{{- /* Rank and leader of a member, by controller. */ -}}
 {{- define "llm-serving.statefulset.member" }}
 - name: GROUP_RANK
   valueFrom:
@@ -38,7 +50,7 @@ for all members, starts the engine everywhere at once, and ends with the first m
   valueFrom:
     fieldRef: {fieldPath: "metadata.labels['llm-serving/group']"}
 - name: GROUP_LEADER
-  value: {{ printf "%s-$(GROUP_INDEX)-0.%s.%s.svc" (include "llm-serving.groupName" .) (include "llm-serving.groupServiceName" .) (include "llm-serving.namespace" .) | quote }}
+  value: {{ printf "%s-$(GROUP_INDEX)-0.%s.%s.svc" .Facts.groupName .Facts.groupService .Facts.namespace | quote }}
 {{- end -}}
 
 {{- /* The operator's own variables come first in the container, so they can be named here. */ -}}
@@ -58,90 +70,41 @@ for all members, starts the engine everywhere at once, and ends with the first m
   valueFrom:
     fieldRef: {fieldPath: "metadata.labels['llm-serving/group']"}
 - name: GROUP_LEADER
-  value: {{ printf "%s-$(GROUP_INDEX)-leader.%s.svc" (include "llm-serving.groupName" .) (include "llm-serving.namespace" .) | quote }}
+  value: {{ printf "%s-$(GROUP_INDEX)-leader.%s.svc" .Facts.groupName .Facts.namespace | quote }}
 {{- end -}}
 
-{{- /* Two members never share a node. args: dict root, own (label of one group), keys (labels whose value is the pod's own) */ -}}
+{{- /*
+Two members never share a node, unless they may: the affinity as YAML.
+args: dict root, own (labels of one group), keys (labels whose value is the pod's own)
+*/ -}}
 {{- define "llm-serving.groupAffinity" -}}
+{{- if and .root.Facts.severalPods (not .root.Values.parallelism.shareNodes) -}}
 podAntiAffinity:
   requiredDuringSchedulingIgnoredDuringExecution:
     - topologyKey: kubernetes.io/hostname
       labelSelector:
         matchLabels:
-          {{- merge (include "llm-serving.selectorLabels" .root | fromYaml) .own | toYaml | nindent 10 }}
+          {{- merge (dict) .root.Facts.selectorLabels .own | toYaml | nindent 10 }}
       {{- with .keys }}
       matchLabelKeys: {{ . | toJson }}
       {{- end }}
 {{- end -}}
-
-{{- /* Label that only leaders have. args: the root context */ -}}
-{{- define "llm-serving.leaderLabels" -}}
-{{- $p := .Values.parallelism -}}
-{{- if eq $p.controller "statefulset" -}}
-apps.kubernetes.io/pod-index: "0"
-{{- else if eq $p.controller "leaderworkerset" -}}
-leaderworkerset.sigs.k8s.io/worker-index: "0"
-{{- else -}}
-llm-serving/rank: "0"
-{{- end -}}
-{{- end -}}
-
-{{- /* RDMA is one block: resource, huge pages, capability and these. args: the root context */ -}}
-{{- define "llm-serving.rdmaEnv" -}}
-{{- with .Values.network.rdma }}
-{{- if and .enabled .hca }}
-NCCL_IB_HCA: {{ .hca | quote }}
-{{- end }}
-{{- if and .enabled (ge (int .gidIndex) 0) }}
-NCCL_IB_GID_INDEX: {{ .gidIndex | toJson | quote }}
-{{- end }}
-{{- end }}
-{{- end -}}
-
-{{- /* Anti-affinity, unless members may share nodes. args: as for groupAffinity */ -}}
-{{- define "llm-serving.spread" -}}
-{{- $p := .root.Values.parallelism -}}
-{{- if and (gt (int $p.nodes) 1) (not $p.shareNodes) -}}
-{{- include "llm-serving.groupAffinity" . -}}
-{{- end -}}
-{{- end -}}
-
-{{- /* The claims of storage.type perReplica. args: the root context */ -}}
-{{- define "llm-serving.claimsOfPods" -}}
-{{- if eq .Values.storage.type "perReplica" -}}
-persistentVolumeClaimRetentionPolicy:
-  whenDeleted: {{ ternary "Retain" "Delete" .Values.storage.keep }}
-  whenScaled: {{ ternary "Retain" "Delete" .Values.storage.keep }}
-volumeClaimTemplates:
-  {{- include "llm-serving.claimTemplates" . | nindent 2 }}
-{{- end -}}
-{{- end -}}
-
-{{- /* KubeRay leaves the container's command alone where the template says so. args: as for podTemplate */ -}}
-{{- define "llm-serving.rayTemplate" -}}
-{{- $template := include "llm-serving.podTemplate" . | fromYaml -}}
-{{- $annotations := dict "ray.io/overwrite-container-cmd" "true" -}}
-{{- $_ := set $template.metadata "annotations" (merge $annotations ($template.metadata.annotations | default dict)) -}}
-{{- $template | toYaml -}}
 {{- end -}}
 
 {{- /* Headless, for members that are not ready yet. args: dict root, name, labels (of the pods beside the selector's) */ -}}
-{{- define "llm-serving.groupService" }}
+{{- define "llm-serving.groupServiceOf" }}
 apiVersion: v1
 kind: Service
 metadata:
-  name: {{ .name | quote }}
-  namespace: {{ include "llm-serving.namespace" .root | quote }}
-  labels:
-    {{- include "llm-serving.labels" (dict "root" .root "component" "group") | nindent 4 }}
+  {{- include "llm-serving.metadata" (dict "root" .root "name" .name "component" "group") | nindent 2 }}
 spec:
   clusterIP: None
   publishNotReadyAddresses: true
   ports:
     - {name: group, port: 29400, protocol: TCP}
-    {{- if include "llm-serving.dataOverPods" .root }}
+    {{- if .root.Facts.dataOverPods }}
     - {name: data-parallel, port: {{ include "llm-serving.dataPort" .root }}, protocol: TCP}
     {{- end }}
   selector:
-    {{- merge (include "llm-serving.selectorLabels" .root | fromYaml) .labels | toYaml | nindent 4 }}
+    {{- merge (dict) .root.Facts.selectorLabels .labels | toYaml | nindent 4 }}
 {{- end -}}

@@ -1,65 +1,49 @@
-{{- /* Names. args of all: the root context. Room for the longest suffix (-test-api) is left below 63. */ -}}
+{{- /* Names, labels and images. Room for the longest suffix (-test-api) is left below 63. */ -}}
 
+{{- /* args: the root context */ -}}
 {{- define "llm-serving.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 50 | trimAll "-." -}}
 {{- end -}}
 
-{{- /* Release names may hold dots, names of Services may not. */ -}}
+{{- /* Release names may hold dots, names of Services may not. args: the root context */ -}}
 {{- define "llm-serving.fullname" -}}
-{{- $name := printf "%s-%s" .Release.Name (include "llm-serving.name" .) -}}
+{{- $own := include "llm-serving.name" . -}}
 {{- /* Two subcharts of one release must not both be named after it. */ -}}
-{{- if and .Chart.IsRoot (contains (include "llm-serving.name" .) .Release.Name) }}{{ $name = .Release.Name }}{{ end -}}
-{{- .Values.fullnameOverride | default $name | replace "." "-" | trunc 53 | trimAll "-" -}}
+{{- $short := and .Chart.IsRoot (contains $own .Release.Name) -}}
+{{- .Values.fullnameOverride | default (ternary .Release.Name (printf "%s-%s" .Release.Name $own) $short) | replace "." "-" | trunc 53 | trimAll "-" -}}
 {{- end -}}
 
-{{- /* Base for controllers that put name, group, ordinal and a hash of 10 into a label of 63. */ -}}
-{{- define "llm-serving.groupName" -}}
-{{- $name := include "llm-serving.fullname" . -}}
-{{- if gt (len $name) 42 -}}
-{{- printf "%s-%s" (trunc 35 $name | trimAll "-") (sha256sum $name | trunc 6) -}}
-{{- else -}}
-{{- $name -}}
-{{- end -}}
-{{- end -}}
-
-{{- define "llm-serving.groupServiceName" -}}
-{{- printf "%s-group" (include "llm-serving.fullname" .) -}}
-{{- end -}}
-
-{{- define "llm-serving.claimName" -}}
-{{- printf "%s-models" (include "llm-serving.fullname" .) -}}
-{{- end -}}
-
-{{- define "llm-serving.planName" -}}
-{{- printf "%s-plan" (include "llm-serving.fullname" .) -}}
-{{- end -}}
-
-{{- define "llm-serving.testName" -}}
-{{- printf "%s-test-api" (include "llm-serving.fullname" .) -}}
-{{- end -}}
-
-{{- /* What `helm test` runs: the protocol is the engine's. */ -}}
-{{- define "llm-serving.testScript" -}}
-{{- ternary "test_tgis.py" "test_api.py" (eq .Values.engine.type "tgis") -}}
-{{- end -}}
-
-{{- define "llm-serving.serviceAccountName" -}}
-{{- if .Values.serviceAccount.create -}}
-{{- default (include "llm-serving.fullname" .) .Values.serviceAccount.name -}}
-{{- else -}}
-{{- default "default" .Values.serviceAccount.name -}}
-{{- end -}}
-{{- end -}}
-
-{{- define "llm-serving.namespace" -}}
-{{- .Release.Namespace -}}
-{{- end -}}
-
+{{- /* First name of the model in the API, for templates in extraObjects. args: the root context */ -}}
 {{- define "llm-serving.servedName" -}}
-{{- /* TGI answers under the name that it was started with. */ -}}
-{{- if eq .Values.engine.type "tgi" -}}
-{{- include "llm-serving.model" . -}}
+{{- include "llm-serving.facts" . -}}
+{{- .Facts.servedName -}}
+{{- end -}}
+
+{{- /* args: dict root, component, labels (that give way to the chart's own) */ -}}
+{{- define "llm-serving.labels" -}}
+{{- merge (dict "app.kubernetes.io/component" .component) .root.Facts.labels (.labels | default dict) | toYaml -}}
+{{- end -}}
+
+{{- /* Name, namespace, labels and annotations of an object. args: as for labels, and name, annotations */ -}}
+{{- define "llm-serving.metadata" -}}
+name: {{ .name | quote }}
+namespace: {{ .root.Facts.namespace | quote }}
+labels:
+  {{- include "llm-serving.labels" . | nindent 2 }}
+{{- with .annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- /* args: dict root, image, tag (used where the image names none) */ -}}
+{{- define "llm-serving.image" -}}
+{{- $registry := .root.Values.global.imageRegistry | default .image.registry -}}
+{{- $name := .image.repository -}}
+{{- if $registry }}{{ $name = printf "%s/%s" $registry .image.repository }}{{ end -}}
+{{- if .image.digest -}}
+{{- printf "%s@%s" $name .image.digest -}}
 {{- else -}}
-{{- .Values.model.servedName | default .Values.model.id | default (base (include "llm-serving.modelPath" .)) -}}
+{{- printf "%s:%s" $name (.image.tag | default .tag) -}}
 {{- end -}}
 {{- end -}}

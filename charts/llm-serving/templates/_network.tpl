@@ -1,44 +1,38 @@
-{{- /* NetworkPolicies: they add up, so each says one thing. */ -}}
+{{- /* Who reaches the engine: routes for clients outside, and NetworkPolicies, which add up, so that each says one thing. */ -}}
 
-{{- /* Metadata. args: dict root, name (suffix) */ -}}
-{{- define "llm-serving.policyMetadata" -}}
-name: {{ printf "%s-%s" (include "llm-serving.fullname" .root) .name | quote }}
-namespace: {{ include "llm-serving.namespace" .root | quote }}
-labels:
-  {{- include "llm-serving.labels" (dict "root" .root "component" "network") | nindent 2 }}
+{{- /* What a route of the Gateway API leads to: the Service, or the pool that picks a pod for each request. args: the root context */ -}}
+{{- define "llm-serving.backend" -}}
+{{- if .Values.expose.inferencePool.enabled -}}
+- group: inference.networking.k8s.io
+  kind: InferencePool
+  name: {{ .Facts.fullname | quote }}
+{{- else -}}
+- name: {{ .Facts.fullname | quote }}
+  port: {{ ternary .Values.service.grpcPort .Values.service.port .Facts.grpc | int64 }}
 {{- end -}}
-
-{{- /* "yes" where a pod reaches the hub or an object store. args: the root context */ -}}
-{{- define "llm-serving.downloads" -}}
-{{- if or (not (include "llm-serving.modelPath" .)) (include "llm-serving.streamed" .) (include "llm-serving.use.repositories" .) }}yes{{ end -}}
-{{- end -}}
-
-{{- /* Ports of the API by name, as the container has them. args: the root context */ -}}
-{{- define "llm-serving.apiPorts" -}}
-- {port: http, protocol: TCP}
-{{- if eq .Values.engine.type "tgis" }}
-- {port: grpc, protocol: TCP}
-{{- end }}
 {{- end -}}
 
 {{- /* Who may come in, and what may go out. Ports of a group are nobody's but the group's. args: the root context */ -}}
 {{- define "llm-serving.networkPolicy" -}}
 {{- $n := .Values.networkPolicy }}
+{{- $test := dict "matchLabels" (merge (dict "app.kubernetes.io/component" "test") .Facts.selectorLabels) }}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  {{- include "llm-serving.policyMetadata" (dict "root" . "name" "api") | nindent 2 }}
+  {{- include "llm-serving.metadata" (dict "root" . "name" (printf "%s-api" .Facts.fullname) "component" "network") | nindent 2 }}
 spec:
   podSelector:
     matchLabels:
-      {{- include "llm-serving.selectorLabels" . | nindent 6 }}
+      {{- toYaml .Facts.selectorLabels | nindent 6 }}
   policyTypes: [Ingress, Egress]
   ingress:
-    {{- with concat $n.clients (include "llm-serving.testPeer" . | fromYamlArray) }}
+    {{- with concat $n.clients (ternary (list (dict "podSelector" $test)) list .Values.test.enabled) }}
     - from:
         {{- toYaml . | nindent 8 }}
       ports:
-        {{- include "llm-serving.apiPorts" $ | nindent 8 }}
+        {{- range $.Facts.apiPorts }}
+        - {port: {{ . }}, protocol: TCP}
+        {{- end }}
     {{- end }}
     {{- with $n.metrics }}
     - from:
@@ -48,25 +42,14 @@ spec:
     {{- end }}
     {{- with $n.nodes }}
     - from:
-        {{- include "llm-serving.cidrs" . | nindent 8 }}
+        {{- range . }}
+        - ipBlock: {cidr: {{ . | quote }}}
+        {{- end }}
       ports:
-        - {port: {{ ternary "group" "http" (gt (int $.Values.parallelism.nodes) 1) }}, protocol: TCP}
+        - {port: {{ $.Facts.healthPort }}, protocol: TCP}
     {{- end }}
   egress:
     {{- include "llm-serving.egress" . | nindent 4 }}
-{{- end -}}
-
-{{- /* args: list of CIDRs */ -}}
-{{- define "llm-serving.cidrs" -}}
-{{- range . }}
-- ipBlock: {cidr: {{ . | quote }}}
-{{- end }}
-{{- end -}}
-
-{{- /* The pod of `helm test`, as a list. args: the root context */ -}}
-{{- define "llm-serving.testPeer" -}}
-{{- $labels := merge (dict "app.kubernetes.io/component" "test") (include "llm-serving.selectorLabels" . | fromYaml) -}}
-{{- ternary (list (dict "podSelector" (dict "matchLabels" $labels))) list .Values.test.enabled | toYaml -}}
 {{- end -}}
 
 {{- /* args: the root context */ -}}
@@ -81,7 +64,7 @@ spec:
     - {port: {{ $port }}, protocol: TCP}
     {{- end }}
 {{- end }}
-{{- with ternary $n.hub.to list (eq (include "llm-serving.downloads" .) "yes") }}
+{{- with ternary $n.hub.to list .Facts.downloads }}
 - to:
     {{- toYaml . | nindent 4 }}
   ports:
@@ -94,34 +77,27 @@ spec:
 {{- end }}
 {{- end -}}
 
-{{- /* Members of a group among themselves: NCCL and message queues choose their ports at random. args: dict root, name, own (labels of one group) */ -}}
+{{- /*
+Members of a group among themselves: NCCL and message queues choose their ports at random.
+args: dict root, name (suffix), own (labels of one group)
+*/ -}}
 {{- define "llm-serving.groupPolicy" -}}
-{{- $members := merge (include "llm-serving.selectorLabels" .root | fromYaml) .own }}
+{{- $members := dict "matchLabels" (merge (dict) .root.Facts.selectorLabels .own) }}
+{{- $name := printf "%s-%s" .root.Facts.fullname .name }}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  {{- include "llm-serving.policyMetadata" (dict "root" .root "name" .name) | nindent 2 }}
+  {{- include "llm-serving.metadata" (dict "root" .root "name" $name "component" "network") | nindent 2 }}
 spec:
   podSelector:
-    matchLabels:
-      {{- toYaml $members | nindent 6 }}
+    {{- toYaml $members | nindent 4 }}
   policyTypes: [Ingress, Egress]
   ingress:
     - from:
         - podSelector:
-            matchLabels:
-              {{- toYaml $members | nindent 14 }}
+            {{- toYaml $members | nindent 12 }}
   egress:
     - to:
         - podSelector:
-            matchLabels:
-              {{- toYaml $members | nindent 14 }}
-{{- end -}}
-
-{{- /* One policy for each group. args: the root context */ -}}
-{{- define "llm-serving.groupPolicies" -}}
-{{- range $index := until (int .Values.replicas) }}
----
-{{- include "llm-serving.groupPolicy" (dict "root" $ "name" (printf "group-%d" $index) "own" (dict "llm-serving/group" ($index | toString))) }}
-{{- end }}
+            {{- toYaml $members | nindent 12 }}
 {{- end -}}

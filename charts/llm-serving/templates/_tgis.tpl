@@ -4,18 +4,14 @@ by environment, no download while serving. One cache variable only: two that dif
 args of all: the root context
 */ -}}
 
-{{- define "llm-serving.tgis.command" -}}
-["text-generation-launcher"]
-{{- end -}}
-
 {{- define "llm-serving.tgis.args" -}}
 []
 {{- end -}}
 
 {{- define "llm-serving.tgis.env" -}}
 {{- $v := .Values -}}
-MODEL_NAME: {{ include "llm-serving.model" . | quote }}
-{{- if and $v.model.revision (not (include "llm-serving.modelPath" .)) }}
+MODEL_NAME: {{ .Facts.model | quote }}
+{{- if and $v.model.revision (not .Facts.modelPath) }}
 REVISION: {{ $v.model.revision | quote }}
 {{- end }}
 NUM_SHARD: {{ $v.parallelism.tensor | toJson | quote }}
@@ -26,28 +22,23 @@ HF_HUB_OFFLINE: "1"
 {{- if $v.model.trustRemoteCode }}
 TRUST_REMOTE_CODE: "true"
 {{- end }}
+{{- if .Facts.tls }}
+TLS_CERT_PATH: /llm/tls/tls.crt
+TLS_KEY_PATH: /llm/tls/tls.key
+{{- end }}
 {{- range $name := keys $v.engine.args | sortAlpha }}
 {{ $name | upper | replace "-" "_" }}: {{ include "llm-serving.scalar" (index $v.engine.args $name) | quote }}
 {{- end }}
 {{- end -}}
 
-{{- /* TGIS knows no API key. */ -}}
-{{- define "llm-serving.tgis.apiKeyName" -}}{{- end -}}
-
-{{- define "llm-serving.tgis.ports" -}}
-- {name: http, containerPort: 3000, protocol: TCP}
-- {name: grpc, containerPort: 8033, protocol: TCP}
-{{- end -}}
-
-{{- /* Downloads the model and converts it to safetensors, which sharding needs. args: the root context */ -}}
+{{- /* Downloads the model and converts it to safetensors, which sharding needs. */ -}}
 {{- define "llm-serving.tgis.download" -}}
-{{- $words := concat (.Values.engine.downloadCommand | default (list "text-generation-server" "download-weights")) (list .Values.model.id) -}}
-{{- if .Values.model.revision -}}
-{{- $words = concat $words (list "--revision" .Values.model.revision) -}}
-{{- end -}}
+{{- $v := .Values -}}
+{{- $words := append ($v.engine.downloadCommand | default (list "text-generation-server" "download-weights")) $v.model.id -}}
+{{- if $v.model.revision }}{{ $words = concat $words (list "--revision" $v.model.revision) }}{{ end -}}
 name: download
-image: {{ include "llm-serving.engineImage" . | quote }}
-imagePullPolicy: {{ .Values.engine.image.pullPolicy }}
+image: {{ .Facts.image | quote }}
+imagePullPolicy: {{ $v.engine.image.pullPolicy }}
 command: {{ $words | toJson }}
 terminationMessagePolicy: FallbackToLogsOnError
 env:
@@ -55,26 +46,13 @@ env:
 resources:
   requests:
     cpu: "1"
-    memory: {{ .Values.memory.host.request | quote }}
+    memory: {{ $v.memory.host.request | quote }}
   limits:
-    memory: {{ .Values.memory.host.limit | quote }}
+    memory: {{ $v.memory.host.limit | quote }}
 securityContext:
-  {{- include "llm-serving.containerSecurityContext" (dict "root" . "readOnly" false) | nindent 2 }}
+  {{- include "llm-serving.containerSecurityContext" (dict "readOnly" false) | nindent 2 }}
 volumeMounts:
   - {name: models, mountPath: /llm/models}
   - {name: home, mountPath: /llm/home}
   - {name: tmp, mountPath: /tmp}
-{{- end -}}
-
-{{- define "llm-serving.tgis.reservedFlags" -}}
-model-name: model.id
-revision: model.revision
-num-shard: parallelism.tensor
-num-gpus: parallelism.tensor
-port: service.port
-grpc-port: service.grpcPort
-hf-hub-cache: storage
-trust-remote-code: model.trustRemoteCode
-tls-cert-path: tls.existingSecret
-tls-key-path: tls.existingSecret
 {{- end -}}

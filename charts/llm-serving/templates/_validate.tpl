@@ -1,10 +1,15 @@
 {{- /*
 Every refusal of the chart, collected: one fail that names all problems. Each helper gives a JSON list of messages of
-the form "key (value found) rule. Way out."
+the form "key (value found) rule. Way out." Here: names, tokens, and what pods are given and what users add to them.
+args of all, unless told otherwise: the root context
 */ -}}
+
 {{- define "llm-serving.validate" -}}
 {{- $problems := list -}}
-{{- range list "removed" "parallelism" "data" "expert" "accelerator" "gaudi" "controller" "network" "runtime" "model" "memory" "storage" "engine" "names" "source" "objectStore" "download" "tls" "expose" "routes" "adapt" "rollout" "scaling" "operators" "monitoring" "tokens" "additions" "requests" "versions" "extraArgs" "useEngine" "lora" "speculative" "use" -}}
+{{- range list "removed" "parallelism" "data" "expert" "accelerator" "gaudi" "controller" "network" "runtime"
+      "model" "memory" "storage" "engine" "names" "source" "objectStore" "download" "tls" "expose" "routes" "adapt"
+      "rollout" "scaling" "operators" "monitoring" "tokens" "additions" "requests" "versions" "extraArgs" "useEngine"
+      "lora" "speculative" "use" -}}
 {{- $problems = concat $problems (include (printf "llm-serving.validate.%s" .) $ | fromJsonArray) -}}
 {{- end -}}
 {{- if $problems -}}
@@ -16,17 +21,57 @@ the form "key (value found) rule. Way out."
 {{- end -}}
 {{- end -}}
 
-{{- define "llm-serving.validate.model" -}}
-{{- $m := .Values.model -}}
+{{- /* Keys that were renamed or dropped: files/removed.json, made from schema/removed.yaml. */ -}}
+{{- define "llm-serving.validate.removed" -}}
 {{- $problems := list -}}
-{{- if not (or $m.id (include "llm-serving.modelPath" .)) -}}
-{{- $problems = append $problems "model.id is empty, and model.path too: nothing to serve. Set model.id, or use a generated values file." -}}
+{{- range .Files.Get "files/removed.json" | fromJsonArray -}}
+{{- $problems = concat $problems (include "llm-serving.removedKey" (dict "values" $.Values "entry" .) | fromJsonArray) -}}
 {{- end -}}
-{{- if and $m.gated (not (include "llm-serving.modelPath" .)) (not .Values.auth.hfToken.existingSecret) -}}
-{{- $problems = append $problems (printf "model.gated is true, but auth.hfToken.existingSecret is empty: %s needs a Hugging Face token. Create a Secret with the key %s and name it there." $m.id .Values.auth.hfToken.key) -}}
+{{- $problems | toJson -}}
 {{- end -}}
-{{- if and (hasPrefix "/llm/models/" $m.path) (eq .Values.storage.type "emptyDir") -}}
-{{- $problems = append $problems (printf "model.path (%s) lies on an emptyDir, which is empty at every start. Set storage.type to existingClaim or hostPath, or leave model.path away." $m.path) -}}
+
+{{- /* One of them, refused when it is in the values, whatever its value. args: dict values, entry {key, since, use or way} */ -}}
+{{- define "llm-serving.removedKey" -}}
+{{- $entry := .entry -}}
+{{- $problems := list -}}
+{{- $node := .values -}}
+{{- $found := true -}}
+{{- range splitList "." $entry.key -}}
+{{- $found = and $found (kindIs "map" $node) -}}
+{{- if $found }}{{ $found = hasKey $node . }}{{ $node = get $node . }}{{ end -}}
+{{- end -}}
+{{- if $found -}}
+{{- $way := $entry.way | default (printf "Use %s." $entry.use) -}}
+{{- $verb := ternary "renamed" "removed" (hasKey $entry "use") -}}
+{{- $problems = append $problems (printf "%s is set, which was %s in %s. %s" $entry.key $verb $entry.since $way) -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- define "llm-serving.validate.names" -}}
+{{- $problems := list -}}
+{{- $name := .Facts.fullname -}}
+{{- if not (regexMatch "^[a-z]" $name) -}}
+{{- $problems = append $problems (printf "the Service would be named %s, which does not begin with a letter. Choose another release name or fullnameOverride."
+      $name) -}}
+{{- end -}}
+{{- if eq $name "vllm" -}}
+{{- $problems = append $problems "the Service would be named vllm, from which other pods get VLLM_PORT, and vLLM does not start with that. Choose another release name or fullnameOverride." -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- /* Manifests are read by many: no token in them, wherever it was written. The form is that of the hub's user access tokens. */ -}}
+{{- define "llm-serving.validate.tokens" -}}
+{{- $problems := list -}}
+{{- if regexMatch "hf_[A-Za-z0-9]{30,}" (toJson .Values) -}}
+{{- $problems = append $problems "a value holds what looks like a Hugging Face token (hf_...), and would show it to everyone who may read the release. Put it into a Secret, name that in auth.hfToken.existingSecret, and revoke the token." -}}
+{{- end -}}
+{{- range .Values.engine.extraArgs -}}
+{{- if regexMatch "^--(api-key|hf-token)(=|$)" . -}}
+{{- $problems = append $problems (printf "engine.extraArgs gives %s, which everyone who may read pods would see. Use auth.apiKey.existingSecret or auth.hfToken.existingSecret."
+      (regexFind "^--[a-z-]+" .)) -}}
+{{- end -}}
 {{- end -}}
 {{- $problems | toJson -}}
 {{- end -}}
@@ -38,10 +83,12 @@ the form "key (value found) rule. Way out."
 {{- $request := include "llm-serving.mebibytes" $m.host.request | int64 -}}
 {{- $shared := include "llm-serving.mebibytes" $m.sharedMemory | int64 -}}
 {{- if le $limit $shared -}}
-{{- $problems = append $problems (printf "memory.host.limit (%s) is not above memory.sharedMemory (%s), which counts against it. Raise memory.host.limit." $m.host.limit $m.sharedMemory) -}}
+{{- $problems = append $problems (printf "memory.host.limit (%s) is not above memory.sharedMemory (%s), which counts against it. Raise memory.host.limit."
+      $m.host.limit $m.sharedMemory) -}}
 {{- end -}}
 {{- if gt $request $limit -}}
-{{- $problems = append $problems (printf "memory.host.request (%s) is above memory.host.limit (%s). Lower the request or raise the limit." $m.host.request $m.host.limit) -}}
+{{- $problems = append $problems (printf "memory.host.request (%s) is above memory.host.limit (%s). Lower the request or raise the limit."
+      $m.host.request $m.host.limit) -}}
 {{- end -}}
 {{- $problems | toJson -}}
 {{- end -}}
@@ -52,79 +99,83 @@ the form "key (value found) rule. Way out."
 {{- mulf (regexFind "^[0-9.]+" . | float64) $factor | int64 -}}
 {{- end -}}
 
-{{- define "llm-serving.validate.storage" -}}
-{{- $s := .Values.storage -}}
+{{- define "llm-serving.validate.requests" -}}
+{{- $v := .Values -}}
 {{- $problems := list -}}
-{{- $p := .Values.parallelism -}}
-{{- $shared := or (gt (int .Values.replicas) 1) (gt (int $p.nodes) 1) (eq .Values.rollout.mode "surge") -}}
-{{- if and (eq $s.type "pvc") (has $s.accessMode (list "ReadWriteOnce" "ReadWriteOncePod")) $shared -}}
-{{- $problems = append $problems (printf "storage.accessMode (%s) lets one node mount the claim, but replicas (%d), parallelism.nodes (%d) and rollout.mode (%s) may need it on several. Set storage.accessMode=ReadWriteMany, storage.type=perReplica (controller statefulset or leaderworkerset), or storage.type=emptyDir." $s.accessMode (int .Values.replicas) (int $p.nodes) .Values.rollout.mode) -}}
+{{- $request := include "llm-serving.millicpus" $v.cpu.request | int64 -}}
+{{- $limit := include "llm-serving.millicpus" ($v.cpu.limit | default "0") | int64 -}}
+{{- if and $v.cpu.limit (gt $request $limit) -}}
+{{- $problems = append $problems (printf "cpu.request (%s) is above cpu.limit (%s). Lower the request or raise the limit." $v.cpu.request $v.cpu.limit) -}}
 {{- end -}}
-{{- if and (eq $s.type "perReplica") (not (has $p.controller (list "statefulset" "leaderworkerset"))) -}}
-{{- $problems = append $problems (printf "storage.type is perReplica, but controller %s makes no claim per pod. Set parallelism.controller to statefulset or leaderworkerset, or another storage.type." $p.controller) -}}
+{{- if and (eq $v.engine.type "tgis") (eq (int $v.service.port) (int $v.service.grpcPort)) -}}
+{{- $problems = append $problems (printf "service.port and service.grpcPort are both %d. Choose another number for one of them." (int $v.service.port)) -}}
 {{- end -}}
-{{- if and (eq $s.type "existingClaim") (not $s.existingClaim) -}}
-{{- $problems = append $problems "storage.type is existingClaim, but storage.existingClaim is empty. Name the claim." -}}
-{{- end -}}
-{{- if and (ne $s.type "existingClaim") $s.existingClaim -}}
-{{- $problems = append $problems (printf "storage.existingClaim (%s) is set, but storage.type is %s. Set storage.type=existingClaim." $s.existingClaim $s.type) -}}
-{{- end -}}
-{{- if and (eq $s.type "hostPath") (not $s.hostPath) -}}
-{{- $problems = append $problems "storage.type is hostPath, but storage.hostPath is empty. Give the folder of the node." -}}
+{{- if and $v.network.rdma.enabled (eq $v.network.rdma.resourceName $v.gpu.resourceName) -}}
+{{- $problems = append $problems (printf "network.rdma.resourceName and gpu.resourceName are both %s. Name the RDMA device plugin's own resource."
+      $v.gpu.resourceName) -}}
 {{- end -}}
 {{- $problems | toJson -}}
 {{- end -}}
 
-{{- /* Variables that have a key of their own, or break the engine. */ -}}
-{{- define "llm-serving.reservedEnv" -}}
-HF_TOKEN: auth.hfToken.existingSecret
-HUGGING_FACE_HUB_TOKEN: auth.hfToken.existingSecret
-VLLM_API_KEY: auth.apiKey.existingSecret
-API_KEY: auth.apiKey.existingSecret
-NCCL_SOCKET_IFNAME: network.ncclInterface
-GLOO_SOCKET_IFNAME: network.glooInterface
-NCCL_IB_HCA: network.rdma.hca
-NCCL_IB_GID_INDEX: network.rdma.gidIndex
-VLLM_HOST_IP: parallelism (the chart takes the pod's own address)
-TRANSFORMERS_CACHE: storage (one cache variable only)
-HUGGINGFACE_HUB_CACHE: storage (one cache variable only)
-VLLM_PORT: service.port (the variable is an internal port of the engine)
+{{- /* CPUs as thousandths. args: the quantity */ -}}
+{{- define "llm-serving.millicpus" -}}
+{{- $number := regexFind "^[0-9.]+" . | float64 -}}
+{{- hasSuffix "m" . | ternary $number (mulf $number 1000) | int64 -}}
 {{- end -}}
 
-{{- define "llm-serving.validate.engine" -}}
+{{- define "llm-serving.validate.adapt" -}}
 {{- $problems := list -}}
-{{- $flags := include (printf "llm-serving.%s.reservedFlags" .Values.engine.type) . | fromYaml -}}
-{{- range $name := keys .Values.engine.args | sortAlpha -}}
-{{- with index $flags ($name | trimPrefix "no-") -}}
-{{- $problems = append $problems (printf "engine.args.%s is set by the chart. Use %s." $name .) -}}
+{{- $names := list "engine" "download" "fetch-model" "wait-model" -}}
+{{- range concat .Values.initContainers .Values.sidecars -}}
+{{- if has .name $names -}}
+{{- $problems = append $problems (printf "initContainers or sidecars name a container %s, which is the chart's own name or stands twice. Choose another name."
+      .name) -}}
 {{- end -}}
+{{- $names = append $names .name -}}
 {{- end -}}
-{{- $env := merge (include "llm-serving.reservedEnv" . | fromYaml) (include "llm-serving.accelerator.reservedEnv" . | fromYaml) -}}
-{{- $extra := list -}}
-{{- range .Values.engine.extraEnv }}{{ $extra = append $extra .name }}{{ end -}}
-{{- range $name := concat (keys .Values.engine.env | sortAlpha) $extra -}}
-{{- with index $env $name -}}
-{{- $problems = append $problems (printf "engine.env or engine.extraEnv sets %s. Use %s." $name .) -}}
+{{- if and .Values.sidecars (semverCompare "<1.29.0-0" .Capabilities.KubeVersion.Version) -}}
+{{- $problems = append $problems (printf "sidecars are set, but the cluster is Kubernetes %s, and native sidecars are on from 1.29. Upgrade, or clear them."
+      .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
+{{- $e := .Values.storage.ephemeral -}}
+{{- $limit := include "llm-serving.mebibytes" ($e.limit | default "0") | int64 -}}
+{{- $request := include "llm-serving.mebibytes" ($e.request | default "0") | int64 -}}
+{{- $size := include "llm-serving.mebibytes" .Values.storage.size | int64 -}}
+{{- if and $e.limit $e.request (gt $request $limit) -}}
+{{- $problems = append $problems (printf "storage.ephemeral.request (%s) is above storage.ephemeral.limit (%s). Lower the request or raise the limit."
+      $e.request $e.limit) -}}
 {{- end -}}
-{{- if ne (len $extra) (len (uniq $extra)) -}}
-{{- $problems = append $problems (printf "engine.extraEnv names a variable twice (%s). Keep one." (join ", " $extra)) -}}
+{{- if and $e.limit (eq .Values.storage.type "emptyDir") (gt $size $limit) -}}
+{{- $problems = append $problems (printf "storage.ephemeral.limit (%s) is below storage.size (%s): the pod would be evicted before its emptyDir is full. Raise the limit."
+      $e.limit .Values.storage.size) -}}
 {{- end -}}
-{{- /* Images for Gaudi have no other tag: their version is in the repository's name. */ -}}
-{{- if and (eq .Values.engine.image.tag "latest") (ne .Values.gpu.vendor "gaudi") -}}
-{{- $problems = append $problems "engine.image.tag is latest, which changes under a running release. Name a version, or a digest." -}}
+{{- if not .Values.enabled -}}
+{{- $problems = append $problems "enabled is false, which only a parent chart's condition acts on. Name it there (condition: ALIAS.enabled), or uninstall the release." -}}
 {{- end -}}
 {{- $problems | toJson -}}
 {{- end -}}
 
-{{- define "llm-serving.validate.names" -}}
+{{- define "llm-serving.validate.additions" -}}
+{{- /* The chart's own: those that a user may mount once more, and those that come with a feature. */ -}}
+{{- $always := list "models" "home" "tmp" "shm" -}}
+{{- $sometimes := list "group" "source" "credentials" "tls" "download" -}}
 {{- $problems := list -}}
-{{- $name := include "llm-serving.fullname" . -}}
-{{- if not (regexMatch "^[a-z]" $name) -}}
-{{- $problems = append $problems (printf "the Service would be named %s, which does not begin with a letter. Choose another release name or fullnameOverride." $name) -}}
+{{- $names := concat $always $sometimes -}}
+{{- range .Values.extraVolumes -}}
+{{- if has .name $names -}}
+{{- $problems = append $problems (printf "extraVolumes name a volume %s, which is the chart's own name or stands twice. Choose another name." .name) -}}
 {{- end -}}
-{{- if eq $name "vllm" -}}
-{{- $problems = append $problems "the Service would be named vllm, from which other pods get VLLM_PORT, and vLLM does not start with that. Choose another release name or fullnameOverride." -}}
+{{- $names = append $names .name -}}
+{{- end -}}
+{{- $paths := list "/llm/models" "/llm/home" "/tmp" "/dev/shm" "/llm/group" "/llm/source" "/llm/credentials" "/llm/tls" "/llm/download" -}}
+{{- range .Values.extraVolumeMounts -}}
+{{- if or (not (has .name $names)) (has .name $sometimes) -}}
+{{- $problems = append $problems (printf "extraVolumeMounts mount a volume %s, which extraVolumes does not name. Add it there." .name) -}}
+{{- end -}}
+{{- if has (trimSuffix "/" .mountPath) $paths -}}
+{{- $problems = append $problems (printf "extraVolumeMounts mount %s at %s, where another volume is mounted. Choose another mountPath." .name .mountPath) -}}
+{{- end -}}
+{{- $paths = append $paths (trimSuffix "/" .mountPath) -}}
 {{- end -}}
 {{- $problems | toJson -}}
 {{- end -}}

@@ -1,1 +1,1 @@
-"""Which GPUs and machines serve a model for a workload, at what price and how fast."""
+"""Ranks GPUs and machines for a workload by price and predicted speed."""

@@ -1,11 +1,10 @@
 """Two pictures of a ranking in one file: price against throughput, and where the memory of one GPU goes.
 
-Drawn with matplotlib, an optional package (`llm-serving[plot]`): axes, ticks and PNG are not this project's business.
+Drawn with matplotlib, an optional package (`llm-serving-planner[plot]`): axes, ticks and PNG are not this project's
+business.
 """
 
 import io
-import os
-import tempfile
 from pathlib import Path
 
 import matplotlib as mpl
@@ -14,8 +13,8 @@ from matplotlib.figure import Figure
 
 from llm_serving_planner.advice.ranking import Advice, Row
 from llm_serving_planner.advice.table import headline, name_of, without_dearer_twins
-from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.base.units import GIB
+from llm_serving_planner.base.writing import write_bytes
 
 _BARS = 16  # bars of the second picture, unless --top says otherwise
 _MOST_LABELS = 12
@@ -45,7 +44,7 @@ def write_plot(advice: Advice, path: Path, top: int | None) -> None:
     with mpl.rc_context({"svg.hashsalt": "llm-serving", "svg.fonttype": "none"}):
         buffer = io.BytesIO()
         figure.savefig(buffer, format=kind, dpi=120, metadata={"Date": None} if kind == "svg" else {"Software": None})
-    _write(path, buffer.getvalue())
+    write_bytes(path, buffer.getvalue())
 
 
 def _prices(axes: Axes, rows: list[Row]) -> None:
@@ -103,25 +102,3 @@ def _memory(axes: Axes, rows: list[Row]) -> None:
     axes.invert_yaxis()
     axes.set_xlabel("GiB of one GPU")
     axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=len(_TERMS) + 1)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write a file as a whole or not at all."""
-    temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as handle:
-            temporary = Path(handle.name)
-            handle.write(data)
-            handle.flush()
-            os.fsync(handle.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-        temporary = None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)

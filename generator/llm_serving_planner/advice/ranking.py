@@ -9,14 +9,15 @@ from llm_serving_planner.advice.candidates import Filters
 from llm_serving_planner.advice.roofline import Prediction
 from llm_serving_planner.advice.workload import Workload
 from llm_serving_planner.base.errors import DoesNotFitError
+from llm_serving_planner.base.units import GIB
 from llm_serving_planner.hardware.profiles import GpuProfile, Instance, parse_profile
 from llm_serving_planner.memory import kv_cache, pipeline
 from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.models.variants import variants_of
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.search import context_of
-from llm_serving_planner.planner.service import make_plan
 
 MULTIPLES = (2, 4)  # nodes of one engine, or engines, where one machine does not do it
 
@@ -99,9 +100,9 @@ class Row:
             "requests_at_once": round(self.at_once, 2),
             **self._speed(),
             "usd_per_million_tokens": _rounded(self.usd_per_million),
-            "weights_gib": round(estimate.weights / 2**30, 2),
-            "kv_cache_gib": round(estimate.kv_cache / 2**30, 2),
-            "gpu_memory_gib": round(estimate.total / 2**30, 2),
+            "weights_gib": round(estimate.weights / GIB, 2),
+            "kv_cache_gib": round(estimate.kv_cache / GIB, 2),
+            "gpu_memory_gib": round(estimate.total / GIB, 2),
         }
 
 

@@ -3,7 +3,7 @@
     decode step = bytes read per GPU / (bandwidth x 0.8) + overhead per layer + all-reduces,  at least its operations
     prompt      = operations / (GPUs of a stage x FLOPS x 0.6) + overhead of a step
 
-First order, with a band; docs/advice.md compares it with measurements (`tools/advice_page.py`). All times in seconds.
+First order, with a band; docs/advice.md compares it with measurements. All times in seconds.
 """
 
 from dataclasses import dataclass

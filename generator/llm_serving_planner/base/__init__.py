@@ -1,1 +1,1 @@
-"""Units, files, tables, errors: what every layer stands on. Imports nothing of this package."""
+"""Units, files, tables and errors. Imports nothing else of this package."""

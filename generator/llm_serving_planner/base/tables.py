@@ -1,11 +1,15 @@
-"""TODO."""
+"""Reads the JSON tables that the package ships in data/."""
 
 import json
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
+Json = dict[str, Any]
 
-def load_data(name: str) -> dict[str, Any]:
+_FOLDER = Path(__file__).parent.parent / "data"  # importlib.resources would load archives and temporary files
+
+
+def load_data(name: str) -> Json:
     """A table of the package by file name."""
-    data: dict[str, Any] = json.loads(files("llm_serving_planner").joinpath("data", name).read_text(encoding="utf-8"))
+    data: Json = json.loads((_FOLDER / name).read_text(encoding="utf-8"))
     return data

@@ -1,11 +1,11 @@
-"""TODO."""
+"""Checks a document against a JSON schema and words each problem for a person."""
 
 import difflib
 from collections.abc import Iterator
 from typing import Any
 
 from llm_serving_planner.base.errors import SchemaError
-from llm_serving_planner.base.files import Json
+from llm_serving_planner.base.tables import Json
 
 
 def validate_with(schema: Json, document: Json, where: str) -> None:

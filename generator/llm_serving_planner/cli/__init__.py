@@ -1,1 +1,1 @@
-"""The command line: one module per command, one parser, exit codes. Nothing imports it."""
+"""The command line: one parser, one module per command, exit codes. Nothing imports it."""

@@ -36,12 +36,11 @@ def register(add: Add) -> None:
     choice.add_argument("--gpu", action="append", default=[], metavar="G", help="t4, l4, h100 ...; repeatable")
     choice.add_argument("--max-price", type=float, metavar="USD", help="most USD per hour")
     choice.add_argument("--top", type=int, metavar="N", help="rows to show (text: 20, other forms: all)")
-    choice.add_argument(
-        "--quantised", "--quantized", action="store_true", help="also the model's quantised checkpoints, as rows"
-    )
+    choice.add_argument("--quantised", action="store_true", help="also the model's quantised checkpoints, as rows")
+    choice.add_argument("--quantized", dest="quantised", action="store_true", help=argparse.SUPPRESS)
     command.add_argument("--format", choices=_FORMS, default="text", help="form of the answer")
     command.add_argument(
-        "--plot", type=Path, metavar="FILE", help="write a picture: .svg or .png (needs llm-serving[plot])"
+        "--plot", type=Path, metavar="FILE", help="write a picture: .svg or .png (needs llm-serving-planner[plot])"
     )
 
 
@@ -100,4 +99,6 @@ def _check_plot(path: Path) -> None:
     if path.suffix.lower() not in _ENDINGS:
         raise InputError(f"--plot is {path}: a file that ends in {' or '.join(_ENDINGS)} is expected")
     if find_spec("matplotlib") is None:
-        raise InputError("--plot draws with matplotlib, which is not installed", hint="pip install 'llm-serving[plot]'")
+        raise InputError(
+            "--plot draws with matplotlib, which is not installed", hint="pip install 'llm-serving-planner[plot]'"
+        )

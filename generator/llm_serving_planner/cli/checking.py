@@ -33,7 +33,6 @@ def register(add: Add) -> None:
     plan.add_argument("--profile", metavar="P", help="on this profile")
     command.add_argument("--offline", action="store_true", help="do not ask the hub: HF cache and embedded catalogue")
     add_format(command)
-    command.set_defaults(about=None)
     add_pins(command)
 
 
@@ -73,7 +72,7 @@ def _promise(arguments: argparse.Namespace) -> "Promise | None":
         name = next(iter(pins)).replace("_", "-")
         raise InputError(f"--{name} is a pin of a plan made now", hint="add --model and --profile, or leave it away")
     if arguments.values is not None:
-        from llm_serving_planner.base.files import load_values
+        from llm_serving_planner.base.documents import load_values
         from llm_serving_planner.output.schema import validate
 
         values = load_values(arguments.values)
@@ -88,7 +87,8 @@ def _promise(arguments: argparse.Namespace) -> "Promise | None":
 
 
 def _of_plan_file(path: Path) -> "Promise":
-    from llm_serving_planner.base.files import parse_documents, read_text
+    from llm_serving_planner.base.documents import parse_documents
+    from llm_serving_planner.base.files import read_text
     from llm_serving_planner.logs import promise
 
     documents = parse_documents(read_text(path), str(path))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.units import GIB
 from llm_serving_planner.cli.console import Add, Exit, add_format, say, tell, waiting
 
 
@@ -23,7 +24,7 @@ def register(add: Add) -> None:
 
 
 def _from_cluster(arguments: argparse.Namespace) -> int:
-    from llm_serving_planner.base.files import write_text
+    from llm_serving_planner.base.writing import write_text
     from llm_serving_planner.cluster.capacity import read_nodes
     from llm_serving_planner.cluster.kubectl import Client, ForbiddenError
     from llm_serving_planner.cluster.labels import profile_of
@@ -34,7 +35,7 @@ def _from_cluster(arguments: argparse.Namespace) -> int:
         with waiting("asking the cluster for its nodes"):
             nodes = Client.find(arguments.context).items("nodes")
     except ForbiddenError as error:
-        raise InputError(f"you may not read {error}", hint="ask an administrator for the profile") from None
+        raise InputError(f"you may not read {error.what}", hint="ask an administrator for the profile") from None
     profile, notes = profile_of(read_nodes(nodes, None, wanted({}, "none", "none")), arguments.product)
     if arguments.format == "json":
         text = json.dumps(profile, indent=2) + "\n"
@@ -107,7 +108,7 @@ def _model_row(name: str) -> dict[str, Any]:
     return {
         "id": name,
         "architecture": spec.architecture,
-        "weights_gib": round(spec.weights.loaded_bytes / 2**30, 2),
+        "weights_gib": round(spec.weights.loaded_bytes / GIB, 2),
         "quantization": spec.quantization.method if spec.quantization else None,
         "gated": spec.gated,
         "max_position": spec.max_position,

@@ -33,7 +33,7 @@ def register(add: Add) -> None:
 
 
 def _preflight(arguments: argparse.Namespace) -> int:
-    from llm_serving_planner.base.files import load_values
+    from llm_serving_planner.base.documents import load_values
     from llm_serving_planner.cluster.checks import preflight
     from llm_serving_planner.cluster.kubectl import Client
     from llm_serving_planner.cluster.wanted import wanted

@@ -17,7 +17,7 @@ def register(add: Add) -> None:
 
 
 def _validate(arguments: argparse.Namespace) -> int:
-    from llm_serving_planner.base.files import load_values
+    from llm_serving_planner.base.documents import load_values
     from llm_serving_planner.output.schema import validate
 
     results = []

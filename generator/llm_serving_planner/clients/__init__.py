@@ -1,1 +1,1 @@
-"""Clients of a running engine, one module per protocol; each can be used without the command line."""
+"""Clients for a running engine, one module per protocol, usable without the command line."""

@@ -6,7 +6,7 @@ refuses every protobuf older than the compiler that wrote it, and needs that com
 while this table works with every protobuf since 4.25.3, which TGIS's own image has (tried on 2026-11-29, with grpcio
 1.62.2). On 2026-11-25 it was compared with the compiled original, field by field.
 
-It is copied into the chart for `helm test` (tools/supervisor_files.py), so it imports nothing of this package.
+It is copied into the chart for `helm test` (tools/derived/supervisor_files.py), so it imports nothing of this package.
 """
 
 from typing import Any

@@ -52,7 +52,7 @@ def _import() -> tuple[Any, dict[str, Any]]:
     except ImportError as error:
         raise InputError(
             f"--protocol tgis needs {error.name or 'grpcio'}, which is not installed",
-            hint="pip install 'llm-serving[tgis]'",
+            hint="pip install 'llm-serving-planner[tgis]'",
         ) from error
 
 
@@ -91,12 +91,6 @@ class Tgis:
         """Limits of the model in tokens: max_sequence_length, max_new_tokens."""
         answer = self._unary("ModelInfo", "ModelInfoRequest", "ModelInfoResponse", {"model_id": self.model})
         return {"max_sequence_length": answer.max_sequence_length, "max_new_tokens": answer.max_new_tokens}
-
-    def count_tokens(self, text: str) -> int:
-        """Tokens of a text, as the server's tokenizer counts them."""
-        fields = {"model_id": self.model, "requests": [{"text": text}]}
-        answer = self._unary("Tokenize", "BatchedTokenizeRequest", "BatchedTokenizeResponse", fields)
-        return int(answer.responses[0].token_count)
 
     def answer(self, messages: Sequence[Message], sampling: Sampling, *, stream: bool = True) -> Iterable[Piece]:
         """Continue the conversation as plain text, piece by piece.

@@ -1,1 +1,1 @@
-"""Everything that asks a cluster, through one kubectl client, and checks on what it answers."""
+"""Every question to a cluster, through one kubectl client, and the checks on its answers."""

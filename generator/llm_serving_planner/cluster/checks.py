@@ -4,12 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from llm_serving_planner.base.units import quantity
+from llm_serving_planner.base.units import GIB, MIB, quantity
 from llm_serving_planner.cluster import capacity, limits
 from llm_serving_planner.cluster.capacity import Node
 from llm_serving_planner.cluster.kubectl import Client, ForbiddenError
 from llm_serving_planner.cluster.wanted import Wanted
 from llm_serving_planner.engines import versions, vllm
+from llm_serving_planner.output.chart import Made
 
 Status = Literal["ok", "warn", "fail", "unknown"]
 _LEVELS = ("privileged", "baseline", "restricted")
@@ -18,8 +19,8 @@ _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 # Provisioners of volumes that one node mounts (their documents; from memory, hence a warning only).
 _ONE_NODE = ("ebs.csi.aws.com", "disk.csi.azure.com", "pd.csi.storage.gke.io", "rancher.io/local-path",
              "kubernetes.io/host-path")  # fmt: skip
-_KINDS = "services,deployments.apps,statefulsets.apps,configmaps,persistentvolumeclaims,serviceaccounts"
-_SUFFIXES = ("", "-plan", "-models", "-group")
+# Which resource lists a kind of the chart, where that is not its name and an s.
+_PLURALS = {"NetworkPolicy": "networkpolicies", "Ingress": "ingresses", "BackendTLSPolicy": "backendtlspolicies"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def _guard(check: str, run: Callable[[], list[Finding]]) -> list[Finding]:
     try:
         return run()
     except ForbiddenError as error:
-        return [Finding(check, "unknown", f"you may not read {error}", "ask an administrator to run this")]
+        return [Finding(check, "unknown", f"you may not read {error.what}", "ask an administrator to run this")]
 
 
 def _apis(release: Wanted, served: set[str]) -> list[Finding]:
@@ -115,9 +116,9 @@ def _nodes(client: Client, release: Wanted) -> list[Finding]:
         return [Finding("taints", "fail", f"{_named(chosen)}: {', '.join(taints)} is not tolerated",
                         "add it to gpu.tolerations")]  # fmt: skip
     what = f"{release.gpus} x {release.resource}, " if release.resource else ""
-    each = f"{what}{release.cpu_m / 1000:g} CPU, {release.memory / 2**30:g} GiB"
+    each = f"{what}{release.cpu_m / 1000:g} CPU, {release.memory / GIB:g} GiB"
     if release.hugepages:
-        each += f", {release.hugepages / 2**20:g} MiB of huge pages"
+        each += f", {release.hugepages / MIB:g} MiB of huge pages"
     if _fit(open_, release, free=False) < max(1, release.replicas):
         return [Finding("capacity", "fail", f"{release.pods} pod(s) of {each} do not fit on {_named(open_)}, even when "
                         f"these are empty ({_sizes(open_, release)})", "larger or more nodes, or smaller values"),
@@ -156,8 +157,8 @@ def _sizes(nodes: list[Node], release: Wanted, *, free: bool = False) -> str:
     for node in nodes[:3]:
         have = node.free if free else node.allocatable
         gpus = f"{have.get(name, 0):g} x {name}, " if name else ""
-        pages = f", {have.get(capacity.HUGE_PAGES, 0) / 2**20:g} MiB of huge pages" if release.hugepages else ""
-        shown.append(f"{gpus}{have.get('cpu', 0):g} CPU, {have.get('memory', 0) / 2**30:.1f} GiB{pages}")
+        pages = f", {have.get(capacity.HUGE_PAGES, 0) / MIB:g} MiB of huge pages" if release.hugepages else ""
+        shown.append(f"{gpus}{have.get('cpu', 0):g} CPU, {have.get('memory', 0) / GIB:.1f} GiB{pages}")
     return "; ".join(shown)
 
 
@@ -226,18 +227,29 @@ def _limits(client: Client, release: Wanted) -> list[Finding]:
 
 
 def _names(client: Client, release: Wanted) -> list[Finding]:
-    own = {f"{release.fullname}{suffix}" for suffix in _SUFFIXES}
+    served = client.api_versions()
+    wanted = [one for one in release.made if "." not in one.api.split("/")[0] or one.api in served]
     clashes = []
-    for item in client.items(_KINDS, release.namespace):
+    for item in client.items(",".join(sorted({_resource(one) for one in wanted})), release.namespace):
         meta = item["metadata"]
         marks = meta.get("annotations", {})
         mine = (marks.get("meta.helm.sh/release-name"), marks.get("meta.helm.sh/release-namespace"))
-        if meta["name"] in own and mine != (release.release, release.namespace):
-            clashes.append(f"{item['kind']}/{meta['name']}")
+        named = [one for one in wanted if item.get("kind") == one.kind and one.name.fullmatch(meta["name"])]
+        if not named or mine == (release.release, release.namespace):
+            continue
+        if named[0].hook and meta.get("labels", {}).get("app.kubernetes.io/instance") == release.release:
+            continue
+        clashes.append(f"{item['kind']}/{meta['name']}")
     if clashes:
         return [Finding("names", "fail", f"{', '.join(clashes)} exist and are not of release {release.release}",
                         "another release name, or fullnameOverride")]  # fmt: skip
     return [Finding("names", "ok", f"{release.fullname} is free or the release's own")]
+
+
+def _resource(one: Made) -> str:
+    plural = _PLURALS.get(one.kind, f"{one.kind.lower()}s")
+    group, _, version = one.api.rpartition("/")
+    return f"{plural}.{version}.{group}" if group else plural
 
 
 def _storage(client: Client, release: Wanted) -> list[Finding]:

@@ -1,9 +1,7 @@
 """The way into a cluster: `kubectl port-forward` to the Service of a release, for the time of one command."""
 
-import json
 import queue
 import re
-import shutil
 import signal
 import subprocess
 import threading
@@ -14,6 +12,7 @@ from types import FrameType
 from typing import IO, Any
 
 from llm_serving_planner.base.errors import InputError, ServerError
+from llm_serving_planner.cluster.kubectl import Client, CommandError
 
 _READY_SECONDS = 20.0
 _STOP_SECONDS = 5.0
@@ -30,12 +29,14 @@ def port_forward(release: str, namespace: str | None, port_name: str) -> Iterato
         InputError: no kubectl, no such Service.
         ServerError: the cluster refuses, or no pod is ready behind the Service.
     """
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        raise InputError("--release needs kubectl, which is not on the PATH", hint="install it, or use --base-url")
-    place = ["--namespace", namespace] if namespace else []
-    service, port = _service(kubectl, place, release, port_name)
-    words = [kubectl, "port-forward", *place, "--address", "127.0.0.1", f"service/{service}", f":{port}"]
+    client = Client.find(
+        programs=("kubectl",),
+        absent="--release needs kubectl, which is not on the PATH",
+        missing="install it, or use --base-url",
+    )
+    service, port = _service(client, namespace, release, port_name)
+    place = ("-n", namespace) if namespace else ()
+    words = [client.program, "port-forward", *place, "--address", "127.0.0.1", f"service/{service}", f":{port}"]
     with _ended_by_signals():
         process = subprocess.Popen(  # noqa: S603 - a list of words, no shell
             words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -47,16 +48,17 @@ def port_forward(release: str, namespace: str | None, port_name: str) -> Iterato
             _end(process)
 
 
-def _service(kubectl: str, place: list[str], release: str, port_name: str) -> tuple[str, int]:
+def _service(client: Client, namespace: str | None, release: str, port_name: str) -> tuple[str, int]:
     """Name and port of the release's Service; a Service without the named port is none."""
-    words = [kubectl, "get", "services", *place, "-l", f"app.kubernetes.io/instance={release}", "-o", "json"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603 - a list of words, no shell
-    if done.returncode != 0:
+    try:
+        items = client.items("services", namespace, selector=f"app.kubernetes.io/instance={release}")
+    except CommandError as error:
         raise ServerError(
-            f"kubectl: {_last_line(done.stderr)}", hint="`kubectl config current-context` names the cluster"
-        )
+            f"{client.name}: {error.said.removeprefix('error: ')}",
+            hint=f"`{client.name} config current-context` names the cluster",
+        ) from error
     found: list[tuple[bool, str, int]] = []
-    for item in json.loads(done.stdout)["items"]:
+    for item in items:
         spec = item["spec"]
         found.extend(
             (spec.get("clusterIP") == "None", item["metadata"]["name"], int(port["port"]))
@@ -64,7 +66,7 @@ def _service(kubectl: str, place: list[str], release: str, port_name: str) -> tu
             if port.get("name") == port_name
         )
     if not found:
-        where = place[-1] if place else "the current namespace"
+        where = namespace or "the current namespace"
         raise InputError(
             f"no Service with a port named {port_name} belongs to release {release} in {where}",
             hint="`helm list --all-namespaces` names the releases; --namespace chooses; TGIS needs --protocol tgis",

@@ -1,4 +1,4 @@
-"""The only place where preflight asks a cluster: kubectl or oc, read-only, JSON."""
+"""The only place where a cluster is asked: kubectl or oc, with the user's own configuration, read-only."""
 
 import json
 import shutil
@@ -9,83 +9,153 @@ from typing import Any
 
 from llm_serving_planner.base.errors import InputError
 
-# Seconds until an API server that does not answer is given up.
-_TIMEOUT_SECONDS = 30
+# oc first: where both are installed, it is the one that was logged in to OpenShift, and it asks any other cluster too.
+PROGRAMS = ("oc", "kubectl")
+# Seconds until an API server that does not answer is given up: lists of a large cluster take a few.
+ANSWER_SECONDS = 30
+# Seconds for the whole log of a container, which comes through its node's kubelet and may be large.
+LOG_SECONDS = 60
+_LOG_IN = "log in to the cluster, or name a context with --context"
 # Prints the names of a Secret's keys: the values never leave kubectl.
 _KEYS = '{{range $key, $value := .data}}{{$key}}{{"\\n"}}{{end}}'
 
 
-class ForbiddenError(Exception):
-    """The user may not read this: the check's answer is not known."""
+class CommandError(InputError):
+    """The client ended with an error.
+
+    Attributes:
+        said: the last line that it wrote.
+    """
+
+    def __init__(self, message: str, *, said: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.said = said
+
+
+class ForbiddenError(CommandError):
+    """The user may not do this.
+
+    Attributes:
+        what: the kind that was asked for.
+    """
+
+    def __init__(self, message: str, *, said: str, what: str, hint: str | None = None) -> None:
+        super().__init__(message, said=said, hint=hint)
+        self.what = what
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """kubectl or oc, on PATH, with the user's own configuration.
+    """kubectl or oc, found on PATH.
 
     Attributes:
         program: path of the client.
         context: kubeconfig context, None for the current one.
+        option: the user's option because of which the cluster is asked; messages begin with it.
+        way_out: hint where the client ends with an error.
     """
 
     program: str
     context: str | None = None
+    option: str = ""
+    way_out: str | None = _LOG_IN
 
     @classmethod
-    def find(cls, context: str | None = None) -> "Client":
+    def find(
+        cls,
+        context: str | None = None,
+        *,
+        programs: tuple[str, ...] = PROGRAMS,
+        option: str = "",
+        absent: str = "",
+        missing: str = "install one and log in to the cluster",
+        way_out: str | None = _LOG_IN,
+    ) -> "Client":
         """The client on PATH.
+
+        Args:
+            context: kubeconfig context, None for the current one.
+            programs: names of clients that serve, the first found is taken.
+            option: the user's option because of which the cluster is asked.
+            absent: message where there is no client, in place of the usual one.
+            missing: hint where there is no client.
+            way_out: hint where the client ends with an error.
 
         Raises:
             InputError: there is none.
         """
-        program = shutil.which("oc") or shutil.which("kubectl")
+        program = next((found for name in programs if (found := shutil.which(name))), None)
         if program is None:
-            raise InputError("neither oc nor kubectl is on PATH", hint="install one and log in to the cluster")
-        return cls(program, context)
+            raise InputError(absent or f"{_prefix(option)}neither {' nor '.join(programs)} is on PATH", hint=missing)
+        return cls(program, context, option, way_out)
 
-    def run(self, *words: str) -> str:
+    @property
+    def name(self) -> str:
+        """`kubectl` or `oc`."""
+        return Path(self.program).name
+
+    def run(self, *words: str, seconds: float | None = None) -> str:
         """What the client prints.
+
+        Args:
+            words: its arguments.
+            seconds: until it is given up, None for ANSWER_SECONDS.
 
         Raises:
             ForbiddenError: the user may not do that.
-            InputError: no answer, or any other failure.
+            CommandError: any other failure.
+            InputError: no answer in time.
         """
-        name = Path(self.program).name
         command = [self.program, *(("--context", self.context) if self.context else ()), *words]
+        limit = ANSWER_SECONDS if seconds is None else seconds
         try:
             done = subprocess.run(  # noqa: S603 - fixed words, no shell
-                command, capture_output=True, encoding="utf-8", errors="replace", check=False,
-                timeout=_TIMEOUT_SECONDS, stdin=subprocess.DEVNULL,
+                command, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=limit,
+                stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise InputError(
-                f"{name} gave no answer within {_TIMEOUT_SECONDS} seconds",
-                hint=f"is the API server reachable? `{name} get --raw /readyz` tells",
+                f"{_prefix(self.option)}{self.name} gave no answer within {limit} seconds",
+                hint=f"is the API server reachable? `{self.name} get --raw /readyz` tells",
             ) from None
         if done.returncode == 0:
             return done.stdout
-        if "Forbidden" in done.stderr or "forbidden" in done.stderr:
-            raise ForbiddenError(words[1] if len(words) > 1 else words[0])
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["without a message"]
-        raise InputError(
-            f"{name} {words[0]} failed with exit code {done.returncode}: {lines[-1].strip()}",
-            hint="log in to the cluster, or name a context with --context",
-        )
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["without a message"]
+        said = lines[-1]
+        asked = f"{_prefix(self.option)}{self.name}" if self.option else f"{self.name} {words[0]}"
+        message = f"{asked} failed with exit code {done.returncode}: {said}"
+        if "forbidden" in done.stderr.lower():
+            raise ForbiddenError(message, said=said, what=words[1] if len(words) > 1 else words[0], hint=self.way_out)
+        raise CommandError(message, said=said, hint=self.way_out)
 
-    def items(self, kinds: str, namespace: str | None = None, *, everywhere: bool = False) -> list[dict[str, Any]]:
-        """Objects of these kinds; of a namespace, of all, or of no namespace.
+    def items(
+        self, kinds: str, namespace: str | None = None, *, selector: str = "", everywhere: bool = False
+    ) -> list[dict[str, Any]]:
+        """Objects of these kinds; of a namespace, of all, or of the context's namespace and of no namespace.
 
         Raises:
             ForbiddenError: the user may not list them.
             InputError: no answer, or one that is no list.
         """
         place: tuple[str, ...] = ("--all-namespaces",) if everywhere else ("-n", namespace) if namespace else ()
-        text = self.run("get", kinds, *place, "-o", "json")
+        chosen = ("-l", selector) if selector else ()
+        text = self.run("get", kinds, *place, *chosen, "-o", "json")
         try:
             found = json.loads(text)["items"]
         except (ValueError, KeyError, TypeError):
-            raise InputError(f"{Path(self.program).name} get {kinds}: the answer is no list of objects") from None
-        return list(found)
+            found = None
+        if not isinstance(found, list):
+            raise InputError(f"{_prefix(self.option)}{self.name} get {kinds}: the answer is no list of objects")
+        return [item for item in found if isinstance(item, dict)]
+
+    def logs(self, pod: str, container: str, namespace: str, *, previous: bool = False) -> str:
+        """The log of a container, or that of its start before.
+
+        Raises:
+            InputError: as `run`.
+        """
+        words = ["logs", pod, "-n", namespace, "-c", container, *(["--previous"] if previous else [])]
+        return self.run(*words, seconds=LOG_SECONDS)
 
     def api_versions(self) -> set[str]:
         """Group versions that the cluster serves."""
@@ -96,3 +166,7 @@ class Client:
         found = self.run("get", "secret", name, "-n", namespace, "--ignore-not-found", "-o", f"go-template={_KEYS}")
         exists = self.run("get", "secret", name, "-n", namespace, "--ignore-not-found", "-o", "name").strip()
         return found.split() if exists else None
+
+
+def _prefix(option: str) -> str:
+    return f"{option}: " if option else ""

@@ -9,6 +9,7 @@ docs/user-guide/installation.md, 2026-11). No label names a Gaudi: the machine t
 from typing import Any
 
 from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.units import GIB
 from llm_serving_planner.cluster.capacity import Node
 from llm_serving_planner.hardware.profiles import all_gpus, all_instances
 
@@ -67,7 +68,7 @@ def profile_of(nodes: list[Node], product: str | None) -> tuple[dict[str, Any], 
         "gpu": gpu,
         "node": {
             "cpu": min(node.allocatable["cpu"] for node in members),
-            "memoryGiB": round(min(node.allocatable["memory"] for node in members) / 2**30, 2),
+            "memoryGiB": round(min(node.allocatable["memory"] for node in members) / GIB, 2),
         },
     }, notes
 

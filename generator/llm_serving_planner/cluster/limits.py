@@ -9,15 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from llm_serving_planner.base.units import quantity
-from llm_serving_planner.cluster.wanted import pick
+from llm_serving_planner.base.units import GIB, MIB, quantity
+from llm_serving_planner.output import chart
+from llm_serving_planner.output.chart import pick, quantity_at
 
 Amounts = dict[str, float]
 RESOURCES = ("cpu", "memory", "ephemeral-storage")
-# As in the chart's templates: fixed there, because these containers do the same work for every model.
-_TEST = ("50m", "64Mi", "128Mi")
-_DOWNLOAD = ("250m", "512Mi")
-_PRE_PULL = ("10m", "16Mi", "64Mi")
 _KEYS = {"cpu": ("cpu.request", "cpu.limit"), "memory": ("memory.host.request", "memory.host.limit"),
          "ephemeral-storage": ("storage.ephemeral.request", "storage.ephemeral.limit")}  # fmt: skip
 
@@ -77,26 +74,29 @@ class Problem:
 
 def pods(values: dict[str, Any]) -> list[Pod]:
     """Every kind of pod that the values give rise to."""
-    mode, limit = pick(values, "model.download.mode", "none"), pick(values, "memory.host.limit", "24Gi")
-    download = _container("download", *_DOWNLOAD, limit)
-    first = [download] if mode in {"init", "job"} else []  # beside a Job it waits for what the Job writes
-    from_hub = not pick(values, "model.path", "") and pick(values, "model.source.type", "hub") == "hub"
-    if pick(values, "engine.type", "vllm") == "tgis" and from_hub:
-        first.append(_container("download", "1", pick(values, "memory.host.request", "12Gi"), limit))
-    beside = [_given(entry) for entry in pick(values, "sidecars", [])]
-    first += [_given(entry) for entry in pick(values, "initContainers", [])]
+    mode = pick(values, "model.download.mode")
+    first = []
+    if mode in {"init", "job"}:  # beside a Job it waits for what the Job writes
+        first.append(_helper("download", "fetch-model" if mode == "init" else "wait-model", values))
+    from_hub = not pick(values, "model.path") and pick(values, "model.source.type") == "hub"
+    if pick(values, "engine.type") == "tgis" and from_hub:
+        first.append(_helper("download", "download", values))
+    beside = [_given(entry) for entry in pick(values, "sidecars")]
+    first += [_given(entry) for entry in pick(values, "initContainers")]
     found = [Pod("engine", [_engine(values), *beside], first)]
-    if pick(values, "test.enabled", True):
-        found.append(Pod("test", [_container("test", *_TEST)]))
+    if pick(values, "test.enabled"):
+        found.append(Pod("test", [_helper("test", "test", values)]))
     if mode in {"job", "hook"}:
-        found.append(Pod("download", [download]))
-    if pick(values, "prePull.enabled", False):
-        found.append(Pod("pre-pull", [_container("pre-pull", *_PRE_PULL)]))
+        found.append(Pod("download", [_helper("download", "fetch-model", values)]))
+    if pick(values, "prePull.enabled"):
+        found.append(Pod("pre-pull", [_helper("pre-pull", "pull", values)]))
     return found
 
 
-def _container(name: str, cpu: str, memory: str, limit: str) -> Container:
-    return Container(name, {"cpu": quantity(cpu), "memory": quantity(memory)}, {"memory": quantity(limit)})
+def _helper(shown: str, container: str, values: dict[str, Any]) -> Container:
+    """A helper container of the chart under the name that messages have for it."""
+    found = chart.helper(container, values)
+    return Container(shown, found.requests, found.limits)
 
 
 def _given(entry: dict[str, Any]) -> Container:
@@ -109,20 +109,16 @@ def _given(entry: dict[str, Any]) -> Container:
 
 
 def _engine(values: dict[str, Any]) -> Container:
-    storage = pick(values, "storage.type", "pvc")
-    scratch = pick(values, "storage.size", "50Gi") if storage == "emptyDir" else ""
+    scratch = quantity_at(values, "storage.size") if pick(values, "storage.type") == "emptyDir" else 0
     asked = {
-        "cpu": (pick(values, "cpu.request", "4"), pick(values, "cpu.limit", "")),
-        "memory": (pick(values, "memory.host.request", "12Gi"), pick(values, "memory.host.limit", "24Gi")),
-        "ephemeral-storage": (
-            pick(values, "storage.ephemeral.request", "") or scratch,
-            pick(values, "storage.ephemeral.limit", ""),
-        ),
+        name: (quantity_at(values, request), quantity_at(values, limit)) for name, (request, limit) in _KEYS.items()
     }
+    request, limit = asked["ephemeral-storage"]
+    asked["ephemeral-storage"] = (request or scratch, limit)
     return Container(
         "engine",
-        {name: quantity(pair[0]) for name, pair in asked.items() if pair[0]},
-        {name: quantity(pair[1]) for name, pair in asked.items() if pair[1]},
+        {name: pair[0] for name, pair in asked.items() if pair[0]},
+        {name: pair[1] for name, pair in asked.items() if pair[1]},
     )
 
 
@@ -232,7 +228,7 @@ def _judge_claim(name: str, rule: dict[str, Any], size: float) -> Iterator[Probl
 def _show(resource: str, value: float) -> str:
     if resource == "cpu":
         return f"{value:g}"
-    unit, name = (2**30, "Gi") if value >= 2**30 else (2**20, "Mi")
+    unit, name = (GIB, "Gi") if value >= GIB else (MIB, "Mi")
     return f"{round(value / unit, 2):g}{name}"
 
 

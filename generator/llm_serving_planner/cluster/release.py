@@ -1,16 +1,13 @@
 """Logs and plan of a release in a cluster, through kubectl: reads only."""
 
 import itertools
-import json
-import shutil
-import subprocess
 from dataclasses import dataclass
 from typing import Any
 
+from llm_serving_planner.base.documents import parse_documents
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.base.files import parse_documents
+from llm_serving_planner.cluster.kubectl import Client
 
-_TIMEOUT_SECONDS = 60
 _CONTAINER = "engine"
 _PLAN_KEY = "plan.yaml"
 
@@ -33,16 +30,14 @@ class Release:
 
 
 def read_release(name: str, namespace: str) -> Release:
-    """Ask the cluster that kubectl (or oc) is logged in to.
+    """Ask the cluster that kubectl or oc is logged in to.
 
     Raises:
         InputError: no client, no answer, or no pods of that release.
     """
-    client = shutil.which("kubectl") or shutil.which("oc")
-    if client is None:
-        raise InputError("--release: neither kubectl nor oc is on PATH", hint="give the log as a file, or - for stdin")
+    client = Client.find(option="--release", missing="give the log as a file, or - for stdin", way_out=None)
     selector = f"app.kubernetes.io/instance={name},app.kubernetes.io/component"
-    pods = _json(client, namespace, "pods", f"{selector}=engine")
+    pods = client.items("pods", namespace, selector=f"{selector}=engine")
     if not pods:
         raise InputError(
             f"--release {name}: namespace {namespace} has no pods of it",
@@ -55,9 +50,8 @@ def read_release(name: str, namespace: str) -> Release:
         restarting, reason = _state(pod)
         if reason == "OOMKilled":
             killed.append(pod_name)
-        words = ["logs", pod_name, "-c", _CONTAINER, *(["--previous"] if restarting else [])]
-        logs[pod_name] = _run([client, "-n", namespace, *words])
-    maps = _json(client, namespace, "configmaps", f"{selector}=plan")
+        logs[pod_name] = client.logs(pod_name, _CONTAINER, namespace, previous=restarting)
+    maps = client.items("configmaps", namespace, selector=f"{selector}=plan")
     plan = None
     if maps:
         where = f"ConfigMap {maps[0]['metadata']['name']}"
@@ -96,33 +90,3 @@ def _state(pod: dict[str, Any]) -> tuple[bool, str]:
             ended = (status.get("state") or {}).get("terminated") or last
             return restarting, str(ended.get("reason", ""))
     return False, ""
-
-
-def _json(client: str, namespace: str, kind: str, selector: str) -> list[dict[str, Any]]:
-    text = _run([client, "-n", namespace, "get", kind, "-l", selector, "-o", "json"])
-    try:
-        items = json.loads(text)["items"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"--release: the answer to `get {kind}` is no list ({error})") from error
-    return [item for item in items if isinstance(item, dict)]
-
-
-def _run(words: list[str]) -> str:
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed words, no shell
-            words,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            timeout=_TIMEOUT_SECONDS,
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired:
-        raise InputError(
-            f"--release: no answer within {_TIMEOUT_SECONDS} seconds", hint="is the API server reachable?"
-        ) from None
-    if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["without a message"]
-        raise InputError(f"--release: kubectl failed with exit code {done.returncode}: {lines[-1].strip()}")
-    return done.stdout

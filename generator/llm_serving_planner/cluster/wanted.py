@@ -3,34 +3,25 @@
 from dataclasses import dataclass
 from typing import Any
 
-from llm_serving_planner.base.units import quantity
+from llm_serving_planner.output import chart
+from llm_serving_planner.output.chart import Made, pick, quantity_at
 
-CHART = "llm-serving"
-# Longest name before a suffix, as in the chart's _names.tpl.
-_LONGEST_NAME = 53
-
-
-def pick(values: dict[str, Any], path: str, default: Any) -> Any:
-    """The value at a dotted path; the chart's default where it is not given."""
-    node: Any = values
-    for part in path.split("."):
-        if not isinstance(node, dict) or node.get(part) is None:
-            return default
-        node = node[part]
-    return node
+_RDMA_PAGES = "network.rdma.hugepages"
+_STORAGE = ("type", "size", "accessMode", "storageClass", "existingClaim")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """One release: names, pods and what each pod needs. CPU in thousandths, memory in bytes.
 
-    `hugepages` are bytes in pages of 2 MiB, `values` the whole document.
+    `made` are the objects that the chart makes, `hugepages` bytes in pages of 2 MiB, `values` the whole document.
     `secrets` are (name, key) pairs, `needs` the Pod Security level with the reason, `apis` (alternatives, key) pairs.
     """
 
     release: str
     namespace: str
     fullname: str
+    made: list[Made]
     engine: str
     version: str
     replicas: int
@@ -63,85 +54,70 @@ class Wanted:
 
 def wanted(values: dict[str, Any], release: str, namespace: str) -> Wanted:
     """Read a values document, whose shape the schema has checked."""
-    dra = pick(values, "gpu.dra.deviceClassName", "")
-    auto = pick(values, "scaling.hpa.enabled", False) or pick(values, "scaling.keda.enabled", False)
+    auto = pick(values, "scaling.hpa.enabled") or pick(values, "scaling.keda.enabled")
     secrets = [
-        (pick(values, f"auth.{name}.existingSecret", ""), pick(values, f"auth.{name}.key", key))
-        for name, key in (("hfToken", "token"), ("apiKey", "api-key"))
+        (pick(values, f"auth.{name}.existingSecret"), pick(values, f"auth.{name}.key"))
+        for name in ("hfToken", "apiKey")
     ]
+    rdma = bool(pick(values, "network.rdma.enabled"))
     return Wanted(
         release=release,
         namespace=namespace,
-        fullname=_fullname(values, release),
-        engine=pick(values, "engine.type", "vllm"),
-        version=str(pick(values, "engine.version", "")),
-        replicas=int(pick(values, "scaling.minReplicas", 1) if auto else pick(values, "replicas", 1)),
-        nodes=int(pick(values, "parallelism.nodes", 1)),
-        gpus=int(pick(values, "parallelism.gpusPerNode", 1)),
-        resource="" if dra else pick(values, "gpu.resourceName", "nvidia.com/gpu"),
-        share_nodes=bool(pick(values, "parallelism.shareNodes", False)),
-        surge=pick(values, "rollout.mode", "recreate") == "surge",
-        cpu_m=round(quantity(pick(values, "cpu.request", "4")) * 1000),
-        memory=int(quantity(pick(values, "memory.host.request", "12Gi"))),
-        memory_limit=int(quantity(pick(values, "memory.host.limit", "24Gi"))),
-        selector={**pick(values, "gpu.nodeSelector", {}), **pick(values, "nodeSelector", {})},
-        tolerations=[*pick(values, "gpu.tolerations", []), *pick(values, "tolerations", [])],
-        storage=_storage(values),
+        fullname=chart.full_name(values, release),
+        made=chart.made(values, release),
+        engine=pick(values, "engine.type"),
+        version=str(pick(values, "engine.version")),
+        replicas=int(pick(values, "scaling.minReplicas" if auto else "replicas")),
+        nodes=int(pick(values, "parallelism.nodes")),
+        gpus=int(pick(values, "parallelism.gpusPerNode")),
+        resource="" if pick(values, "gpu.dra.deviceClassName") else pick(values, "gpu.resourceName"),
+        share_nodes=bool(pick(values, "parallelism.shareNodes")),
+        surge=pick(values, "rollout.mode") == "surge",
+        cpu_m=round(quantity_at(values, "cpu.request") * 1000),
+        memory=int(quantity_at(values, "memory.host.request")),
+        memory_limit=int(quantity_at(values, "memory.host.limit")),
+        selector={**pick(values, "gpu.nodeSelector"), **pick(values, "nodeSelector")},
+        tolerations=[*pick(values, "gpu.tolerations"), *pick(values, "tolerations")],
+        storage={key: pick(values, f"storage.{key}") for key in _STORAGE},
         secrets=[(name, key) for name, key in secrets if name],
         level=_level(values),
-        openshift=pick(values, "platform", "kubernetes") == "openshift",
+        openshift=pick(values, "platform") == "openshift",
         apis=_apis(values),
-        queue=pick(values, "kueue.queue", ""),
-        priority_class=pick(values, "priorityClassName", ""),
-        runtime_class=pick(values, "runtimeClassName", ""),
-        hugepages=int(quantity(pick(values, "gpu.hugepages", ""))) + _rdma_pages(values),
+        queue=pick(values, "kueue.queue"),
+        priority_class=pick(values, "priorityClassName"),
+        runtime_class=pick(values, "runtimeClassName"),
+        hugepages=int(quantity_at(values, "gpu.hugepages") + (quantity_at(values, _RDMA_PAGES) if rdma else 0)),
         values=values,
     )
 
 
-def _rdma_pages(values: dict[str, Any]) -> int:
-    used = pick(values, "network.rdma.enabled", False)
-    return int(quantity(pick(values, "network.rdma.hugepages", ""))) if used else 0
-
-
-def _fullname(values: dict[str, Any], release: str) -> str:
-    """As llm-serving.fullname of the chart."""
-    part = (pick(values, "nameOverride", "") or CHART)[:50].rstrip("-")
-    name = release if part in release else f"{release}-{part}"
-    return str((pick(values, "fullnameOverride", "") or name).replace(".", "-")[:_LONGEST_NAME].rstrip("-"))
-
-
-def _storage(values: dict[str, Any]) -> dict[str, Any]:
-    keys = {"type": "pvc", "size": "50Gi", "accessMode": "ReadWriteOnce", "storageClass": "", "existingClaim": ""}
-    return {key: pick(values, f"storage.{key}", default) for key, default in keys.items()}
-
-
 def _level(values: dict[str, Any]) -> tuple[str, str]:
     """Strictest level of Pod Security that admits the pods, and what keeps them from a stricter one."""
-    if pick(values, "storage.type", "pvc") == "hostPath":
+    if pick(values, "storage.type") == "hostPath":
         return "privileged", "storage.type hostPath"
-    if pick(values, "network.rdma.enabled", False):
+    if pick(values, "network.rdma.enabled"):
         return "privileged", "network.rdma (capability IPC_LOCK)"
-    if pick(values, "security.allowRoot", False):
+    if pick(values, "security.allowRoot"):
         return "baseline", "security.allowRoot"
     return "restricted", ""
 
 
 def _apis(values: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
-    controller = pick(values, "parallelism.controller", "deployment")
+    controller = pick(values, "parallelism.controller")
     monitors = [name for name in ("serviceMonitor", "podMonitor", "prometheusRule")
-                if pick(values, f"monitoring.{name}.enabled", False)]  # fmt: skip
+                if pick(values, f"monitoring.{name}.enabled")]  # fmt: skip
     found: list[tuple[bool, tuple[str, ...], str]] = [
-        (controller == "leaderworkerset", ("leaderworkerset.x-k8s.io/v1",), "parallelism.controller"),
-        (controller == "raycluster", ("ray.io/v1",), "parallelism.controller"),
-        (pick(values, "scaling.keda.enabled", False), ("keda.sh/v1alpha1",), "scaling.keda.enabled"),
-        (bool(pick(values, "kueue.queue", "")), ("kueue.x-k8s.io/v1beta2", "kueue.x-k8s.io/v1beta1"), "kueue.queue"),
-        (bool(pick(values, "gpu.dra.deviceClassName", "")), ("resource.k8s.io/v1",), "gpu.dra.deviceClassName"),
-        (bool(monitors), ("monitoring.coreos.com/v1",), ", ".join(f"monitoring.{name}" for name in monitors)),
-    ]
+        (controller == "leaderworkerset", (chart.api("LeaderWorkerSet"),), "parallelism.controller"),
+        (controller == "raycluster", (chart.api("RayCluster"),), "parallelism.controller"),
+        (pick(values, "scaling.keda.enabled"), (chart.api("ScaledObject"),), "scaling.keda.enabled"),
+        (bool(pick(values, "kueue.queue")), ("kueue.x-k8s.io/v1beta2", "kueue.x-k8s.io/v1beta1"), "kueue.queue"),
+        (bool(pick(values, "gpu.dra.deviceClassName")), (chart.api("ResourceClaimTemplate"),),
+         "gpu.dra.deviceClassName"),
+        (bool(monitors), (chart.api("ServiceMonitor"),), ", ".join(f"monitoring.{name}" for name in monitors)),
+    ]  # fmt: skip
     kinds = {"pods": "custom.metrics.k8s.io", "external": "external.metrics.k8s.io"}
-    if pick(values, "scaling.hpa.enabled", False):
-        group = kinds[pick(values, "scaling.hpa.metrics", "pods")]
+    if pick(values, "scaling.hpa.enabled"):
+        group = kinds[pick(values, "scaling.hpa.metrics")]
         versions = tuple(f"{group}/{version}" for version in ("v1beta2", "v1beta1"))
         found.append((True, versions, "scaling.hpa.metrics"))
     return [(versions, key) for needed, versions, key in found if needed]

@@ -1,1 +1,1 @@
-"""What each version of each engine offers: memory rules, kernels, flags, features. No plan is made here."""
+"""Facts about each engine version: memory rules, kernels, flags and features. Plans nothing."""

@@ -174,7 +174,10 @@ def fp8_problem(version: str, spec: ModelSpec, device: str, compute: Capability)
     """Why vLLM cannot keep an FP8 KV cache for the model on that GPU; None when it can."""
     if attention("vllm", version, spec, compute, "fp8").backend:
         return None
-    if compute >= _NATIVE_FP8 or attention("vllm", version, spec, compute, "auto").backend == "":
+    if (
+        compute >= vllm.lowest_capability("fp8_native")
+        or attention("vllm", version, spec, compute, "auto").backend == ""
+    ):
         return f"no attention of vLLM {version} keeps an FP8 KV cache for it: {_why(version, spec, compute)}"
     text = (
         f"an FP8 KV cache needs compute capability 8.0 (8.9 natively) with vLLM {version}, "
@@ -186,7 +189,6 @@ def fp8_problem(version: str, spec: ModelSpec, device: str, compute: Capability)
     return f"{text} (--engine-version {last} could)" if last else text
 
 
-_NATIVE_FP8 = (8, 9)  # vLLM 0.33.0 vllm/platforms/cuda.py:supports_fp8, read 2026-11-22
 _LOWEST_FLASHINFER = (8, 0)  # where the GPU is not the reason, the model's head size is
 
 

@@ -1,4 +1,4 @@
-"""What each version of vLLM serves, as read from its packages: data/vllm_support.json (tools/import_support.py)."""
+"""What each version of vLLM serves, as read from its packages (data/vllm_support.json)."""
 
 from functools import cache
 from typing import Any

@@ -6,12 +6,9 @@ Pure reading of data/quantization.json; every floor, border and kernel there has
 from dataclasses import dataclass
 from typing import Any
 
-from llm_serving_planner.engines import versions
+from llm_serving_planner.engines import frozen, versions, vllm
 from llm_serving_planner.hardware.compute_capability import Capability, capability, dotted
 from llm_serving_planner.models.config.formats import kinds, label
-
-ENGINE_NAMES = {"vllm": "vLLM", "tgi": "TGI", "tgis": "TGIS"}
-_NATIVE_FP8 = (8, 9)  # vLLM 0.33.0 vllm/platforms/cuda.py:supports_fp8, read 2026-11-22
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ def support(kind: str, engine_type: str, version: str, compute: Capability, *, b
         bits: width of the weights, None for the kind's usual one.
     """
     entry = kinds().get(kind)
-    name = ENGINE_NAMES[engine_type]
+    name = frozen.label(engine_type)
     if entry is None:
         return Support(ok=False, reason=f"quantisation {label(kind)} is not known to {name} {version}")
     if engine_type != "vllm":
@@ -105,7 +102,7 @@ def _found(entry: dict[str, Any], held: dict[str, Any], version: str, compute: C
     natives = [row["from"] for row in held["kernels"] if row["native"]]
     note = ""
     if natives and not kernel["native"]:
-        what = "fp8" if capability(natives[0]) == _NATIVE_FP8 else f"{entry['bits']}-bit"
+        what = "fp8" if capability(natives[0]) == vllm.lowest_capability("fp8_native") else f"{entry['bits']}-bit"
         note = f"has no {what} arithmetic: weights are kept so and computed in 16 bits ({kernel['kernel']})"
     flags = tuple(
         row["flag"]
@@ -141,7 +138,7 @@ def _lower_floor(entry: dict[str, Any], compute: Capability) -> str:
 
 def _other_engine(entry: dict[str, Any], not_this: str) -> str:
     ways = [
-        f"{ENGINE_NAMES[name]} with --quantize {entry[name]['quantize'][0]}"
+        f"{frozen.label(name)} with --quantize {entry[name]['quantize'][0]}"
         for name in ("tgi", "tgis")
         if name in entry and name != not_this
     ]
@@ -150,7 +147,7 @@ def _other_engine(entry: dict[str, Any], not_this: str) -> str:
 
 def _frozen(kind: str, entry: dict[str, Any], engine_type: str, compute: Capability, bits: int | None) -> Support:
     """TGI and TGIS: one release each, so their facts know no versions."""
-    name, held = ENGINE_NAMES[engine_type], entry.get(engine_type)
+    name, held = frozen.label(engine_type), entry.get(engine_type)
     if held is None:
         way_out = "vLLM" if entry["vllm"] else _other_engine(entry, engine_type)
         return Support(ok=False, reason=f"{name} does not read {label(kind)} checkpoints", way_out=way_out)
@@ -170,12 +167,6 @@ def _frozen(kind: str, entry: dict[str, Any], engine_type: str, compute: Capabil
         dtypes=tuple(entry["dtypes"]),
         quantize=tuple(held["quantize"]),
     )
-
-
-def last_version(kind: str) -> str | None:
-    """Newest vLLM that reads the kind, where a newer one does not; None when the newest does or none ever did."""
-    until = kinds().get(kind, {}).get("until")
-    return None if until is None else str(until["version"])
 
 
 def divisible(kind: str) -> bool:

@@ -126,10 +126,3 @@ def flag_problem(engine_type: str, flag: str, version: str) -> str | None:
     entry = _launchers()[engine_type]
     known = set(entry["flags"]) | {name.lower().replace("_", "-") for name in entry["variables"]}
     return None if flag in known else f"{label(engine_type)} {version} has no flag --{flag}"
-
-
-def variable_problem(engine_type: str, name: str) -> str | None:
-    """Why the launcher would not read a variable; None when it does (flags are variables in upper case too)."""
-    entry = _launchers()[engine_type]
-    known = {flag.upper().replace("-", "_") for flag in entry["flags"]} | set(entry["variables"])
-    return None if name in known else f"{label(engine_type)} reads no variable {name}"

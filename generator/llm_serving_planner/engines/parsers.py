@@ -27,11 +27,6 @@ def _data() -> dict[str, Any]:
     return tables.load_data("parsers.json")
 
 
-def families() -> tuple[Family, ...]:
-    """Every known family."""
-    return tuple(_family(entry) for entry in _data()["families"])
-
-
 def _family(entry: dict[str, Any]) -> Family:
     fields = ("family", "tool", "reasoning", "template", "note")
     return Family(**{name: str(entry[name]) for name in fields if name in entry})

@@ -1,4 +1,4 @@
-"""TODO."""
+"""How a range of engine versions divides GPU memory."""
 
 from dataclasses import dataclass
 

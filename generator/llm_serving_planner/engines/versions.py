@@ -1,4 +1,4 @@
-"""TODO."""
+"""Engine versions as text and as comparable tuples."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -11,12 +11,19 @@ from llm_serving_planner.base.tables import load_data
 from llm_serving_planner.base.units import MIB
 from llm_serving_planner.engines.regime import Regime
 from llm_serving_planner.engines.versions import parse_version
+from llm_serving_planner.hardware.compute_capability import Capability, capability
 
 
 @cache
 def facts() -> dict[str, Any]:
     """data/engines.json."""
     return load_data("engines.json")
+
+
+@cache
+def lowest_capability(name: str) -> Capability:
+    """Lowest compute capability with what `name` says (`capabilities` of data/engines.json)."""
+    return capability(facts()["capabilities"][name]["value"])
 
 
 @cache
@@ -47,9 +54,14 @@ def default_version() -> str:
 
 def at_least(version: str, gate: str) -> bool:
     """True when `version` is at or past the gate named in data/engines.json."""
+    return parse_version(version) >= parse_version(since(gate))
+
+
+def since(gate: str) -> str:
+    """First version past the gate named in data/engines.json."""
     for entry in facts()["gates"]:
         if entry["name"] == gate:
-            return parse_version(version) >= parse_version(entry["from"])
+            return str(entry["from"])
     raise KeyError(gate)
 
 

@@ -1,1 +1,1 @@
-"""GPUs, machine types and profiles: what there is to run on."""
+"""GPUs, machine types and profiles: what a plan may run on."""

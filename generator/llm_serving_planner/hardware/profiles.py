@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.base.files import load_values
 from llm_serving_planner.base.tables import load_data
 from llm_serving_planner.base.validation import validate_with
 
@@ -262,6 +261,8 @@ def _check(name: str, nodes: int, count: int, gpu: GpuType) -> None:
 
 def _from_file(path: Path) -> GpuProfile:
     """A user's own description, checked against data/gpu-profile.schema.json."""
+    from llm_serving_planner.base.documents import load_values
+
     data = load_values(path)
     schema = load_data("gpu-profile.schema.json")
     validate_with(schema, data, str(path))

@@ -1,1 +1,1 @@
-"""What engines write into their logs about memory, read back and compared with an estimate."""
+"""Reads the memory figures in an engine's log and compares them with the plan."""

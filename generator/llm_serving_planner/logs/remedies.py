@@ -8,8 +8,8 @@ from llm_serving_planner.engines import vllm
 from llm_serving_planner.logs import failures
 from llm_serving_planner.logs.promise import Promise
 from llm_serving_planner.logs.startup import Failure, Startup
+from llm_serving_planner.memory.kv_cache import BLOCK_TOKENS
 
-_BLOCK = 16  # tokens of a block; lengths are rounded down to it
 _SLACK = 0.1  # GiB that a corrected share leaves beyond what was missing; two prints of two decimals and one round-up
 _OUTSIDE = 0.6  # GiB outside the budget where no plan says more: CUDA context of 0.51 measured on H200 (engines.json)
 
@@ -73,9 +73,11 @@ def _too_long(cause: Failure, startup: Startup, promise: Promise | None) -> Iter
     context = cause.numbers.get("context")
     if longest is None and context and needed and available is not None:
         longest = context * available / needed
-    if longest and longest >= _BLOCK:
+    if longest and longest >= BLOCK_TOKENS:
         yield Advice(
-            "--max-model-len", str(int(longest) // _BLOCK * _BLOCK), "the longest request that the cache holds"
+            "--max-model-len",
+            str(int(longest) // BLOCK_TOKENS * BLOCK_TOKENS),
+            "the longest request that the cache holds",
         )
     if needed is not None and available is not None:
         yield from _larger_share(needed - available, startup, promise)

@@ -1,4 +1,4 @@
-"""TODO."""
+"""KV cache of one rank: bytes of a block and of a request, and the longest context that fits."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Splits a model over pipeline stages and finds the fullest one."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""TODO."""
+"""Inputs and results of the memory model: Gpu, Settings, Estimate."""
 
 from dataclasses import dataclass
 

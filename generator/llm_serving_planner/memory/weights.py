@@ -2,13 +2,13 @@
 
 from llm_serving_planner.engines.regime import Regime
 from llm_serving_planner.memory import kernels, tensors
+from llm_serving_planner.memory.kv_cache import BLOCK_TOKENS
 from llm_serving_planner.memory.settings import Gpu, Settings
 from llm_serving_planner.models.spec import ModelSpec
 
 # Llama 4 has 10,485,760 positions, and its table lies whole on every rank; more is a typo
 LONGEST_ROTARY_TABLE = 1 << 24
 _LATENT_CHUNK = 65536  # vllm/model_executor/layers/attention/mla_attention.py: most tokens of a chunked prefill
-_BLOCK_TOKENS = 16
 
 
 def weights_bytes(spec: ModelSpec, tensor_parallel_size: int, *, runtime_fp8: bool = False) -> int:
@@ -67,7 +67,7 @@ def loaded_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) 
 
 def latent_chunk(settings: Settings) -> int:
     """Tokens of cached context that MLA's prefill works on at once."""
-    wanted = max(8 * settings.max_model_len, 4 * settings.max_num_seqs * _BLOCK_TOKENS)
+    wanted = max(8 * settings.max_model_len, 4 * settings.max_num_seqs * BLOCK_TOKENS)
     return min(wanted, _LATENT_CHUNK)
 
 

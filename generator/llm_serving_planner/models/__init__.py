@@ -1,1 +1,1 @@
-"""What a model is: its facts, from the Hugging Face Hub, a folder or the embedded catalogue."""
+"""Facts about a model, from the Hugging Face Hub, a local folder or the embedded catalogue."""

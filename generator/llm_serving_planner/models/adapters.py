@@ -1,4 +1,4 @@
-"""TODO."""
+"""LoRA adapters, their slots in the engine, and draft models: plain types."""
 
 from dataclasses import dataclass
 

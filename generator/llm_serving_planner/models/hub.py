@@ -7,6 +7,7 @@ everywhere. It is imported inside functions: an offline plan never pays for it.
 import json
 import os
 import re
+import textwrap
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 from llm_serving_planner.base.errors import HubError, HubUnreachableError, InputError
 from llm_serving_planner.models.checkpoint import Checkpoint, TensorInfo, parse_json, read_header
 from llm_serving_planner.models.config import formats
+from llm_serving_planner.models.offline import is_offline
 
 Progress = Callable[[str], None]
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
@@ -51,7 +53,7 @@ def fetch(
         return _from_folder(Path(model).expanduser())
     if not _ID.fullmatch(model) or ".." in model:
         raise InputError(f"{model!r} is neither a Hugging Face id (org/name) nor a folder")
-    if offline or _offline_by_environment():
+    if is_offline(asked=offline):
         return _from_cache(model, revision)
     return _Session(model, revision, progress, sleep).checkpoint()
 
@@ -62,13 +64,11 @@ def read_file(model: str, name: str, *, revision: str | None, progress: Progress
     Raises:
         HubUnreachableError, HubError: as `fetch`; HubError too where there is no such file.
     """
+    if is_offline():
+        return _from_cached_file(model, name, revision)
     session = _Session(model, revision, progress, time.sleep)
     sha = session.commit()
     return sha, session.json(name, sha)
-
-
-def _offline_by_environment() -> bool:
-    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
 def _from_folder(folder: Path, *, model_id: str | None = None, revision: str | None = None) -> Checkpoint:
@@ -135,6 +135,15 @@ def _from_cache(model: str, revision: str | None) -> Checkpoint:
     if checkpoint.weights_bytes is None:
         raise HubUnreachableError(f"offline, and the Hugging Face cache has no weights of {model}")
     return checkpoint
+
+
+def _from_cached_file(model: str, name: str, revision: str | None) -> tuple[str, dict[str, Any]]:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(model, name, revision=revision)
+    if not isinstance(found, str):
+        raise HubUnreachableError(f"offline, and the Hugging Face cache has no {name} of {model}")
+    return Path(found).parent.name, parse_json(Path(found).read_bytes(), f"{name} of {model}")
 
 
 class _Session:
@@ -270,4 +279,8 @@ class _Session:
 
 def _one_line(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}"[:160] if lines else type(error).__name__
+    return (
+        textwrap.shorten(f"{type(error).__name__}: {lines[0]}", 160, placeholder=" ...")
+        if lines
+        else type(error).__name__
+    )

@@ -1,6 +1,5 @@
 """From the name that a user types to a ModelSpec: the hub first, a folder where it is one, else the catalogue."""
 
-import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +9,7 @@ from llm_serving_planner.base.errors import HubError, HubUnreachableError, Input
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.checkpoint import Checkpoint, TensorInfo
 from llm_serving_planner.models.config.read import parse
+from llm_serving_planner.models.offline import is_offline
 from llm_serving_planner.models.spec import ModelSpec, Weights
 
 _STAND_IN = "facts come from the embedded catalogue"
@@ -51,7 +51,7 @@ def resolve(
         HubError: the hub refused, or it is out of reach and the catalogue lacks the model.
         UnsupportedModelError: a field of the config is not understood.
     """
-    if _is_offline(offline) and not _is_folder(model):
+    if is_offline(asked=offline) and not _is_folder(model):
         known = embedded.find(model)
         if known is not None and revision is None:
             tell(f"offline: {_STAND_IN}")
@@ -63,11 +63,6 @@ def resolve(
     except HubUnreachableError as error:
         return _from_catalogue(model, revision, error, tell)
     return spec_of(checkpoint)
-
-
-def _is_offline(offline: bool) -> bool:
-    flags = (os.environ.get("HF_HUB_OFFLINE", ""), os.environ.get("TRANSFORMERS_OFFLINE", ""))
-    return offline or any(flag.upper() in {"1", "ON", "YES", "TRUE"} for flag in flags)
 
 
 def _is_folder(model: str) -> bool:

@@ -1,1 +1,1 @@
-"""Manifests of GPU nodes on AWS: one node pool, one module per form it is written in."""
+"""Manifests for GPU nodes on AWS: one node pool, one module per output format."""

@@ -3,17 +3,17 @@
 A new MachineSet differs from an existing one in few fields; everything else is the cluster's and is copied.
 """
 
-import shutil
-import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llm_serving_planner.base.documents import parse_documents
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.base.files import parse_documents, read_text
+from llm_serving_planner.base.files import read_text
 from llm_serving_planner.base.tables import load_data
 from llm_serving_planner.base.validation import validate_with
+from llm_serving_planner.cluster.kubectl import Client
 from llm_serving_planner.hardware.profiles import all_instances
 from llm_serving_planner.nodes.pool import architecture
 
@@ -24,8 +24,6 @@ CLUSTER_LABEL = "machine.openshift.io/cluster-api-cluster"
 _CAPACITY_LABELS = "capacity.cluster-autoscaler.kubernetes.io/labels"
 _TEMPLATE_LABELS = "spec/template/metadata/labels"
 _OS_LABEL = "machine.openshift.io/os-id"
-# Seconds until an API server that does not answer is given up.
-_TIMEOUT_SECONDS = 30
 _VALUE = "/spec/template/spec/providerSpec/value"
 # What a new MachineSet cannot do without, besides what the API demands.
 _NEEDED = ("ami", "subnet", "placement/region", "placement/availabilityZone", "userDataSecret/name", "instanceType")
@@ -85,36 +83,13 @@ def ask_cluster() -> ClusterFacts:
     Raises:
         InputError: no client, no answer, or no MachineSets.
     """
-    client = shutil.which("oc") or shutil.which("kubectl")
-    if client is None:
-        raise InputError(
-            "--from-cluster: neither oc nor kubectl is on PATH",
-            hint=f"install one, or run elsewhere: {_HOW}; then --cluster-facts machinesets.yaml",
-        )
-    words = [client, "get", "machinesets.machine.openshift.io", "-n", NAMESPACE, "-o", "json"]
-    tool = Path(client).name
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed words, no shell
-            words,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            timeout=_TIMEOUT_SECONDS,
-            stdin=subprocess.DEVNULL,
-        )
-    except subprocess.TimeoutExpired:
-        raise InputError(
-            f"--from-cluster: {tool} gave no answer within {_TIMEOUT_SECONDS} seconds",
-            hint=f"is the API server reachable? `{tool} get --raw /readyz` tells",
-        ) from None
-    if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["without a message"]
-        raise InputError(
-            f"--from-cluster: {tool} failed with exit code {done.returncode}: {lines[-1].strip()}",
-            hint="log in to an OpenShift cluster with the right to read MachineSets, or use --cluster-facts FILE",
-        )
-    return facts_of(parse_documents(done.stdout, f"output of {tool}"), f"output of {tool}")
+    client = Client.find(
+        option="--from-cluster",
+        missing=f"install one, or run elsewhere: {_HOW}; then --cluster-facts machinesets.yaml",
+        way_out="log in to an OpenShift cluster with the right to read MachineSets, or use --cluster-facts FILE",
+    )
+    found = client.items("machinesets.machine.openshift.io", NAMESPACE)
+    return facts_of([{"kind": "List", "items": found}], f"output of {client.name}")
 
 
 def facts_of(documents: Iterable[Any], where: str) -> ClusterFacts:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.hardware.profiles import ALIASES, GpuType, Instance, all_gpus, all_instances, parse_profile
-from llm_serving_planner.nodes.workload import IMAGE_GIB, Workload
+from llm_serving_planner.nodes.workload import Workload
+from llm_serving_planner.planner.resources import IMAGE_GB
 
 # The operating system, its own images and logs, and the images of the node's agents: an assumption.
 OS_GIB = 40
@@ -137,7 +138,7 @@ def _check(options: NodeOptions) -> None:
     if volume is not None and not OS_GIB <= volume <= MOST_VOLUME_GIB:
         raise InputError(
             f"--root-volume-gib is {volume}; {OS_GIB} to {MOST_VOLUME_GIB} GiB are possible",
-            hint=f"{OS_GIB} GiB hold the operating system; the engine's image of about {IMAGE_GIB} GB comes on top",
+            hint=f"{OS_GIB} GiB hold the operating system; the engine's image of about {IMAGE_GB} GB comes on top",
         )
 
 
@@ -218,10 +219,11 @@ def _cheapest(profile: str, count: int, gpu: GpuType, workload: Workload | None)
 def _volume(wanted: int | None, workload: Workload | None) -> tuple[int, list[str]]:
     """Size of the root volume in GiB, and why."""
     on_disk = 0 if workload is None else workload.root_disk_gib
-    content = OS_GIB + IMAGE_COPIES * IMAGE_GIB + on_disk
+    content = OS_GIB + IMAGE_COPIES * IMAGE_GB + on_disk
     needed = max(LEAST_VOLUME_GIB, 10 * -int(-content / FULL_SHARE // 10))
     if wanted is not None:
-        short = f"root volume of {wanted} GiB: {needed} GiB would be computed ({content} GiB at most 85 % full)"
+        full = f"at most {100 * FULL_SHARE:.0f} % full"
+        short = f"root volume of {wanted} GiB: {needed} GiB would be computed ({content} GiB {full})"
         return wanted, [short] if wanted < needed else []
     if needed > MOST_VOLUME_GIB:
         raise InputError(
@@ -230,7 +232,7 @@ def _volume(wanted: int | None, workload: Workload | None) -> tuple[int, list[st
         )
     where = "models on a claim, not on the root volume" if workload is None else workload.disk_basis
     return needed, [
-        f"root volume {needed} GiB (assumption): {OS_GIB} GiB system, {IMAGE_COPIES} x {IMAGE_GIB} GB image; {where}"
+        f"root volume {needed} GiB (assumption): {OS_GIB} GiB system, {IMAGE_COPIES} x {IMAGE_GB} GB image; {where}"
     ]
 
 

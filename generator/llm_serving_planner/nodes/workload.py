@@ -1,19 +1,15 @@
 """What a values file asks of a node: the number of pods, CPU, memory, disk. Pure but for reading the file."""
 
-import re
+import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.base.files import load_values
+from llm_serving_planner.base.units import GIB, MIB
 from llm_serving_planner.hardware.profiles import Instance
+from llm_serving_planner.output.chart import pick, quantity_at
 from llm_serving_planner.output.schema import validate
-
-# Compressed size of the engine's image in GB; the same as in the start-up budget (resources.py).
-IMAGE_GIB = 10
-_UNITS_MIB = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
-_QUANTITY = re.compile(r"(\d+(?:\.\d+)?)(Ki|Mi|Gi|Ti)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +83,15 @@ def read_workload(path: Path) -> tuple[str, Workload]:
             f"{path}: /plan/profile is missing; it says for which GPUs the values were planned",
             hint="write the file with `llm-serving values`, or give --profile instead of --values",
         )
-    parallelism, storage = values.get("parallelism") or {}, values.get("storage") or {}
-    if parallelism.get("gpusPerNode", 1) < 1:
+    gpus = int(pick(values, "parallelism.gpusPerNode"))
+    if gpus < 1:
         raise InputError(f"{path}: /parallelism/gpusPerNode is 0: the pods need no GPU node")
     return str(profile), Workload(
         where=str(path),
-        replicas=int(values.get("replicas", 1)),
-        gpus_per_pod=int(parallelism.get("gpusPerNode", 1)),
-        cpu_m=_cpu((values.get("cpu") or {}).get("request", 0)),
-        memory_mib=_mib(((values.get("memory") or {}).get("host") or {}).get("request", "0Mi")),
-        storage_type=str(storage.get("type", "pvc")),
-        storage_gib=-(-_mib(storage.get("size", "0Mi")) // 1024),
+        replicas=int(pick(values, "replicas")),
+        gpus_per_pod=gpus,
+        cpu_m=round(quantity_at(values, "cpu.request") * 1000),
+        memory_mib=int(quantity_at(values, "memory.host.request") / MIB),
+        storage_type=str(pick(values, "storage.type")),
+        storage_gib=math.ceil(quantity_at(values, "storage.size") / GIB),
     )
-
-
-def _cpu(value: Any) -> int:
-    text = str(value)
-    return int(text.removesuffix("m")) if text.endswith("m") else int(float(text or 0) * 1000)
-
-
-def _mib(value: Any) -> int:
-    match = _QUANTITY.fullmatch(str(value))
-    return int(float(match.group(1)) * _UNITS_MIB[match.group(2)]) if match else 0

@@ -1,1 +1,1 @@
-"""What becomes of a plan: values, engine flags, explanations, reports. Alone knows the chart's keys."""
+"""Turns a plan into values, engine flags, explanations and reports. Only this folder knows the chart's keys."""

@@ -1,12 +1,12 @@
 """values/catalog.yaml: which values files are generated, under which name and with which options."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.base.files import load_values
-from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.options import Options, options_of, table
 
 _KEYS = frozenset({"name", "model", "profile", "options", "about"})
 
@@ -48,17 +48,12 @@ def _entry(path: Path, index: int, data: Any) -> Entry:
     if unknown or missing:
         raise InputError(f"{where}: unknown keys {sorted(unknown)}, missing keys {sorted(missing)}")
     options = data.get("options") or {}
-    known = {field.name for field in fields(Options)}
+    known = {row.name for row in table()}
     if not isinstance(options, dict) or set(options) - known:
         raise InputError(f"{where}: options may be {', '.join(sorted(known))}")
     return Entry(
         name=str(data["name"]),
         model=str(data["model"]),
         profile=str(data["profile"]),
-        options=Options(**{**_tuples(options), "name": str(data["name"]), "about": data.get("about")}),
+        options=replace(options_of(options | {"name": str(data["name"])}), about=data.get("about")),
     )
-
-
-def _tuples(options: dict[str, Any]) -> dict[str, Any]:
-    """Lists of YAML as the tuples that options are."""
-    return {name: tuple(map(str, value)) if isinstance(value, list) else value for name, value in options.items()}

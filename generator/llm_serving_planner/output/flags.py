@@ -8,7 +8,10 @@ from llm_serving_planner.planner.devices import cpu, rocm_gaudi
 from llm_serving_planner.planner.plan import Plan
 
 _TGI_GRAPHS = "1,2,4,8,16,32"  # TGI v3.3.7 launcher/src/main.rs: default of --cuda-graphs
-_TGI_SHARE = 0.90  # TGI v3.3.7 globals.py: TGI_WIGGLE_ROOM, by which --cuda-memory-fraction is multiplied
+TGI_SHARE = 0.90  # TGI v3.3.7 globals.py: TGI_WIGGLE_ROOM, by which --cuda-memory-fraction is multiplied
+
+TGI_ANSWER_TOKENS = 1  # of a request that no prompt may take: max-input-tokens is to be below max-total-tokens
+TGIS_ANSWER_PARTS = 2  # answers have one of that many parts of a request; assumption
 
 
 def engine_args(plan: Plan) -> dict[str, Any]:
@@ -58,10 +61,10 @@ def _tgi(plan: Plan) -> dict[str, Any]:
     settings = plan.settings
     args: dict[str, Any] = {
         "max-total-tokens": settings.max_model_len,
-        "max-input-tokens": settings.max_model_len - 1,
+        "max-input-tokens": settings.max_model_len - TGI_ANSWER_TOKENS,
         "max-batch-prefill-tokens": settings.max_num_batched_tokens,
         "max-concurrent-requests": settings.max_num_seqs,
-        "cuda-memory-fraction": min(1.0, int(100 * settings.utilization / _TGI_SHARE) / 100),
+        "cuda-memory-fraction": min(1.0, int(100 * settings.utilization / TGI_SHARE) / 100),
         "cuda-graphs": "0" if settings.enforce_eager else _TGI_GRAPHS,
         "usage-stats": "off",
     }
@@ -81,7 +84,7 @@ def _tgis(plan: Plan) -> dict[str, Any]:
     settings = plan.settings
     args: dict[str, Any] = {
         "max-sequence-length": settings.max_model_len,
-        "max-new-tokens": max(1, settings.max_model_len // 2),
+        "max-new-tokens": max(1, settings.max_model_len // TGIS_ANSWER_PARTS),
         "max-batch-size": settings.max_num_seqs,
         "batch-safety-margin": 20,
         "cuda-process-memory-fraction": settings.utilization,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from llm_serving_planner.output.explain import explain
 from llm_serving_planner.output.values import build_values
 from llm_serving_planner.planner.plan import Plan
 
@@ -25,8 +26,6 @@ def render_values(plan: Plan) -> str:
     Raises:
         AssertionError: the text does not read back as the dict that went in (a bug, never bad input).
     """
-    from llm_serving_planner.output.report import explain
-
     values = build_values(plan)
     text = _template().render(v=values, why=explain(plan), plan=plan)
     back = yaml.safe_load(text)

@@ -1,177 +1,17 @@
-"""How a plan is told: the reasons beside each number, and the text that a terminal shows."""
+"""A plan as text for a terminal."""
 
 import shlex
 from pathlib import Path
-from typing import Any
 
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import parsers
-from llm_serving_planner.memory import pipeline
 from llm_serving_planner.output import home
-from llm_serving_planner.output.feature_keys import explain_keys
 from llm_serving_planner.output.values import summary
-from llm_serving_planner.planner.devices import cpu, rocm_gaudi
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.search import context_of
 
 _BAR_WIDTH = 40
-
-
-def command_line(plan: Plan) -> str:
-    """The command that gives this plan again."""
-    words = ["llm-serving", "values", plan.spec.model_id, "--profile", plan.profile.name]
-    for name, value in plan.options.pinned().items():
-        for each in value if isinstance(value, tuple) else (value,):
-            words.append(f"--{name.replace('_', '-')}")
-            words += [] if each is True else [str(each)]
-    return shlex.join(words)
-
-
-def explain(plan: Plan) -> dict[str, Any]:
-    """One reason per number of the values file."""
-    return {
-        "command": command_line(plan),
-        "release": plan.release_name,
-        "file": f"values/{plan.file_stem}.yaml",
-        "model": _explain_model(plan),
-        "args": _explain_args(plan) | plan.use.why,
-        "use": explain_keys(plan.use),
-        "env": {
-            "VLLM_CPU_KVCACHE_SPACE": f"GiB of cache per process; one request needs "
-            f"{plan.estimate.kv_per_request / GIB:.2f} GiB",
-            "VLLM_CPU_OMP_THREADS_BIND": "processes share the pod's cores",
-        },
-        "cpu": "two cores per engine process"
-        if cpu.is_cpu(plan.profile)
-        else "two cores for the API server, one per GPU"
-        + (", one per further engine" if plan.layout.engines_per_pod > 1 else ""),
-        "rollout": "the GPUs of the old pod are freed before the new one asks for them",
-        "parallelism": _explain_parallelism(plan),
-        "node_selector": _explain_selector(plan),
-        "shared_memory": f"{plan.layout.gpus_per_node} GPU(s) in the pod; 2Gi up to two, 8Gi up to four, 16Gi above"
-        + (f"; {plan.use.kv_offload / GIB:.0f} GiB of KV cache" if plan.use.kv_offload else ""),
-        **_explain_memory(plan),
-        "storage": f"checkpoint {plan.spec.weights.file_bytes / GIB:.1f} GiB + 10 % + 8 GiB for compile caches",
-        "startup": _explain_startup(plan),
-    }
-
-
-def _explain_memory(plan: Plan) -> dict[str, str]:
-    if cpu.is_cpu(plan.profile):
-        text = "weights, cache and activations of each process, 3 GiB beside them, the shared memory"
-        return {"memory_request": text, "memory_limit": "the same: nothing of it lies on a GPU"}
-    return {
-        "memory_request": "4 GiB for the API server, 3 GiB per GPU process, "
-        + ("2 GiB per further engine, " if plan.layout.engines_per_pod > 1 else "")
-        + "the shared memory",
-        "memory_limit": "the request and up to 10 GiB of the file that is being read",
-    }
-
-
-def _explain_model(plan: Plan) -> dict[str, str]:
-    notes = dict.fromkeys(("id", "path", "servedName", "aliases", "trustRemoteCode"), "")
-    notes["task"] = "  # vectors or scores in place of text"
-    notes["revision"] = "  # the commit that was sized"
-    notes["gated"] = "  # whether it is gated is not known" if plan.spec.gated is None else ""
-    return notes
-
-
-def _explain_args(plan: Plan) -> dict[str, str]:
-    estimate = plan.estimate
-    limit = context_of(plan.spec)
-    context = {
-        "model": f"the model's whole context; one request needs {estimate.kv_per_request / GIB:.2f} GiB of cache",
-        "memory": f"shortened from {limit:,}: the longest that fits {estimate.kv_cache / GIB:.2f} GiB of cache "
-        f"with {estimate.margin / GIB:.2f} GiB kept free",
-        "user": "as asked for",
-    }[plan.context_limit]
-    given = plan.options
-    tokens = "as asked for" if given.max_num_batched_tokens else (
-        f"prefill tokens per step; activations of {estimate.activations / GIB:.2f} GiB depend on it"
-    )  # fmt: skip
-    sequences = "as asked for" if given.max_num_seqs else (
-        "engine's default for such a GPU, lowered where the cache could not hold so many"
-    )  # fmt: skip
-    dtype = "as asked for" if given.dtype else f"what the GPU computes in; the checkpoint is {plan.spec.dtype}"
-    share = "as asked for" if given.gpu_memory_utilization else (
-        f"leaves {(estimate.total - estimate.requested) / GIB:.2f} GiB for what lies outside the engine's share "
-        f"({estimate.outside / GIB:.2f} GiB expected)"
-    )  # fmt: skip
-    quantize = "how the checkpoint is stored" if plan.spec.quantization else "weights are quantised at start"
-    return {
-        "dtype": dtype,
-        "dtype-str": dtype,
-        "max-model-len": context,
-        "max-total-tokens": context,
-        "max-sequence-length": context,
-        "max-input-tokens": "all but one token of a request may be prompt",
-        "max-new-tokens": "half of a request's tokens may be answer",
-        "max-num-seqs": sequences,
-        "max-concurrent-requests": sequences,
-        "max-batch-size": sequences,
-        "max-num-batched-tokens": tokens,
-        "max-batch-prefill-tokens": tokens,
-        "gpu-memory-utilization": share,
-        "cuda-memory-fraction": "the launcher takes 0.90 of this share",
-        "cuda-process-memory-fraction": share,
-        "batch-safety-margin": "percent of the free memory that stays free, the engine's default",
-        "kv-cache-dtype": "as asked for" if given.kv_cache_dtype else "auto: the data type of the model",
-        "quantization": quantize,
-        "quantize": quantize,
-        "allow-deprecated-quantization": "this version refuses the checkpoint without it",
-        "language-model-only": "as asked for: images and sound are not taken",
-        "enforce-eager": "as asked for"
-        if given.enforce_eager
-        else "no CUDA graphs: they would not leave room for the cache",
-        "cuda-graphs": "batch sizes of the captured graphs; 0 captures none",
-        "deployment-framework": "the one that shards",
-        "flash-attention": "sharded classes of these models need it",
-        "usage-stats": "nothing is sent out of the cluster",
-        "disable-access-log-for-endpoints": "probes and scrapes would fill the log",
-        "distributed-timeout-seconds": "nodes that download at different speed wait for each other",
-    }
-
-
-def _explain_parallelism(plan: Plan) -> str:
-    layout = plan.layout
-    parallel = layout.parallel
-    if layout.gpus == 1:
-        return "one process" if cpu.is_cpu(plan.profile) else "one GPU"
-    parts = []
-    if parallel.tensor_parallel_size > 1:
-        heads = f"{plan.spec.num_attention_heads} attention heads and {plan.spec.num_kv_heads} KV heads"
-        parts.append(f"{heads} over {parallel.tensor_parallel_size} GPUs (link: {plan.profile.link})")
-    if parallel.pipeline_parallel_size > 1:
-        most = max(pipeline.stage_layers(plan.spec.num_layers, parallel.pipeline_parallel_size))
-        parts.append(
-            f"{plan.spec.num_layers} layers over {parallel.pipeline_parallel_size} stages, at most {most} each"
-        )
-    if parallel.data_parallel_size > 1:
-        parts.append(f"{parallel.data_parallel_size} engines, each with attention and a cache of its own")
-    if plan.spec.moe is not None and (parallel.enable_expert_parallel or parallel.data_parallel_size > 1):
-        how = "whole" if parallel.enable_expert_parallel else "in slices"
-        parts.append(f"{plan.spec.moe.experts} experts {how} over {parallel.expert_ranks} ranks")
-    return "; ".join(parts)
-
-
-def _explain_selector(plan: Plan) -> str:
-    if cpu.is_cpu(plan.profile):
-        return "any node"
-    if plan.profile.instance is not None:
-        return "the machine type that was planned for"
-    if rocm_gaudi.is_other(plan.profile):
-        return str(rocm_gaudi.vendor(plan.profile.gpu)["labels_source"])
-    if len(plan.profile.gpu.gfd_product_labels) == 1:
-        return "label of NVIDIA's GPU feature discovery"
-    return "several product labels exist for this GPU: none is demanded"
-
-
-def _explain_startup(plan: Plan) -> str:
-    phases = plan.resources.startup
-    return (
-        f"twice {phases.base} s start + {phases.download} s download + {phases.load} s load + "
-        f"{phases.compile} s compile, at least 600"
-    )
+USUAL_REQUEST = 2000  # tokens of a request that the cache is counted in, beside the longest
 
 
 def text_report(plan: Plan) -> str:
@@ -228,7 +68,7 @@ def _cache(plan: Plan) -> str:
     each = " of each engine" if plan.layout.parallel.data_parallel_size > 1 else ""
     return (
         f"{plan.cache_tokens:,} tokens in the cache{each}: {estimate.concurrency:.1f} such requests, "
-        f"{plan.requests_of(min(2000, length)):.0f} of 2,000 tokens"
+        f"{plan.requests_of(min(USUAL_REQUEST, length)):.0f} of {USUAL_REQUEST:,} tokens"
     )
 
 

@@ -3,8 +3,7 @@
 from functools import cache
 
 from llm_serving_planner.base.errors import SchemaError
-from llm_serving_planner.base.files import Json
-from llm_serving_planner.base.tables import load_data
+from llm_serving_planner.base.tables import Json, load_data
 from llm_serving_planner.base.validation import validate_with
 from llm_serving_planner.output import removed
 

@@ -1,1 +1,1 @@
-"""From a model, a profile and options to a `Plan`, or to every reason why there is none."""
+"""Turns a model, a profile and options into a Plan, or into every reason why there is none."""

@@ -40,8 +40,8 @@ def choose_deployment(layout: Layout, options: Options, version: str) -> Deploym
         reasons.append(f"controller raycluster needs executor ray, not {executor}")
     if executor == "ray" and several and not (options.image_has_ray or vllm.ray_in_image(version)):
         reasons.append(
-            f"executor ray: stock images have no Ray since vLLM 0.18.0 (this is {version}): executor mp, or an image "
-            f"{_OWN_IMAGE.format(version=version)}"
+            f"executor ray: stock images have no Ray since vLLM {vllm.since('ray-dropped')} (this is {version}): "
+            f"executor mp, or an image {_OWN_IMAGE.format(version=version)}"
         )
     if storage == "perReplica" and controller not in {"statefulset", "leaderworkerset"}:
         reasons.append(f"storage perReplica: controller {controller} makes no claim per pod")

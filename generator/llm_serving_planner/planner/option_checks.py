@@ -1,9 +1,17 @@
-"""What no model and no GPU could make right: options that are malformed on their own."""
+"""What no model and no GPU could make right: options that are malformed on their own.
+
+The table of options says what each may be; what it cannot say, such as the form of a word, is in `features.usage`.
+"""
+
+from collections.abc import Callable
+from typing import Any
 
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.engines import frozen
 from llm_serving_planner.planner.features import usage
-from llm_serving_planner.planner.options import CONTROLLERS, DTYPES, EXECUTORS, KV_CACHE_DTYPES, STORAGE_TYPES, Options
+from llm_serving_planner.planner.options import PINS, USE, Declaration, Options, flag, table
+
+_Check = Callable[[Options, Declaration, Any], None]
 
 
 def check_options(options: Options) -> None:
@@ -12,45 +20,62 @@ def check_options(options: Options) -> None:
     Raises:
         InputError: one line for the first such option.
     """
-    positive = (
-        "max_model_len", "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "max_num_seqs",
-        "max_num_batched_tokens", "replicas",
-    )  # fmt: skip
-    for name in positive:
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise InputError(f"--{name.replace('_', '-')} is {value}: a positive whole number is expected")
-    choices = (
-        ("engine", frozen.ENGINE_TYPES), ("dtype", DTYPES), ("kv_cache_dtype", KV_CACHE_DTYPES),
-        ("storage", STORAGE_TYPES), ("controller", CONTROLLERS), ("executor", EXECUTORS),
-    )  # fmt: skip
-    for name, allowed in choices:
-        value = getattr(options, name)
-        if value is not None and value not in allowed:
-            raise InputError(f"--{name.replace('_', '-')} is {value!r}: one of {', '.join(allowed)} is expected")
-    share = options.gpu_memory_utilization
-    if share is not None and not 0 < share <= 1:
-        raise InputError(f"--gpu-memory-utilization is {share}: a fraction above 0, at most 1, is expected")
-    if options.download_gbps is not None and options.download_gbps <= 0:
-        raise InputError(f"--download-gbps is {options.download_gbps}: a positive rate is expected")
-    if options.storage in {"existingClaim", "hostPath"} and not options.storage_name:
-        what = "the claim's name" if options.storage == "existingClaim" else "an absolute path"
-        raise InputError(f"--storage {options.storage} needs --storage-name: {what}")
-    usage.check(options)
-    _check_engine_options(options)
-    if options.dtype == "float32":
-        raise InputError("--dtype float32 doubles every term and is not sized; float16 or bfloat16 are")
+    given = [
+        (row, value)
+        for row in table(type(options))
+        if (value := getattr(options, row.name)) != row.default and value is not None
+    ]
+    if given:
+        _walk(options, given, PINS, _whole, _choice, _bounds, _value_needs)
+        _walk(options, given, USE, _engine, _whole, _choice, _needs, _bounds)
+        usage.check_words(options)
+        _walk(options, given, PINS, _engine, _needs, _refused)
 
 
-def _check_engine_options(options: Options) -> None:
-    name = frozen.label(options.engine)
-    if options.engine != "vllm" and options.gpu_memory_utilization is not None:
-        raise InputError(f"--gpu-memory-utilization is vLLM's: {name} holds back a fixed share")
-    if options.engine != "vllm" and options.served_name is not None:
-        raise InputError(f"--served-name is vLLM's: {name} answers under its model's id")
-    if options.engine == "tgis" and options.max_num_batched_tokens is not None:
-        raise InputError("--max-num-batched-tokens: TGIS prefills a prompt whole")
-    if options.engine == "tgis" and options.enforce_eager:
-        raise InputError("--enforce-eager: TGIS captures no CUDA graphs anyway")
-    if options.image_has_ray and options.image is None:
-        raise InputError("--image-has-ray is said of an image of yours: name it with --image")
+def _walk(options: Options, given: list[tuple[Declaration, Any]], group: str, *checks: _Check) -> None:
+    for check in checks:
+        for row, value in given:
+            if row.group == group:
+                check(options, row, value)
+
+
+def _whole(_: Options, row: Declaration, value: Any) -> None:
+    if row.type is int and row.minimum is not None and value < row.minimum:
+        raise InputError(f"{row.flag} is {value}: {row.expected}")
+
+
+def _choice(_: Options, row: Declaration, value: Any) -> None:
+    for each in value if row.repeatable else (value,):
+        if row.choices and each not in row.choices:
+            raise InputError(f"{row.flag} is {each!r}: one of {', '.join(row.choices)} is expected")
+
+
+def _bounds(_: Options, row: Declaration, value: Any) -> None:
+    low = row.above is None or value > row.above
+    if not (low and (row.minimum is None or value >= row.minimum) and (row.maximum is None or value <= row.maximum)):
+        raise InputError(f"{row.flag} is {value}: {row.expected}")
+
+
+def _value_needs(options: Options, row: Declaration, value: Any) -> None:
+    if value in row.value_needs:
+        other, what = row.value_needs[value]
+        if not getattr(options, other):
+            raise InputError(f"{row.flag} {value} needs {flag(other)}: {what}")
+
+
+def _needs(options: Options, row: Declaration, _: Any) -> None:
+    if row.needs is not None and not getattr(options, row.needs[0]):
+        raise InputError(row.needs[1])
+
+
+def _engine(options: Options, row: Declaration, value: Any) -> None:
+    if value and row.engines and options.engine not in row.engines:
+        raise InputError(
+            row.elsewhere.format(flag=row.flag, engine=frozen.label(options.engine)),
+            hint=row.hints.get(options.engine, row.hint) or None,
+        )
+
+
+def _refused(_: Options, row: Declaration, value: Any) -> None:
+    if isinstance(value, str) and value in row.refused:
+        raise InputError(row.refused[value])

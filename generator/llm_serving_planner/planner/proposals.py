@@ -1,9 +1,12 @@
-"""Layouts that a plan did not take, proposed beside it."""
+"""A plan, and the layout of the same GPUs that it did not take where that one holds more cache."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 from llm_serving_planner.base.errors import DoesNotFitError
+from llm_serving_planner.hardware.profiles import GpuProfile
+from llm_serving_planner.models.spec import ModelSpec
+from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.sizing import size
 
@@ -60,3 +63,15 @@ def _why(plan: Plan) -> str:
     if plan.spec.num_kv_heads < tensor:
         return f"its {plan.spec.num_kv_heads} KV heads are repeated on {tensor} tensor parallel ranks"
     return "less of the memory goes into activations and communication"
+
+
+def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -> Plan:
+    """Plan one engine on the profile; `rejected` ends with a data parallel layout where one holds more cache.
+
+    Raises:
+        InputError: an option is malformed, whatever the model.
+        DoesNotFitError: physics or the engine forbid it; all reasons at once (no ways out: see `ways_out`).
+    """
+    plan = size(spec, profile, options or Options())
+    better = proposal(plan)
+    return replace(plan, rejected=(*plan.rejected, better)) if better else plan

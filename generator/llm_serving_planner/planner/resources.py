@@ -8,12 +8,15 @@ from llm_serving_planner.models.spec import ModelSpec
 
 # Broadcast ring buffers 0.16 + 0.24 GiB per rank (vLLM 0.33.0 shm_broadcast.py) plus NCCL: sizes in use
 # upstream are 2 GiB for one or two GPUs, 8 for four, 16 for eight (read 2026-11-22).
-_SHARED_MEMORY_GIB = ((2, 2), (4, 8), (16, 16))
-_HOST_BASE_GIB = 4  # API server, tokenizer, Python; assumption
-_HOST_PER_GPU_GIB = 3  # worker process with its CUDA context and staging buffers; assumption
-_ENGINE_GIB = 2  # scheduler process of each further data parallel engine; assumption
-_LOADING_GIB = 10  # page cache of the file being read counts against the container; largest usual shard 10 GB
-_DISK_EXTRA_GIB = 8  # torch.compile, Triton and FlashInfer caches, tokenizer; assumption
+SHARED_MEMORY_GIB = ((2, 2), (4, 8), (16, 16))
+HOST_BASE_GIB = 4  # API server, tokenizer, Python; assumption
+HOST_PER_GPU_GIB = 3  # worker process with its CUDA context and staging buffers; assumption
+HOST_PER_ENGINE_GIB = 2  # scheduler process of each further data parallel engine; assumption
+LOADING_GIB = 10  # page cache of the file being read counts against the container; largest usual shard 10 GB
+DISK_SHARE = 0.10  # of the checkpoint, for files beside the weights and what the file system takes; assumption
+DISK_EXTRA_GIB = 8  # torch.compile, Triton and FlashInfer caches, tokenizer; assumption
+# Of the API server with the first engine's scheduler, of each worker, of each further engine's scheduler; assumptions.
+CORES_BASE, CORES_PER_GPU, CORES_PER_ENGINE = 2, 1, 1
 _START_BASE_SECONDS = 120  # imports, process start, profiling; vLLM issues 11005, 19824, 20264
 _GROUP_SECONDS = 60  # ranks on several nodes find each other and set up NCCL; assumption
 _DISK_GB_PER_SECOND = 0.5  # network volume, read once; assumption
@@ -22,14 +25,17 @@ DEFAULT_DOWNLOAD_GBPS = 1.0  # assumption
 # ready after 239 s, its first capture of graphs took 117 s where Qwen3-8B's takes some 10 (vLLM 0.33.0 on one H200,
 # 2026-11-25, docs/data/measurements-gpu.csv). vLLM's own warm-up (VLLM_DEEP_GEMM_WARMUP) does the same work earlier.
 _DEEP_GEMM_SECONDS = 120
-_IMAGE_PULL_SECONDS = 900  # 10 GB image at 0.1 Gbit/s; outside the startup probe; assumption
+IMAGE_GB = 10  # compressed size of the engine's image; assumption
+IMAGE_PULL_GBPS = 0.1  # a slow registry, as it is outside the startup probe; assumption
+_IMAGE_PULL_STEP_SECONDS = 300  # the time to pull is rounded up to five minutes
 _LARGE_PARAMETERS_BYTES = 20 * 10**9
+BUDGET_FACTOR = 2  # of the expected time; assumption
 LEAST_BUDGET_SECONDS = 600
 
 
 @dataclass(frozen=True, slots=True)
 class Startup:
-    """Seconds per phase; `budget` is twice their sum, in whole minutes."""
+    """Seconds per phase; `budget` is BUDGET_FACTOR times their sum, in whole minutes."""
 
     base: int
     download: int
@@ -71,17 +77,17 @@ def plan_resources(
     `host` bytes of adapters beside it; `files` bytes are downloaded besides the model. With `deep_gemm` the engine
     compiles kernels for block FP8.
     """
-    shared = next(size for limit, size in _SHARED_MEMORY_GIB if gpus <= limit) * GIB + offload
-    request = (_HOST_BASE_GIB + _HOST_PER_GPU_GIB * gpus + _ENGINE_GIB * (engines_per_pod - 1)) * GIB + host
+    shared = next(size for limit, size in SHARED_MEMORY_GIB if gpus <= limit) * GIB + offload
+    request = (HOST_BASE_GIB + HOST_PER_GPU_GIB * gpus + HOST_PER_ENGINE_GIB * (engines_per_pod - 1)) * GIB + host
     if files:
         spec = replace(spec, weights=replace(spec.weights, file_bytes=spec.weights.file_bytes + files))
-    loading = min(_LOADING_GIB * GIB, math.ceil(spec.weights.file_bytes / GIB) * GIB)
+    loading = min(LOADING_GIB * GIB, math.ceil(spec.weights.file_bytes / GIB) * GIB)
     return Resources(
         shared_memory=shared,
         memory_request=request + shared,
         memory_limit=request + shared + loading,
-        cpu_request=1 + gpus + engines_per_pod,
-        disk=(math.ceil(spec.weights.file_bytes * 1.1 / GIB) + _DISK_EXTRA_GIB) * GIB,
+        cpu_request=CORES_BASE + CORES_PER_GPU * gpus + CORES_PER_ENGINE * (engines_per_pod - 1),
+        disk=(math.ceil(spec.weights.file_bytes * (1 + DISK_SHARE) / GIB) + DISK_EXTRA_GIB) * GIB,
         startup=startup(
             spec,
             enforce_eager=enforce_eager,
@@ -100,7 +106,7 @@ def startup(
     base: int = _START_BASE_SECONDS,
     deep_gemm: bool = False,
 ) -> Startup:
-    """Start-up budget: twice the sum of the phases, at least ten minutes.
+    """Start-up budget: BUDGET_FACTOR times the sum of the phases, LEAST_BUDGET_SECONDS at least.
 
     Phases after public logs (vLLM issues 11005, 19824, 20264, 44881): compile 60 s up to 10 B parameters, 150 s
     above, 300 s for mixtures of experts; DeepGEMM's kernels on top, without graphs too.
@@ -115,5 +121,9 @@ def startup(
         compile_seconds = 0
     compile_seconds += _DEEP_GEMM_SECONDS if deep_gemm else 0
     total = base + download + load + compile_seconds
-    budget = max(LEAST_BUDGET_SECONDS, -(-2 * total // 60) * 60)
-    return Startup(base, download, load, compile_seconds, budget, _IMAGE_PULL_SECONDS)
+    budget = max(LEAST_BUDGET_SECONDS, -(-BUDGET_FACTOR * total // 60) * 60)
+    return Startup(base, download, load, compile_seconds, budget, _image_pull_seconds())
+
+
+def _image_pull_seconds() -> int:
+    return math.ceil(IMAGE_GB * 8 / IMAGE_PULL_GBPS / _IMAGE_PULL_STEP_SECONDS) * _IMAGE_PULL_STEP_SECONDS

@@ -31,10 +31,6 @@ class Choice:
     notes: tuple[str, ...]
 
 
-def _needed(name: str) -> Capability:
-    return capability(vllm.facts()["capabilities"][name]["value"])
-
-
 def architecture_reasons(spec: ModelSpec, version: str) -> list[str]:
     """Whether that version of vLLM still serves the model's class."""
     until = ARCHITECTURES[spec.architecture].until
@@ -48,9 +44,9 @@ def architecture_reasons(spec: ModelSpec, version: str) -> list[str]:
 def engine_reasons(version: str, device: str, compute: Capability) -> list[str]:
     """Whether the image of that version holds code for the GPU at all."""
     gate = "turing" if vllm.at_least(version, "volta-dropped") else "volta"
-    if compute < _needed(gate):
+    if compute < vllm.lowest_capability(gate):
         return [
-            f"vLLM {version} needs compute capability {dotted(_needed(gate))}, "
+            f"vLLM {version} needs compute capability {dotted(vllm.lowest_capability(gate))}, "
             f"{device} has {dotted(compute)} (vLLM 0.19.1 was the last for 7.0)"
         ]
     return []
@@ -75,7 +71,7 @@ def _cache_reasons(spec: ModelSpec, options: Options, version: str, device: str,
     if options.engine == "tgis":
         return ["TGIS has no FP8 KV cache"]
     if options.engine == "tgi":
-        native = _needed("fp8_native")
+        native = vllm.lowest_capability("fp8_native")
         return (
             [] if compute >= native else [f"TGI's FP8 KV cache needs {dotted(native)}, {device} has {dotted(compute)}"]
         )
@@ -86,7 +82,7 @@ def _cache_reasons(spec: ModelSpec, options: Options, version: str, device: str,
 def _dtype(
     spec: ModelSpec, options: Options, device: str, compute: Capability, reasons: list[str], notes: list[str]
 ) -> str:
-    bfloat16 = compute >= _needed("bfloat16")
+    bfloat16 = compute >= vllm.lowest_capability("bfloat16")
     float16 = ARCHITECTURES[spec.architecture].float16
     wanted = options.dtype if options.dtype not in {None, "auto"} else None
     dtype = wanted or (spec.dtype if spec.dtype in {"float16", "bfloat16"} else None)

@@ -7,7 +7,7 @@ whole context, the engine's usual batch) down to what the memory allows.
 from dataclasses import replace
 
 from llm_serving_planner.base.errors import DoesNotFitError
-from llm_serving_planner.base.units import GIB
+from llm_serving_planner.base.units import GIB, MIB
 from llm_serving_planner.engines import frozen, vllm
 from llm_serving_planner.engines.attention import Attention, attention
 from llm_serving_planner.engines.regime import Regime
@@ -195,7 +195,7 @@ def _text_only_reasons(spec: ModelSpec, options: Options, version: str) -> list[
 
 def _node_reasons(profile: GpuProfile, resources: Resources) -> list[str]:
     reasons = []
-    if profile.node_memory_mib is not None and resources.memory_request > profile.node_memory_mib * 1024**2:
+    if profile.node_memory_mib is not None and resources.memory_request > profile.node_memory_mib * MIB:
         reasons.append(
             f"the pod asks for {resources.memory_request // GIB} GiB of host memory, a node of {profile.name} "
             f"offers {profile.node_memory_mib / 1024:.1f}"

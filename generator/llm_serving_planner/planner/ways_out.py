@@ -14,8 +14,8 @@ from llm_serving_planner.models.variants import variants_of
 from llm_serving_planner.planner import rules
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.search import SHORTEST_USEFUL_CONTEXT, context_of
-from llm_serving_planner.planner.service import make_plan
 
 _COUNTS = (1, 2, 4, 8)
 _NODES = (2, 4, 8)

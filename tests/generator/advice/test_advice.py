@@ -26,8 +26,8 @@ from llm_serving_planner.memory.settings import ParallelConfig, Settings
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.search import context_of
-from llm_serving_planner.planner.service import make_plan
 from support.command import run
 from support.laws import law
 
@@ -371,7 +371,7 @@ def test_without_matplotlib_the_picture_is_refused_at_once(capsys: pytest.Captur
     with patch("importlib.util.find_spec", return_value=None):
         assert main(["advise", LLAMA, "--offline", "--plot", "a.svg"]) == 1
     assert capsys.readouterr().err == (
-        "error: --plot draws with matplotlib, which is not installed\nhint: pip install 'llm-serving[plot]'\n"
+        "error: --plot draws with matplotlib, which is not installed\nhint: pip install 'llm-serving-planner[plot]'\n"
     )
 
 

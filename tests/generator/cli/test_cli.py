@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from llm_serving_planner.base.files import load_values
+from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.output.schema import validate
 from support.command import MISTRAL, run

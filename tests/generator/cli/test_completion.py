@@ -2,6 +2,8 @@
 
 import shutil
 import subprocess
+import sys
+from shlex import quote
 
 import pytest
 from llm_serving_planner.cli.completion import script
@@ -17,9 +19,9 @@ def complete(line: str) -> list[str]:
         f"source /dev/stdin <<'SCRIPT'\n{script('bash', build_parser())}SCRIPT\n"
         f"complete -p llm-serving >/dev/null || exit 9\n"
         f"COMP_WORDS=({line.replace('<>', chr(39) * 2)}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n"
-        '_llm_serving; printf "%s\\n" "${COMPREPLY[@]}"\n'
+        '_shtab_llm_serving; printf "%s\\n" "${COMPREPLY[@]}"\n'
     )
-    done = subprocess.run(["bash", "--norc", "-eu", "-c", program], check=True, capture_output=True, text=True)
+    done = subprocess.run(["bash", "--norc", "-c", program], check=True, capture_output=True, text=True)
     assert done.stderr == ""
     return done.stdout.split()
 
@@ -35,7 +37,7 @@ def complete(line: str) -> list[str]:
         ("llm-serving completion z", ["zsh"]),
         ("llm-serving validate --for", ["--format"]),
         ("llm-serving plan --max-model-len <>", []),
-        ("llm-serving nonsense <>", []),
+        ("llm-serving plan --executor <>", ["mp", "ray"]),
     ],
 )
 def test_bash_completes(line: str, offered: list[str]) -> None:
@@ -64,6 +66,20 @@ def test_the_shell_takes_its_script(shell: str) -> None:
         program = script(shell, build_parser()) + "complete -C 'llm-serving plan --platform '\n"
         done = subprocess.run([shell, "--no-config", "-c", program], check=True, capture_output=True, text=True)
         assert {line.split("\t")[0] for line in done.stdout.splitlines()} == {"kubernetes", "openshift"}
+    if shell == "zsh":
+        program = f"autoload -U compinit; compinit -u -D\neval {quote(script(shell, build_parser()))}\n"
+        registered = f"{program}print -r -- ${{_comps[llm-serving]}}"
+        done = subprocess.run([shell, "-f", "-c", registered], check=True, capture_output=True, text=True)
+        assert done.stdout == "_shtab_llm_serving\n"
+
+
+def test_no_other_command_loads_the_library() -> None:
+    code = (
+        "import sys\nfrom llm_serving_planner.cli.main import main\n"
+        "main(['plan', 'openai-community/gpt2', '--profile', '1xl4', '--offline'])\n"
+        "try:\n    main(['--version'])\nexcept SystemExit:\n    sys.exit('shtab' in sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 def test_an_unknown_shell_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

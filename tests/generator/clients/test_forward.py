@@ -92,8 +92,8 @@ def test_a_release_is_reached_and_left(cluster: Cluster) -> None:
     done = ask(cluster, "--namespace", "models")
     assert (done.returncode, done.stdout) == (0, "Hello world\n"), done.stderr
     assert cluster.calls() == [
-        ["get", "services", "--namespace", "models", "-l", "app.kubernetes.io/instance=mine", "-o", "json"],
-        ["port-forward", "--namespace", "models", "--address", "127.0.0.1", "service/mine-llm-serving", ":80"],
+        ["get", "services", "-n", "models", "-l", "app.kubernetes.io/instance=mine", "-o", "json"],
+        ["port-forward", "-n", "models", "--address", "127.0.0.1", "service/mine-llm-serving", ":80"],
     ]
     assert not cluster.forwards()
 
@@ -169,6 +169,20 @@ def test_what_the_cluster_refuses(cluster: Cluster, script: dict[str, Any], mess
 def test_one_place_at_a_time() -> None:
     done = run("query", "Hi", "--release", "mine", "--base-url", "http://x")
     assert (done.returncode, "not allowed with argument" in done.stderr) == (2, True)
+
+
+def test_a_cluster_that_does_not_list_its_services(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    from llm_serving_planner.base.errors import InputError
+    from llm_serving_planner.cluster import forward, kubectl
+
+    (cluster.folder / "kubectl").write_text(f"#!{sys.executable}\nimport time\ntime.sleep(30)\n")
+    monkeypatch.setenv("PATH", cluster.path())
+    monkeypatch.setattr(kubectl, "ANSWER_SECONDS", 0.2)
+    with (
+        pytest.raises(InputError, match=r"^kubectl gave no answer within 0\.2 seconds$"),
+        forward.port_forward("mine", None, "http"),
+    ):
+        pass
 
 
 def test_a_forward_that_never_comes(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,7 +53,6 @@ def test_a_whole_answer_and_the_servers_facts(tgis: FakeTgis) -> None:
     assert (answer.text, answer.finish_reason) == ("Hello", "max_tokens")
     assert answer.usage == {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
     assert client.info() == {"max_sequence_length": 2048, "max_new_tokens": 1024}
-    assert client.count_tokens("three small words") == 3
     assert client.models() == []
     method, request, metadata = tgis.requests[0]
     assert (method, request.params.method, metadata["authorization"]) == ("Generate", 0, "Bearer sk-1")
@@ -149,4 +148,4 @@ def test_without_grpcio_the_way_out_is_named(tmp_path: Path) -> None:
     done = run_process("query", "Hi", "--protocol", "tgis", PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
     assert "--protocol tgis needs grpcio, which is not installed" in done.stderr
-    assert "hint: pip install 'llm-serving[tgis]'" in done.stderr
+    assert "hint: pip install 'llm-serving-planner[tgis]'" in done.stderr

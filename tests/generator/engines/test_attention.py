@@ -15,7 +15,7 @@ from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.planner.options import Options
-from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.proposals import make_plan
 from support.helm import ROOT
 
 V100, T4, A100, A10G, L4, H100, B200, RTX = (7, 0), (7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0)

@@ -18,7 +18,7 @@ from llm_serving_planner.models.hub import fetch
 from llm_serving_planner.models.spec import Quantization
 from llm_serving_planner.output.flags import engine_args
 from llm_serving_planner.planner.options import Options
-from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.proposals import make_plan
 from support.fake_hub import FakeHub, FakeModel
 from support.tiny import CONFIG
 
@@ -248,7 +248,7 @@ def test_every_refusal_says_why_and_every_version_named_keeps_its_word(kind: str
     for version in VERSIONS:
         found = format_support.support(kind, "vllm", version, gpu)
         assert found.ok != bool(found.reason)
-        last = format_support.last_version(kind)
+        last = (formats.kinds()[kind].get("until") or {}).get("version")
         if f"--engine-version {last}" in found.way_out:
             assert format_support.support(kind, "vllm", str(last), gpu).ok
 

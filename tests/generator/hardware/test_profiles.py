@@ -1,10 +1,15 @@
 """Profiles: every GPU and machine of the data, what people write, and what is refused."""
 
+import json
+from datetime import date
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 from llm_serving_planner.base.errors import InputError, LlmServingError
 from llm_serving_planner.hardware.profiles import all_gpus, all_instances, parse_profile, profile_grid
+from support.helm import ROOT
 
 
 def test_the_data_are_whole_and_sourced() -> None:
@@ -15,6 +20,83 @@ def test_the_data_are_whole_and_sourced() -> None:
     assert {machine.gpu for machine in all_instances()} <= ids
     priced = [machine for machine in all_instances() if machine.usd_per_hour is not None]
     assert all(machine.usd_region and machine.usd_date for machine in priced)
+
+
+def _row(**keys: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": keys, "required": list(keys), "additionalProperties": False}
+
+
+def _number(least: float, most: float) -> dict[str, Any]:
+    return {"type": ["number", "null"], "minimum": least, "maximum": most}
+
+
+TEXT = {"type": "string", "minLength": 1}
+DATE = {"type": "string", "pattern": r"^20\d\d-\d\d-\d\d$"}
+# Ranges are wide: they catch a slipped digit or unit, not a wrong fact.
+ROWS = {
+    "gpus.json": _row(
+        id={"type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$"},
+        vendor={"enum": ["amd", "google", "intel", "nvidia"]},
+        device_name=TEXT,
+        architecture=TEXT,
+        compute_capability={"type": ["string", "null"], "pattern": r"^\d{1,2}\.\d$"},
+        memory_nominal_gb={"type": "number", "minimum": 8, "maximum": 1024},
+        memory_smi_mib=_number(8000, 1_000_000),
+        memory_usable_gib={"type": "number", "minimum": 7, "maximum": 1000},
+        memory_basis=TEXT,
+        bandwidth_gb_s=_number(100, 50_000),
+        fp16_tflops=_number(10, 20_000),
+        bf16_tflops=_number(10, 20_000),
+        fp8_tflops=_number(10, 40_000),
+        nvlink_gb_s=_number(0, 10_000),
+        resource_name={"type": "string", "pattern": "^[a-z.]+/[a-z]+$"},
+        gfd_product_labels={"type": "array", "items": TEXT},
+        source=TEXT,
+        date=DATE,
+    ),
+    "instances.json": _row(
+        type=TEXT,
+        cloud={"enum": ["aws", "azure", "gcp", "ibm", "oci"]},
+        gpu=TEXT,
+        count={"type": "integer", "minimum": 1, "maximum": 16},
+        gpu_fraction={"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+        vcpu=_number(2, 1000),
+        memory_gib=_number(4, 10_000),
+        allocatable_cpu_m=_number(1000, 1_000_000),
+        allocatable_memory_mib=_number(4000, 10_000_000),
+        allocatable_basis={"type": "string"},
+        network_gbps=_number(0.1, 10_000),
+        interconnect={"enum": ["NVLink", "NVSwitch", "PCIe", "RoCE", "none", "unknown", "xGMI"]},
+        usd_per_hour=_number(0.05, 1000),
+        usd_region={"type": ["string", "null"]},
+        usd_date={"anyOf": [DATE, {"type": "null"}]},
+        usd_source={"type": ["string", "null"]},
+        status={"enum": ["delisted", "listed", "no-on-demand", "unverified"]},
+        source=TEXT,
+        date=DATE,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_that_a_person_edits_are_well_formed(name: str) -> None:
+    rows = json.loads((ROOT / "generator" / "llm_serving_planner" / "data" / name).read_text())["rows"]
+    errors = [
+        f"{row.get('id') or row.get('type')}: {'.'.join(map(str, error.absolute_path))}: {error.message}"
+        for row in rows
+        for error in jsonschema.Draft202012Validator(ROWS[name]).iter_errors(row)
+    ]
+    assert errors == []
+    keys = [row.get("id") or row["type"] for row in rows]
+    assert len(keys) == len(set(keys))
+    for row in rows:
+        for day in filter(None, (row["date"], row.get("usd_date"))):
+            date.fromisoformat(day)
+        if name == "gpus.json":
+            assert row["memory_usable_gib"] <= row["memory_nominal_gb"] * 1e9 / 2**30 * 1.08, row["id"]
+        else:
+            assert (row["allocatable_memory_mib"] or 0) <= (row["memory_gib"] or 1e9) * 1024, row["type"]
+            assert (row["allocatable_cpu_m"] or 0) <= (row["vcpu"] or 1e9) * 1000, row["type"]
 
 
 @pytest.mark.parametrize(

@@ -174,11 +174,12 @@ def test_an_estimate_with_a_hole_is_refused() -> None:
 # A kubectl that answers from files and refuses everything that is no read.
 KUBECTL = """#!/bin/sh
 case "$*" in
-  *"get pods -l app.kubernetes.io/instance=mine,app.kubernetes.io/component=engine -o json") cat "$ANSWERS/pods.json";;
-  *"get configmaps -l app.kubernetes.io/instance=mine,app.kubernetes.io/component=plan -o json")
+  *"get pods -n prod -l app.kubernetes.io/instance=mine,app.kubernetes.io/component=engine -o json")
+    cat "$ANSWERS/pods.json";;
+  *"get configmaps -n prod -l app.kubernetes.io/instance=mine,app.kubernetes.io/component=plan -o json")
     cat "$ANSWERS/maps.json";;
-  *"-n prod logs mine-0 -c engine") cat "$ANSWERS/log";;
-  *"-n prod logs mine-0 -c engine --previous") cat "$ANSWERS/previous";;
+  *"logs mine-0 -n prod -c engine") cat "$ANSWERS/log";;
+  *"logs mine-0 -n prod -c engine --previous") cat "$ANSWERS/previous";;
   *) echo "error: unexpected $*" >&2; exit 9;;
 esac
 """
@@ -249,5 +250,5 @@ def test_kubectl_that_fails_is_quoted(cluster: dict[str, Any]) -> None:
     done = run("check", "--release", "other", "--namespace", "prod", **cluster)
     assert done.returncode == 1
     assert done.stderr.startswith(
-        "error: --release: kubectl failed with exit code 9: error: unexpected -n prod get pods"
+        "error: --release: kubectl failed with exit code 9: error: unexpected get pods -n prod"
     )

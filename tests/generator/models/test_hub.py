@@ -1,12 +1,16 @@
 """The real huggingface_hub client against a server that speaks the hub's API, good days and bad."""
 
+import itertools
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from llm_serving_planner.base.errors import HubError, HubUnreachableError, InputError, UnsupportedModelError
 from llm_serving_planner.models import hub as hub_module
+from llm_serving_planner.models.offline import is_offline
 from llm_serving_planner.models.resolve import resolve, spec_of
 from support.fake_hub import SHA, FakeHub, FakeModel, safetensors
 from support.tiny import CONFIG, PARAMETERS, tensors
@@ -178,6 +182,40 @@ def test_the_cache_serves_offline(hub: FakeHub, monkeypatch: pytest.MonkeyPatch)
     before = len(hub.requests)
     assert resolve("org/tiny").weights.loaded_bytes == 2 * PARAMETERS
     assert len(hub.requests) == before
+
+
+@pytest.mark.parametrize("variable", ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"])
+def test_each_variable_keeps_everything_offline(hub: FakeHub, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+    """In every spelling that huggingface_hub knows: no request, no retry, one sentence."""
+    for word in ("1", "ON", "YES", "TRUE", "on", "Yes", "true"):
+        monkeypatch.setenv(variable, word)
+        with pytest.raises(HubError, match=r"^offline, and the Hugging Face cache has no org/tiny; and the embedded"):
+            resolve("org/tiny")
+        with pytest.raises(HubError, match=r"^offline, and the Hugging Face cache has no adapter_config\.json of "):
+            hub_module.read_file("org/tiny", "adapter_config.json", revision=None, progress=print)
+    assert not hub.requests
+
+
+def test_the_environment_means_what_it_means_to_huggingface_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("", "0", "1", "2", "no", "yes", "On", "TRUE")
+    code = (
+        "import importlib, itertools, os\nfrom huggingface_hub import constants\n"
+        f"for hub, transformers in itertools.product({words!r}, repeat=2):\n"
+        "    os.environ.update(HF_HUB_OFFLINE=hub, TRANSFORMERS_OFFLINE=transformers)\n"
+        "    print(int(importlib.reload(constants).HF_HUB_OFFLINE))\n"
+    )
+    theirs = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    for (hub_offline, transformers_offline), expected in zip(itertools.product(words, repeat=2), theirs, strict=True):
+        monkeypatch.setenv("HF_HUB_OFFLINE", hub_offline)
+        monkeypatch.setenv("TRANSFORMERS_OFFLINE", transformers_offline)
+        assert is_offline() is (expected == "1"), (hub_offline, transformers_offline)
+        assert is_offline(asked=True)
+
+
+def test_a_long_error_is_cut_between_words() -> None:
+    text = hub_module._one_line(ValueError("word " * 60))
+    assert len(text) <= 160
+    assert text.endswith(" word ...")
 
 
 def test_a_folder_is_read(folder: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from llm_serving_planner.base.units import GIB, MIB, quantity
 from llm_serving_planner.cli.main import main
 from llm_serving_planner.hardware.profiles import all_instances
 from llm_serving_planner.nodes.pool import NodeOptions, architecture, make_node_plan
@@ -187,7 +188,7 @@ def values_file(tmp_path: Path, *words: str, model: str = "mistralai/Mistral-7B-
 def test_a_values_file_sizes_nodes_and_disk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Five engines of two GPUs share machines of four; an emptyDir lies on the root volume."""
     file = values_file(tmp_path, "--profile", "2xt4", "--replicas", "5", "--storage", "emptyDir")
-    size = int(yaml.safe_load(file.read_text())["storage"]["size"].removesuffix("Gi"))
+    size = int(quantity(yaml.safe_load(file.read_text())["storage"]["size"]) / GIB)
     [document] = made(capsys, "--values", str(file), *IN_OPENSHIFT)
     assert document["spec"]["replicas"] == 3
     volume = value(document)["blockDevices"][0]["ebs"]["volumeSize"]
@@ -202,7 +203,7 @@ def test_a_values_file_chooses_a_machine_with_room(tmp_path: Path, capsys: pytes
     [document] = made(capsys, "--values", str(file), *IN_OPENSHIFT)
     machine = next(m for m in all_instances() if m.type == value(document)["instanceType"])
     assert machine.allocatable_memory_mib is not None
-    assert machine.allocatable_memory_mib >= int(wanted.removesuffix("Gi")) * 1024
+    assert machine.allocatable_memory_mib * MIB >= quantity(wanted)
     bigger = yaml.safe_load(file.read_text())
     bigger["memory"]["host"] = {"request": "100Gi", "limit": "100Gi"}
     file.write_text(yaml.safe_dump(bigger))

@@ -250,10 +250,10 @@ def test_no_client_and_a_failing_one(tmp_path: Path) -> None:
 def test_a_cluster_that_does_not_answer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llm_serving_planner.nodes import machinesets_read
+    from llm_serving_planner.cluster import kubectl
 
     path = fake(tmp_path, "oc", "import time; time.sleep(60)")
-    monkeypatch.setattr(machinesets_read, "_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(kubectl, "ANSWER_SECONDS", 0.2)
     monkeypatch.setenv("PATH", path)
     assert "--from-cluster: oc gave no answer within 0.2 seconds" in refusal(
         capsys, "--profile", "g5.2xlarge", "--from-cluster"

@@ -16,7 +16,7 @@ from llm_serving_planner.output.values import build_values
 from llm_serving_planner.planner import rules
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
-from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.ways_out import ways_out
 from support.made_up import changed
 

@@ -12,7 +12,7 @@ from llm_serving_planner.models.resolve import spec_of
 from llm_serving_planner.output.flags import engine_args
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
-from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.proposals import make_plan
 from support.configs import BASE, Config
 from support.tiny import tensors
 

@@ -18,7 +18,7 @@ from llm_serving_planner.output.values import build_values
 from llm_serving_planner.planner.devices import rocm_gaudi
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
-from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.ways_out import ways_out
 from support.helm import engine, flags, in_process
 

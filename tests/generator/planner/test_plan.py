@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from llm_serving_planner.base.errors import DoesNotFitError, InputError
-from llm_serving_planner.base.files import write_text
 from llm_serving_planner.base.units import GIB
+from llm_serving_planner.base.writing import write_text
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.hardware.profiles import GpuProfile, parse_profile
 from llm_serving_planner.memory import pipeline
@@ -17,8 +17,8 @@ from llm_serving_planner.planner import remarks
 from llm_serving_planner.planner.option_checks import check_options
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.resources import startup
-from llm_serving_planner.planner.service import make_plan
 
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"

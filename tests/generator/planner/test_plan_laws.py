@@ -20,8 +20,8 @@ from llm_serving_planner.output.values import build_values
 from llm_serving_planner.planner import rules
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.search import context_of
-from llm_serving_planner.planner.service import make_plan
 from support.laws import NIGHTLY, law
 
 SPECS = [spec for name in embedded.model_ids() if (spec := embedded.find(name)) is not None]

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from llm_serving_planner.base.errors import DoesNotFitError, InputError
+from llm_serving_planner.base.tables import load_data
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import features, parsers, vllm
 from llm_serving_planner.hardware.profiles import parse_profile
@@ -25,7 +26,7 @@ from llm_serving_planner.planner.features import speculative
 from llm_serving_planner.planner.option_checks import check_options
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
-from llm_serving_planner.planner.service import make_plan
+from llm_serving_planner.planner.proposals import make_plan
 from support.command import run
 from support.configs import BASE, EACH, LLAMA, read
 from support.fake_hub import safetensors
@@ -191,13 +192,14 @@ def test_other_engines_refuse_what_is_vllms(engine_type: str, option: str) -> No
 
 
 # Tools and reasoning
-@pytest.mark.parametrize("family", parsers.families(), ids=lambda family: family.family)
-def test_every_familys_parsers_exist_in_the_pinned_version(family: parsers.Family) -> None:
+@pytest.mark.parametrize("family", load_data("parsers.json")["families"], ids=lambda family: family["family"])
+def test_every_familys_parsers_exist_in_the_pinned_version(family: dict[str, str]) -> None:
     version = vllm.default_version()
     assert features.was_read(version)
-    assert family.tool or family.reasoning
-    for what, name in (("tool_parsers", family.tool), ("reasoning_parsers", family.reasoning)):
-        assert not name or features.serves(version, what, name)
+    named = {what: family.get(what, "") for what in ("tool", "reasoning")}
+    assert any(named.values())
+    for what, name in named.items():
+        assert not name or features.serves(version, f"{what}_parsers", name)
 
 
 @pytest.mark.parametrize(

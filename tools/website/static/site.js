@@ -124,21 +124,21 @@ class Planner {
   }
 
   // Only what is pinned, by the names of the command line's options.
-  words() {
+  question() {
     const field = (name) => this.form.elements[name].value.trim();
     const machine = field("machine");
     const nodes = Number(field("nodes")) > 1 ? `${field("nodes")}x` : "";
     const count = field("gpu") === "cpu" && !nodes && field("count") === "1" ? "" : `${field("count")}x`;
-    const words = [field("model"), "--profile", nodes + (machine || count + field("gpu"))];
+    const options = {};
     for (const input of this.form.elements) {
       if (!input.name || ["model", "gpu", "count", "nodes", "machine"].includes(input.name)) continue;
       if (input.type === "checkbox") {
-        if (input.checked) words.push(`--${input.name}`);
+        if (input.checked) options[input.name] = "on";
       } else if (input.value.trim()) {
-        words.push(`--${input.name}=${input.value.trim()}`);
+        options[input.name] = input.value.trim();
       }
     }
-    return words;
+    return { model: field("model"), profile: nodes + (machine || count + field("gpu")), options };
   }
 
   fragment() {
@@ -173,12 +173,12 @@ class Planner {
   async plan() {
     this.adapt();
     if (!this.form.reportValidity()) return;
-    const words = this.words();
+    const question = this.question();
     const number = ++this.last;
     this.state.textContent = this.ready ? "Planning…" : "Starting Python…";
     document.getElementById("result").setAttribute("aria-busy", "true");
     try {
-      const answer = await this.ask(words);
+      const answer = await this.ask(question);
       if (number === this.last) this.show(answer);
     } catch (error) {
       if (number === this.last) this.state.textContent = `It did not work: ${error.message}`;
@@ -222,11 +222,11 @@ class Planner {
     setTimeout(() => URL.revokeObjectURL(link.href), 1000);
   }
 
-  ask(words) {
+  ask(question) {
     return this.started().then((worker) => new Promise((resolve, reject) => {
       const id = (this.ids = (this.ids || 0) + 1);
       this.waiting.set(id, { resolve, reject });
-      worker.postMessage({ id, words });
+      worker.postMessage({ id, question });
     }));
   }
 

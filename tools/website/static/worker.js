@@ -1,5 +1,5 @@
 // The planner's Python, in a worker so that the page stays responsive. Receives the payload once, then questions:
-// {id, words}; answers {id, answer} or {id, bug}. Nothing here can reach a network: fetch knows two names.
+// {id, question}; answers {id, answer} or {id, bug}. Nothing here can reach a network: fetch knows two names.
 const BASE = "https://pyodide.invalid/";
 let ask = null;
 
@@ -50,7 +50,7 @@ self.onmessage = async ({ data }) => {
       await start(data.payload);
       self.postMessage({ ready: true, milliseconds: Math.round(performance.now() - began) });
     } else {
-      self.postMessage({ id: data.id, answer: JSON.parse(ask(JSON.stringify(data.words))) });
+      self.postMessage({ id: data.id, answer: JSON.parse(ask(JSON.stringify(data.question))) });
     }
   } catch (error) {
     self.postMessage({ id: data.id, bug: String(error.message || error) });

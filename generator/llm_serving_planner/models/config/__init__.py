@@ -1,1 +1,1 @@
-"""config.json read into a `ModelSpec`; every field that is not understood is refused by name."""
+"""Reads config.json into a ModelSpec. Any field it does not understand is refused by name."""

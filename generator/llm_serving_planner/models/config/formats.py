@@ -1,4 +1,4 @@
-"""TODO."""
+"""Kinds of quantized checkpoints and their labels, from data/quantization.json."""
 
 from functools import cache
 from typing import Any

@@ -1,14 +1,13 @@
 """How a checkpoint stores its linear weights: the quantisation block of config.json or of its side files."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from llm_serving_planner.base.errors import UnsupportedModelError
 from llm_serving_planner.models.config import formats
+from llm_serving_planner.models.config.fields import Config
 from llm_serving_planner.models.spec import Quantization
-
-Config = Mapping[str, Any]
 
 # Spellings of one method in config.json (vLLM 0.33.0 quantization/__init__.py and inc/inc.py, read 2026-11-22).
 _ALIASES = {

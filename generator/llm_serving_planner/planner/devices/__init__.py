@@ -1,1 +1,1 @@
-"""One module per kind of device: what differs between NVIDIA GPUs, other accelerators and CPUs."""
+"""One module per kind of device: how NVIDIA GPUs, other accelerators and CPUs differ."""

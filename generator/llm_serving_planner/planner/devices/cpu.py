@@ -17,7 +17,8 @@ from llm_serving_planner.planner.rules import Choice
 
 _LARGEST_CACHE_GIB = 4  # what the engine itself takes where nothing is set (vllm/envs.py)
 CORES_PER_RANK = 2  # one for the engine, one for its threads; assumption
-
+HOST_PER_RANK_GIB = 1  # beside weights, cache and activations; assumption
+HOST_BASE_GIB = 2  # the API server; assumption
 
 ATTENTION = Attention("CPU_ATTN", "the only backend on CPUs")
 
@@ -68,11 +69,11 @@ def capped(estimate: Estimate) -> Estimate:
 def pod(resources: Resources, estimate: Estimate, ranks: int) -> Resources:
     """Host side of a pod with `ranks` processes: nothing of the model lies on a GPU.
 
-    Weights, cache and activations of each rank with 1 GiB beside them, 2 GiB for the API server (assumptions).
+    Weights, cache and activations of each rank with HOST_PER_RANK_GIB beside them, HOST_BASE_GIB for the API server.
     """
     beside = estimate.lora + estimate.draft
-    per_rank = estimate.weights + estimate.activations + beside + cache_gib(estimate) * GIB + GIB
-    size = -(-per_rank * ranks // GIB) * GIB + 2 * GIB + resources.shared_memory
+    per_rank = estimate.weights + estimate.activations + beside + (cache_gib(estimate) + HOST_PER_RANK_GIB) * GIB
+    size = -(-per_rank * ranks // GIB) * GIB + HOST_BASE_GIB * GIB + resources.shared_memory
     return replace(resources, memory_request=size, memory_limit=size, cpu_request=CORES_PER_RANK * ranks)
 
 

@@ -1,1 +1,1 @@
-"""What is served beside plain generation: adapters, drafts, tools, templates, pooling."""
+"""Everything a model can serve beside plain generation: adapters, drafts, tools, templates, pooling."""

@@ -14,21 +14,7 @@ from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.planner.features import lora, speculative
 from llm_serving_planner.planner.options import Options
 
-TASKS = ("generate", "embed", "rerank", "classify")
-BACKENDS = ("auto", "xgrammar", "guidance", "outlines", "lm-format-enforcer")  # vLLM 0.33.0 StructuredOutputsConfig
-SWITCHES = ("on", "off")
 MODALITIES = ("image", "video", "audio")
-# What belongs to vLLM alone, and what the others have in its place (TGI v3.3.7 launcher/src/main.rs).
-_TGI_WAYS = {
-    "lora": "TGI's own is engine.args.lora-adapters in the values (name=hub id, by commas); it is not sized here",
-    "speculative": "TGI's own is engine.args.speculate in the values (n-grams or Medusa); it is not sized here",
-    "tool_calling": "TGI reads tool calls of any model by itself",
-}
-_OF_VLLM = (
-    "lora", "max_lora_rank", "max_loras", "max_cpu_loras", "tool_calling", "tool_call_parser", "reasoning_parser",
-    "chat_template", "speculative", "speculative_tokens", "kv_offload_gib", "prefix_caching", "structured_output",
-    "alias", "limit_mm", "task",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +23,7 @@ class Use:
 
     Attributes:
         task: generate, embed, rerank or classify.
-        args: flags of the engine by name, each with its reason in `why`.
+        args: flags of the engine by name.
         template_file, template_text: a chat template, as a path in the container or as text.
         kv_offload: bytes of host memory for the cache.
         host: bytes of host memory for adapters.
@@ -50,7 +36,6 @@ class Use:
     slots: Slots | None = None
     draft: Draft | None = None
     args: dict[str, Any] = field(default_factory=dict)
-    why: dict[str, str] = field(default_factory=dict)
     template_file: str = ""
     template_text: str = ""
     kv_offload: int = 0
@@ -79,30 +64,12 @@ class Use:
 NO_USE = Use()
 
 
-def check(options: Options) -> None:
-    """Refuse what is malformed on its own, or not the engine's.
+def check_words(options: Options) -> None:
+    """Refuse words of options that are malformed on their own, or the same name twice.
 
     Raises:
         InputError: one line for the first such option.
     """
-    if options.engine != "vllm":
-        _check_engine(options)
-    for name in ("max_lora_rank", "max_loras", "max_cpu_loras", "speculative_tokens"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise InputError(f"--{name.replace('_', '-')} is {value}: a positive whole number is expected")
-    choices = (("task", TASKS), ("structured_output", BACKENDS), ("prefix_caching", SWITCHES))
-    for name, allowed in choices:
-        value = getattr(options, name)
-        if value is not None and value not in allowed:
-            raise InputError(f"--{name.replace('_', '-')} is {value!r}: one of {', '.join(allowed)} is expected")
-    for name in ("max_lora_rank", "max_loras", "max_cpu_loras"):
-        if getattr(options, name) is not None and not options.lora:
-            raise InputError(f"--{name.replace('_', '-')} has no use without --lora NAME=SOURCE")
-    if options.speculative_tokens is not None and options.speculative is None:
-        raise InputError("--speculative-tokens has no use without --speculative METHOD")
-    if options.kv_offload_gib is not None and options.kv_offload_gib <= 0:
-        raise InputError(f"--kv-offload-gib is {options.kv_offload_gib}: a positive size is expected")
     served = (options.served_name,) if options.served_name else ()
     names = [*served, *options.alias]
     for name in names:
@@ -112,14 +79,6 @@ def check(options: Options) -> None:
     limits(options)
     if options.speculative is not None:
         speculative.parse(options.speculative, options.speculative_tokens)
-
-
-def _check_engine(options: Options) -> None:
-    name = frozen.label(options.engine)
-    for option in _OF_VLLM:
-        if getattr(options, option):
-            way = _TGI_WAYS.get(option, "") if options.engine == "tgi" else ""
-            raise InputError(f"--{option.replace('_', '-')} is vLLM's, not {name}'s", hint=way or "use --engine vllm")
 
 
 def limits(options: Options) -> dict[str, int]:
@@ -178,7 +137,6 @@ def plan_use(spec: ModelSpec, options: Options, version: str, tensor: int, pipel
         slots=slots,
         draft=draft,
         args=args,
-        why=_why(options),
         template_file="" if options.template_text else _template(options) or template,
         template_text=options.template_text or "",
         kv_offload=int((options.kv_offload_gib or 0) * GIB),
@@ -273,18 +231,6 @@ def _plain_args(spec: ModelSpec, options: Options) -> dict[str, Any]:
             raise InputError(f"--limit-mm: {spec.short_name} takes text only")
         args["limit-mm-per-prompt"] = limits(options)
     return args
-
-
-def _why(options: Options) -> dict[str, str]:
-    family = "what this family's tool calls are read by" if not options.tool_call_parser else "as asked for"
-    return {
-        "enable-auto-tool-choice": "the model decides by itself whether it calls a tool",
-        "tool-call-parser": family,
-        "reasoning-parser": "as asked for" if options.reasoning_parser else "thoughts come apart from the answer",
-        "enable-prefix-caching": "as asked for; on by default for models that generate",
-        "structured-outputs-config": "as asked for",
-        "limit-mm-per-prompt": "as asked for: items of one prompt",
-    }
 
 
 def flag_reasons(use: Use, version: str) -> list[str]:

@@ -1,0 +1,1 @@
+"""Files that follow from another file: the schema, the values reference, the dashboards."""

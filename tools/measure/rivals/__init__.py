@@ -1,0 +1,1 @@
+"""Rival tools, each run in an environment of its own from PyPI."""
