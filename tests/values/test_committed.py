@@ -7,7 +7,7 @@ import pytest
 import yaml
 from chart.helm import ROOT, engine, flags, in_process, templates
 from llm_serving_planner.base.files import load_values
-from llm_serving_planner.engines import frozen
+from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.output.committed import load_catalog
 from llm_serving_planner.output.schema import validate
@@ -48,7 +48,7 @@ def test_every_flag_exists_in_its_engine(path: Path) -> None:
     assert set(EXPLICIT[kind]) <= names
     assert ("gpu-memory-utilization" in names) == (kind == "vllm" and values["gpu"]["resourceName"] != "")
     for name in names:
-        assert frozen.flag_problem(kind, name, version) is None
+        assert engine_of(kind).flag_problem(name, version) is None
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -60,7 +60,7 @@ def test_every_variable_of_a_frozen_engine_is_in_its_table(path: Path) -> None:
     known_to_all = {"HOME", "USER", "LOGNAME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"}
     for variable in engine(in_process(values))["env"]:
         if variable["name"] not in known_to_all:
-            assert frozen.variable_problem(kind, variable["name"]) is None
+            assert engine_of(kind).variable_problem(variable["name"]) is None
 
 
 def fits_on(pod: dict[str, Any], node: dict[str, Any]) -> list[str]:

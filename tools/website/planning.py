@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from llm_serving_planner.engines import vllm
+from llm_serving_planner.engines import registry, vllm
 from llm_serving_planner.hardware.profiles import all_gpus, all_instances, parse_profile
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.resolve import resolve
@@ -15,6 +15,7 @@ from llm_serving_planner.output import home
 from llm_serving_planner.output.committed import load_catalog
 from llm_serving_planner.output.render import render_values
 from llm_serving_planner.output.report import command_line, next_command
+from llm_serving_planner.planner.devices.registry import is_measured
 from llm_serving_planner.planner.options import CONTROLLERS
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.service import make_plan
@@ -109,9 +110,10 @@ def planner_page(megabytes: str) -> dict[str, Any]:
         "preset": preset,
         "models": sorted(embedded.model_ids(), key=str.lower),
         "gated": Markup(json.dumps(_gated())),
-        "gpus": [kind for kind in all_gpus() if kind.vendor == "nvidia"],
+        "gpus": [kind for kind in all_gpus() if is_measured(kind)],
         "machines": _machines(),
         "versions": _versions(),
+        "engines": [("" if name == registry.DEFAULT else name, registry.label_of(name)) for name in registry.names()],
         "controllers": CONTROLLERS,
     }
 
@@ -122,11 +124,11 @@ def _gated() -> list[str]:
 
 
 def _machines() -> list[Any]:
-    nvidia = {kind.id for kind in all_gpus() if kind.vendor == "nvidia"}
+    measured = {kind.id for kind in all_gpus() if is_measured(kind)}
     return [
         machine
         for machine in all_instances()
-        if machine.gpu in nvidia and machine.gpu_fraction == 1 and machine.status != "delisted"
+        if machine.gpu in measured and machine.gpu_fraction == 1 and machine.status != "delisted"
     ]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from llm_serving_planner.base.errors import DoesNotFitError, InputError
 from llm_serving_planner.cli.console import Add, Exit, add_format, say, tell, waiting
 from llm_serving_planner.cli.using import add_use
+from llm_serving_planner.engines import registry
 
 if TYPE_CHECKING:
     from llm_serving_planner.planner.options import Options
@@ -49,7 +50,8 @@ def add_pins(command: argparse.ArgumentParser) -> None:
     """Every option of a plan that has a default."""
     pins = command.add_argument_group("pins", "obeyed or refused with the reason; unset ones are planned")
     pins.add_argument("--name", help="name of the release and the file (default: from the model)")
-    pins.add_argument("--engine", default="vllm", help="vllm, tgi or tgis")
+    *others, last = registry.names()
+    pins.add_argument("--engine", default=registry.DEFAULT, help=f"{', '.join(others)} or {last}")
     pins.add_argument("--max-model-len", type=int, metavar="N", help="tokens of a request, prompt and answer")
     pins.add_argument("--tensor-parallel-size", type=int, metavar="N", help="GPUs that share each layer")
     pins.add_argument("--pipeline-parallel-size", type=int, metavar="N", help="stages of layers, one or more per node")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from llm_serving_planner.base.units import quantity
 from llm_serving_planner.cluster.wanted import pick
+from llm_serving_planner.engines import registry
 
 Amounts = dict[str, float]
 RESOURCES = ("cpu", "memory", "ephemeral-storage")
@@ -81,7 +82,7 @@ def pods(values: dict[str, Any]) -> list[Pod]:
     download = _container("download", *_DOWNLOAD, limit)
     first = [download] if mode in {"init", "job"} else []  # beside a Job it waits for what the Job writes
     from_hub = not pick(values, "model.path", "") and pick(values, "model.source.type", "hub") == "hub"
-    if pick(values, "engine.type", "vllm") == "tgis" and from_hub:
+    if from_hub and not registry.engine_of(pick(values, "engine.type", registry.DEFAULT)).fetches_model:
         first.append(_container("download", "1", pick(values, "memory.host.request", "12Gi"), limit))
     beside = [_given(entry) for entry in pick(values, "sidecars", [])]
     first += [_given(entry) for entry in pick(values, "initContainers", [])]

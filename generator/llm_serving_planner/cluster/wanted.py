@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm_serving_planner.base.units import quantity
+from llm_serving_planner.engines import registry
 
 CHART = "llm-serving"
 # Longest name before a suffix, as in the chart's _names.tpl.
@@ -73,7 +74,7 @@ def wanted(values: dict[str, Any], release: str, namespace: str) -> Wanted:
         release=release,
         namespace=namespace,
         fullname=_fullname(values, release),
-        engine=pick(values, "engine.type", "vllm"),
+        engine=pick(values, "engine.type", registry.DEFAULT),
         version=str(pick(values, "engine.version", "")),
         replicas=int(pick(values, "scaling.minReplicas", 1) if auto else pick(values, "replicas", 1)),
         nodes=int(pick(values, "parallelism.nodes", 1)),

@@ -6,11 +6,10 @@ Pure reading of data/quantization.json; every floor, border and kernel there has
 from dataclasses import dataclass
 from typing import Any
 
-from llm_serving_planner.engines import versions
+from llm_serving_planner.engines import named, versions
 from llm_serving_planner.hardware.compute_capability import Capability, capability, dotted
 from llm_serving_planner.models.config.formats import kinds, label
 
-ENGINE_NAMES = {"vllm": "vLLM", "tgi": "TGI", "tgis": "TGIS"}
 _NATIVE_FP8 = (8, 9)  # vLLM 0.33.0 vllm/platforms/cuda.py:supports_fp8, read 2026-11-22
 
 
@@ -43,26 +42,20 @@ class Support:
     quantize: tuple[str, ...] = ()
 
 
-def support(kind: str, engine_type: str, version: str, compute: Capability, *, bits: int | None = None) -> Support:
-    """Whether a version of an engine runs a kind of checkpoint on a GPU.
+def support(kind: str, version: str, compute: Capability, *, bits: int | None = None) -> Support:
+    """Whether a version of vLLM runs a kind of checkpoint on a GPU.
 
     Args:
         kind: from `kind_of`.
-        engine_type: vllm, tgi or tgis.
-        version: of vLLM; TGI and TGIS are frozen, theirs is not looked at.
+        version: of vLLM.
         compute: the GPU's capability.
         bits: width of the weights, None for the kind's usual one.
     """
     entry = kinds().get(kind)
-    name = ENGINE_NAMES[engine_type]
     if entry is None:
-        return Support(ok=False, reason=f"quantisation {label(kind)} is not known to {name} {version}")
-    if engine_type != "vllm":
-        return _frozen(kind, entry, engine_type, compute, bits)
+        return Support(ok=False, reason=f"quantisation {label(kind)} is not known to vLLM {version}")
     if not entry["vllm"]:
-        return Support(
-            ok=False, reason=f"vLLM does not read {label(kind)} checkpoints", way_out=_other_engine(entry, "vllm")
-        )
+        return Support(ok=False, reason=f"vLLM does not read {label(kind)} checkpoints", way_out=_frozen_engine(entry))
     if bits is not None and entry["widths"] and bits not in entry["widths"]:
         return Support(ok=False, reason=f"quantisation {label(kind)} of {bits} bits is not known to vLLM {version}")
     return _ranged(kind, entry, version, compute)
@@ -129,7 +122,7 @@ def _removed_way_out(until: dict[str, Any], entry: dict[str, Any], compute: Capa
         ways.append(f"--engine-version {until['version']}")
     if "plugin" in until:
         ways.append(f"the plugin {until['plugin']} in an image of yours")
-    return ", or ".join(ways) or _other_engine(entry, "vllm")
+    return ", or ".join(ways) or _frozen_engine(entry)
 
 
 def _lower_floor(entry: dict[str, Any], compute: Capability) -> str:
@@ -139,20 +132,24 @@ def _lower_floor(entry: dict[str, Any], compute: Capability) -> str:
     return ""
 
 
-def _other_engine(entry: dict[str, Any], not_this: str) -> str:
+def _frozen_engine(entry: dict[str, Any], not_this: str = "") -> str:
+    """The first engine of one release that loads the kind, by a switch of its own."""
     ways = [
-        f"{ENGINE_NAMES[name]} with --quantize {entry[name]['quantize'][0]}"
-        for name in ("tgi", "tgis")
-        if name in entry and name != not_this
+        f"{named.label(name)} with --quantize {held['quantize'][0]}"
+        for name, held in entry.items()
+        if isinstance(held, dict) and "quantize" in held and name != not_this
     ]
     return ways[0] if ways else ""
 
 
-def _frozen(kind: str, entry: dict[str, Any], engine_type: str, compute: Capability, bits: int | None) -> Support:
-    """TGI and TGIS: one release each, so their facts know no versions."""
-    name, held = ENGINE_NAMES[engine_type], entry.get(engine_type)
+def frozen_support(kind: str, engine: str, version: str, compute: Capability, *, bits: int | None = None) -> Support:
+    """The same for an engine of one release, by its name in the data."""
+    entry, name = kinds().get(kind), named.label(engine)
+    if entry is None:
+        return Support(ok=False, reason=f"quantisation {label(kind)} is not known to {name} {version}")
+    held = entry.get(engine)
     if held is None:
-        way_out = "vLLM" if entry["vllm"] else _other_engine(entry, engine_type)
+        way_out = "vLLM" if entry["vllm"] else _frozen_engine(entry, engine)
         return Support(ok=False, reason=f"{name} does not read {label(kind)} checkpoints", way_out=way_out)
     widths = held.get("widths", entry["widths"])
     if bits is not None and widths and bits not in widths:

@@ -18,7 +18,7 @@ from llm_serving_planner.base.validation import validate_with
 Link = Literal["none", "pcie", "nvlink", "nvswitch", "unknown"]
 
 MOST_GPUS_PER_NODE = 16
-PLANNED_VENDORS = frozenset({"nvidia", "amd", "intel", "cpu"})
+PLANNED_VENDORS = {"nvidia", "amd", "intel", "cpu"}  # planner.devices.registry adds what is registered there
 _FILE_VENDORS = {"nvidia": "nvidia", "amd": "amd", "gaudi": "intel"}
 _RESOURCES = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu", "gaudi": "habana.ai/gaudi"}
 # Names that people write for the part they most likely mean.
@@ -160,9 +160,9 @@ def all_instances() -> tuple[Instance, ...]:
 
 
 def profile_grid() -> list[GpuProfile]:
-    """Every plannable GPU times 1, 2, 4 and 8."""
+    """Every GPU with a compute capability of CUDA times 1, 2, 4 and 8."""
     return [
-        parse_profile(f"{count}x{gpu.id}") for gpu in all_gpus() if gpu.vendor == "nvidia" for count in (1, 2, 4, 8)
+        parse_profile(f"{count}x{gpu.id}") for gpu in all_gpus() if gpu.compute_capability for count in (1, 2, 4, 8)
     ]
 
 

@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from llm_serving_planner.base.units import GIB
-from llm_serving_planner.engines import parsers
 from llm_serving_planner.memory import pipeline
 from llm_serving_planner.output import home
 from llm_serving_planner.output.feature_keys import explain_keys
 from llm_serving_planner.output.values import summary
-from llm_serving_planner.planner.devices import cpu, rocm_gaudi
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.search import context_of
 
@@ -36,14 +34,8 @@ def explain(plan: Plan) -> dict[str, Any]:
         "model": _explain_model(plan),
         "args": _explain_args(plan) | plan.use.why,
         "use": explain_keys(plan.use),
-        "env": {
-            "VLLM_CPU_KVCACHE_SPACE": f"GiB of cache per process; one request needs "
-            f"{plan.estimate.kv_per_request / GIB:.2f} GiB",
-            "VLLM_CPU_OMP_THREADS_BIND": "processes share the pod's cores",
-        },
-        "cpu": "two cores per engine process"
-        if cpu.is_cpu(plan.profile)
-        else "two cores for the API server, one per GPU"
+        "env": plan.device.environment_reasons(plan.estimate),
+        "cpu": "two cores for the API server, one per GPU"
         + (", one per further engine" if plan.layout.engines_per_pod > 1 else ""),
         "rollout": "the GPUs of the old pod are freed before the new one asks for them",
         "parallelism": _explain_parallelism(plan),
@@ -51,15 +43,13 @@ def explain(plan: Plan) -> dict[str, Any]:
         "shared_memory": f"{plan.layout.gpus_per_node} GPU(s) in the pod; 2Gi up to two, 8Gi up to four, 16Gi above"
         + (f"; {plan.use.kv_offload / GIB:.0f} GiB of KV cache" if plan.use.kv_offload else ""),
         **_explain_memory(plan),
+        **plan.device.pod_reasons,
         "storage": f"checkpoint {plan.spec.weights.file_bytes / GIB:.1f} GiB + 10 % + 8 GiB for compile caches",
         "startup": _explain_startup(plan),
     }
 
 
 def _explain_memory(plan: Plan) -> dict[str, str]:
-    if cpu.is_cpu(plan.profile):
-        text = "weights, cache and activations of each process, 3 GiB beside them, the shared memory"
-        return {"memory_request": text, "memory_limit": "the same: nothing of it lies on a GPU"}
     return {
         "memory_request": "4 GiB for the API server, 3 GiB per GPU process, "
         + ("2 GiB per further engine, " if plan.layout.engines_per_pod > 1 else "")
@@ -98,45 +88,31 @@ def _explain_args(plan: Plan) -> dict[str, str]:
         f"({estimate.outside / GIB:.2f} GiB expected)"
     )  # fmt: skip
     quantize = "how the checkpoint is stored" if plan.spec.quantization else "weights are quantised at start"
-    return {
+    found = {
         "dtype": dtype,
-        "dtype-str": dtype,
         "max-model-len": context,
-        "max-total-tokens": context,
-        "max-sequence-length": context,
-        "max-input-tokens": "all but one token of a request may be prompt",
-        "max-new-tokens": "half of a request's tokens may be answer",
         "max-num-seqs": sequences,
-        "max-concurrent-requests": sequences,
-        "max-batch-size": sequences,
         "max-num-batched-tokens": tokens,
-        "max-batch-prefill-tokens": tokens,
         "gpu-memory-utilization": share,
-        "cuda-memory-fraction": "the launcher takes 0.90 of this share",
-        "cuda-process-memory-fraction": share,
-        "batch-safety-margin": "percent of the free memory that stays free, the engine's default",
         "kv-cache-dtype": "as asked for" if given.kv_cache_dtype else "auto: the data type of the model",
         "quantization": quantize,
-        "quantize": quantize,
         "allow-deprecated-quantization": "this version refuses the checkpoint without it",
         "language-model-only": "as asked for: images and sound are not taken",
         "enforce-eager": "as asked for"
         if given.enforce_eager
         else "no CUDA graphs: they would not leave room for the cache",
-        "cuda-graphs": "batch sizes of the captured graphs; 0 captures none",
-        "deployment-framework": "the one that shards",
-        "flash-attention": "sharded classes of these models need it",
-        "usage-stats": "nothing is sent out of the cluster",
         "disable-access-log-for-endpoints": "probes and scrapes would fill the log",
         "distributed-timeout-seconds": "nodes that download at different speed wait for each other",
     }
+    same = {own: found[flag] for own, flag in plan.engine.flag_names.items()}
+    return found | same | dict(plan.engine.flag_reasons)
 
 
 def _explain_parallelism(plan: Plan) -> str:
     layout = plan.layout
     parallel = layout.parallel
     if layout.gpus == 1:
-        return "one process" if cpu.is_cpu(plan.profile) else "one GPU"
+        return plan.device.one
     parts = []
     if parallel.tensor_parallel_size > 1:
         heads = f"{plan.spec.num_attention_heads} attention heads and {plan.spec.num_kv_heads} KV heads"
@@ -155,15 +131,9 @@ def _explain_parallelism(plan: Plan) -> str:
 
 
 def _explain_selector(plan: Plan) -> str:
-    if cpu.is_cpu(plan.profile):
-        return "any node"
     if plan.profile.instance is not None:
         return "the machine type that was planned for"
-    if rocm_gaudi.is_other(plan.profile):
-        return str(rocm_gaudi.vendor(plan.profile.gpu)["labels_source"])
-    if len(plan.profile.gpu.gfd_product_labels) == 1:
-        return "label of NVIDIA's GPU feature discovery"
-    return "several product labels exist for this GPU: none is demanded"
+    return plan.device.selector_reason(plan.profile.gpu)
 
 
 def _explain_startup(plan: Plan) -> str:
@@ -249,8 +219,8 @@ def _use(plan: Plan) -> list[str]:
     if "tool-call-parser" in use.args or "reasoning-parser" in use.args:
         named = [f"{flag} {use.args[flag]}" for flag in ("tool-call-parser", "reasoning-parser") if flag in use.args]
         lines.append(f"  tools     {', '.join(named)}")
-    elif plan.options.engine == "vllm" and not use.pooling and parsers.offer(plan.spec):
-        lines.append(f"  tools     {parsers.offer(plan.spec)}")
+    elif not use.pooling and (offer := plan.engine.tool_offer(plan.spec)):
+        lines.append(f"  tools     {offer}")
     return lines
 
 

@@ -1,7 +1,7 @@
 """What no model and no GPU could make right: options that are malformed on their own."""
 
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.engines import frozen
+from llm_serving_planner.engines import registry
 from llm_serving_planner.planner.features import usage
 from llm_serving_planner.planner.options import CONTROLLERS, DTYPES, EXECUTORS, KV_CACHE_DTYPES, STORAGE_TYPES, Options
 
@@ -21,7 +21,7 @@ def check_options(options: Options) -> None:
         if value is not None and value < 1:
             raise InputError(f"--{name.replace('_', '-')} is {value}: a positive whole number is expected")
     choices = (
-        ("engine", frozen.ENGINE_TYPES), ("dtype", DTYPES), ("kv_cache_dtype", KV_CACHE_DTYPES),
+        ("engine", registry.names()), ("dtype", DTYPES), ("kv_cache_dtype", KV_CACHE_DTYPES),
         ("storage", STORAGE_TYPES), ("controller", CONTROLLERS), ("executor", EXECUTORS),
     )  # fmt: skip
     for name, allowed in choices:
@@ -43,14 +43,8 @@ def check_options(options: Options) -> None:
 
 
 def _check_engine_options(options: Options) -> None:
-    name = frozen.label(options.engine)
-    if options.engine != "vllm" and options.gpu_memory_utilization is not None:
-        raise InputError(f"--gpu-memory-utilization is vLLM's: {name} holds back a fixed share")
-    if options.engine != "vllm" and options.served_name is not None:
-        raise InputError(f"--served-name is vLLM's: {name} answers under its model's id")
-    if options.engine == "tgis" and options.max_num_batched_tokens is not None:
-        raise InputError("--max-num-batched-tokens: TGIS prefills a prompt whole")
-    if options.engine == "tgis" and options.enforce_eager:
-        raise InputError("--enforce-eager: TGIS captures no CUDA graphs anyway")
+    for option, why in registry.engine_of(options.engine).refuses.items():
+        if getattr(options, option) not in {None, False}:
+            raise InputError(why)
     if options.image_has_ray and options.image is None:
         raise InputError("--image-has-ray is said of an image of yours: name it with --image")

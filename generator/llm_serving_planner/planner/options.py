@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any
 
+from llm_serving_planner.engines import registry
 from llm_serving_planner.models.adapters import Adapter, Draft
 
 STORAGE_TYPES = ("pvc", "perReplica", "emptyDir", "existingClaim", "hostPath")
@@ -21,7 +22,7 @@ class Options:
     Sizes are in tokens, requests, GiB and Gbit/s as their names say.
     """
 
-    engine: str = "vllm"
+    engine: str = registry.DEFAULT
     max_model_len: int | None = None
     tensor_parallel_size: int | None = None
     pipeline_parallel_size: int | None = None

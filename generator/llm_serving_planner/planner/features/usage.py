@@ -5,7 +5,8 @@ from typing import Any
 
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.base.units import GIB
-from llm_serving_planner.engines import frozen, parsers, vllm
+from llm_serving_planner.engines import parsers, vllm
+from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.memory import extras
 from llm_serving_planner.memory.settings import Settings
 from llm_serving_planner.models.adapters import Adapter, Draft, Slots
@@ -18,17 +19,6 @@ TASKS = ("generate", "embed", "rerank", "classify")
 BACKENDS = ("auto", "xgrammar", "guidance", "outlines", "lm-format-enforcer")  # vLLM 0.33.0 StructuredOutputsConfig
 SWITCHES = ("on", "off")
 MODALITIES = ("image", "video", "audio")
-# What belongs to vLLM alone, and what the others have in its place (TGI v3.3.7 launcher/src/main.rs).
-_TGI_WAYS = {
-    "lora": "TGI's own is engine.args.lora-adapters in the values (name=hub id, by commas); it is not sized here",
-    "speculative": "TGI's own is engine.args.speculate in the values (n-grams or Medusa); it is not sized here",
-    "tool_calling": "TGI reads tool calls of any model by itself",
-}
-_OF_VLLM = (
-    "lora", "max_lora_rank", "max_loras", "max_cpu_loras", "tool_calling", "tool_call_parser", "reasoning_parser",
-    "chat_template", "speculative", "speculative_tokens", "kv_offload_gib", "prefix_caching", "structured_output",
-    "alias", "limit_mm", "task",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +75,7 @@ def check(options: Options) -> None:
     Raises:
         InputError: one line for the first such option.
     """
-    if options.engine != "vllm":
-        _check_engine(options)
+    _check_engine(options)
     for name in ("max_lora_rank", "max_loras", "max_cpu_loras", "speculative_tokens"):
         value = getattr(options, name)
         if value is not None and value < 1:
@@ -115,11 +104,12 @@ def check(options: Options) -> None:
 
 
 def _check_engine(options: Options) -> None:
-    name = frozen.label(options.engine)
-    for option in _OF_VLLM:
+    engine = engine_of(options.engine)
+    for option, way in engine.lacks.items():
         if getattr(options, option):
-            way = _TGI_WAYS.get(option, "") if options.engine == "tgi" else ""
-            raise InputError(f"--{option.replace('_', '-')} is vLLM's, not {name}'s", hint=way or "use --engine vllm")
+            raise InputError(
+                f"--{option.replace('_', '-')} is vLLM's, not {engine.label}'s", hint=way or "use --engine vllm"
+            )
 
 
 def limits(options: Options) -> dict[str, int]:
@@ -161,8 +151,9 @@ def plan_use(spec: ModelSpec, options: Options, version: str, tensor: int, pipel
         InputError: an option that contradicts the model, such as an unknown parser.
     """
     task = task_of(spec, options)
-    if options.engine != "vllm":
-        why = [f"{frozen.label(options.engine)} gives text only, {spec.architecture} gives none"]
+    engine = engine_of(options.engine)
+    if engine.generates_only:
+        why = [f"{engine.label} gives text only, {spec.architecture} gives none"]
         return Use(reasons=tuple(why if task != "generate" else ()))
     reasons = _task_reasons(spec, options, task)
     args, template, notes = _tools(spec, options, version)
