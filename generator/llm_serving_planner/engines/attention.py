@@ -43,6 +43,11 @@ def facts() -> dict[str, Any]:
     return tables.load_data("attention.json")
 
 
+def _vllm() -> dict[str, Any]:
+    found: dict[str, Any] = facts()["vllm"]
+    return found
+
+
 def attention(
     version: str, spec: ModelSpec, compute: Capability, kv_cache_dtype: str, *, tensor_parallel_size: int = 1
 ) -> Attention:
@@ -61,7 +66,7 @@ def attention(
     names = _order(version, case)
     against: list[str] = []
     for name in names:
-        row = versions.entry_for(facts()["vllm"]["backends"][name], version)
+        row = versions.entry_for(_vllm()["backends"][name], version)
         problem = "came later" if row is None else _problem(row, case)
         if row is not None and problem is None:
             generation = _generation(row, compute)
@@ -80,7 +85,7 @@ def _kind(spec: ModelSpec) -> str:
 
 
 def _order(version: str, case: _Case) -> list[str]:
-    held = versions.entry_for(facts()["vllm"]["orders"][_kind(case.spec)], version)
+    held = versions.entry_for(_vllm()["orders"][_kind(case.spec)], version)
     for row in held["orders"] if held else ():
         majors, heads = row.get("majors"), row.get("heads_at_most")
         if majors is not None and case.compute[0] not in majors:

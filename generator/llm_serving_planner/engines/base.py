@@ -85,6 +85,8 @@ class Engine(Protocol):
         refuses: options that it does not take, and why.
         flag_names: its own flags that hold a quantity of vLLM's, and vLLM's flag for that.
         flag_reasons: why its other flags have the value they have.
+        version_lines: patterns of its log whose first group is the version.
+        log_marks: pattern of what no other engine writes into its log; empty where it is not recognised.
     """
 
     name: str
@@ -103,6 +105,8 @@ class Engine(Protocol):
     refuses: Mapping[str, str] = NOTHING
     flag_names: Mapping[str, str] = NOTHING
     flag_reasons: Mapping[str, str] = NOTHING
+    version_lines: tuple[str, ...] = ()
+    log_marks: str = ""
 
     @property
     def whole_checkpoint(self) -> str:

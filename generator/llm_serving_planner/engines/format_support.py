@@ -54,11 +54,17 @@ def support(kind: str, version: str, compute: Capability, *, bits: int | None = 
     entry = kinds().get(kind)
     if entry is None:
         return Support(ok=False, reason=f"quantisation {label(kind)} is not known to vLLM {version}")
-    if not entry["vllm"]:
+    if not _ranges(entry):
         return Support(ok=False, reason=f"vLLM does not read {label(kind)} checkpoints", way_out=_frozen_engine(entry))
     if bits is not None and entry["widths"] and bits not in entry["widths"]:
         return Support(ok=False, reason=f"quantisation {label(kind)} of {bits} bits is not known to vLLM {version}")
     return _ranged(kind, entry, version, compute)
+
+
+def _ranges(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """What vLLM runs of a kind, by ranges of its versions."""
+    found: list[dict[str, Any]] = entry.get("vllm", [])
+    return found
 
 
 def _ranged(kind: str, entry: dict[str, Any], version: str, compute: Capability) -> Support:
@@ -69,9 +75,9 @@ def _ranged(kind: str, entry: dict[str, Any], version: str, compute: Capability)
             reason=f"vLLM {version} no longer reads {label(kind)}",
             way_out=_removed_way_out(until, entry, compute),
         )
-    held = versions.entry_for(entry["vllm"], version)
+    held = versions.entry_for(_ranges(entry), version)
     if held is None:
-        first = entry["vllm"][0]["from"]
+        first = _ranges(entry)[0]["from"]
         return Support(
             ok=False,
             reason=f"vLLM {version} does not read {label(kind)} yet",
@@ -126,7 +132,7 @@ def _removed_way_out(until: dict[str, Any], entry: dict[str, Any], compute: Capa
 
 
 def _lower_floor(entry: dict[str, Any], compute: Capability) -> str:
-    for row in entry["vllm"]:
+    for row in _ranges(entry):
         if capability(row["minimum"]) <= compute:
             return f"{row['minimum']} is enough from vLLM {row['from']} on"
     return ""
@@ -149,7 +155,7 @@ def frozen_support(kind: str, engine: str, version: str, compute: Capability, *,
         return Support(ok=False, reason=f"quantisation {label(kind)} is not known to {name} {version}")
     held = entry.get(engine)
     if held is None:
-        way_out = "vLLM" if entry["vllm"] else _frozen_engine(entry, engine)
+        way_out = "vLLM" if _ranges(entry) else _frozen_engine(entry, engine)
         return Support(ok=False, reason=f"{name} does not read {label(kind)} checkpoints", way_out=way_out)
     widths = held.get("widths", entry["widths"])
     if bits is not None and widths and bits not in widths:
@@ -158,7 +164,7 @@ def frozen_support(kind: str, engine: str, version: str, compute: Capability, *,
         return Support(
             ok=False,
             reason=f"{name} needs compute capability {held['minimum']} for {label(kind)}",
-            way_out="vLLM" if entry["vllm"] else "",
+            way_out="vLLM" if _ranges(entry) else "",
         )
     return Support(
         ok=True,
@@ -177,7 +183,7 @@ def last_version(kind: str) -> str | None:
 
 def divisible(kind: str) -> bool:
     """Whether vLLM divides checkpoints of the kind over GPUs, in every version that reads them."""
-    return all(row.get("tensor_parallel", True) for row in kinds().get(kind, {}).get("vllm", ()))
+    return all(row.get("tensor_parallel", True) for row in _ranges(kinds().get(kind, {})))
 
 
 def refusal(found: Support, device: str, compute: Capability) -> str:

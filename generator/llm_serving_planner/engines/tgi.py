@@ -24,6 +24,8 @@ class Tgi(Frozen):
     """text-generation-inference."""
 
     root_only = True
+    version_lines = (r"ghcr\.io/huggingface/text-generation-inference:(\d+\.\d+[\w.]*)",)
+    log_marks = "text_generation_launcher|text_generation_router"
     lacks: Mapping[str, str] = {option: _WAYS.get(option, "") for option in FEATURES}
     flag_names: Mapping[str, str] = {
         "max-total-tokens": "max-model-len",

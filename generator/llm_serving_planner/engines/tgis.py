@@ -15,6 +15,7 @@ class Tgis(Frozen):
 
     captures_graphs = False
     fetches_model = False
+    log_marks = r"Using batch weight limit|Baseline: \d+, Free memory: \d+|DEPLOYMENT_FRAMEWORK"
     flag_names: Mapping[str, str] = {
         "dtype-str": "dtype",
         "max-sequence-length": "max-model-len",

@@ -153,6 +153,12 @@ class Vllm(Engine):
     names_model = True
     whole_checkpoint = ""
     lacks = NOTHING
+    version_lines = (
+        r"vLLM API server version v?(\d+\.\d+[\w.+]*)",
+        r"engine \(v?(\d+\.\d+[\w.+]*)\) with config",
+        r"[█▄▀\s]version (\d+\.\d+[\w.+]*)\s*$",
+    )
+    log_marks = r"(?:worker|model_runner|kv_cache_utils|core|api_server|executor\w*)\.py:\d+\]|/vllm/"
 
     def check_version(self, wanted: str | None) -> str:
         """Inside the range that the data cover."""
