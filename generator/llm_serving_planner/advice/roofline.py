@@ -101,7 +101,7 @@ def engine_of(plan: Plan) -> Engine:
     if quantization is not None:
         compute = capability(plan.profile.gpu.compute_capability or "0")
         kind = formats.kind_of(quantization)
-        native = format_support.support(kind, "vllm", plan.engine_version, compute).native
+        native = format_support.support(kind, plan.engine_version, compute).native
         native = native and quantization.bits == 8
     return Engine(plan.spec, plan.profile, plan.settings, native)
 

@@ -26,7 +26,7 @@ def graph_bytes(spec: ModelSpec, *, enforce_eager: bool) -> int:
 
 def largest(spec: ModelSpec, gpu: Gpu, settings: Settings) -> int:
     """Tokens of the largest batch that is captured: twice the sequences, up to a limit."""
-    blackwell = gpu.vendor == "nvidia" and gpu.capability[0] == 10  # of data centres
+    blackwell = gpu.cuda and gpu.capability[0] == 10  # of data centres
     sequences: int = settings.max_num_seqs * settings.positions
     limit = 2 * USUAL_LARGEST if blackwell or spec.architecture in _TWICE else USUAL_LARGEST
     return min(2 * sequences, limit, settings.max_num_batched_tokens)

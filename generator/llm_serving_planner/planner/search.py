@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from llm_serving_planner.base.units import GIB
-from llm_serving_planner.engines import frozen
 from llm_serving_planner.engines.regime import Regime
+from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.memory import kv_cache, terms
 from llm_serving_planner.memory.settings import Estimate, Gpu, Settings
 from llm_serving_planner.models.spec import ModelSpec
@@ -19,10 +19,7 @@ SHORTEST_USEFUL_CONTEXT = 2048  # below it the planner does not go by itself
 COMFORTABLE_CONTEXT = 8192  # for less than that the planner gives up sequences and CUDA graphs, for more it does not
 CONTEXT_STEP = 1024
 FALLBACK_CONTEXT = 2048  # vLLM's own fallback where the config names no maximum
-# vLLM get_batch_defaults (0.8.5 to 0.33.0, API server): the tier of 70 GiB and more, A100 left out.
-_LARGE_GPU_BYTES = 70 * GIB
-_LARGE_BATCH = (8192, 1024)
-_SMALL_BATCH = (2048, 256)
+_LARGE_GPU_BYTES = 70 * GIB  # vLLM get_batch_defaults (0.8.5 to 0.33.0, API server), which leaves the A100 out
 _SMALLEST_BATCH_TOKENS = 512
 _SEQUENCES_IF_TIGHT = (64, 16)
 _TOKENS_PER_SEQUENCE = 256  # more sequences than the cache can hold at this length are of no use
@@ -113,8 +110,7 @@ class Search:
     def _usual(self) -> list[tuple[int, int, bool]]:
         """(batched tokens, sequences, eager): the engine's own batch, then fewer tokens per step."""
         large = self.gpu.total_bytes >= _LARGE_GPU_BYTES and self.gpu.capability != (8, 0)
-        large = large and self.gpu.vendor != "intel"  # vllm_gaudi/platform.py reports a total of 0
-        tokens, sequences = frozen.batch(self.options.engine) or (_LARGE_BATCH if large else _SMALL_BATCH)
+        tokens, sequences = engine_of(self.options.engine).batch(large=large and self.gpu.reports_total)
         tokens = self.options.max_num_batched_tokens or tokens
         sequences = self.options.max_num_seqs or sequences
         eager = self.options.enforce_eager or not self.regime.graphs

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from llm_serving_planner.base.errors import HubUnreachableError, InputError, UnsupportedModelError
+from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.models.adapters import Adapter, Draft
 from llm_serving_planner.models.checkpoint import Checkpoint
 from llm_serving_planner.models.config.fields import optional, positive, text_config
@@ -25,7 +26,7 @@ def resolved(
         HubError, UnsupportedModelError: of the draft model.
     """
     found = options
-    if options.lora and options.engine == "vllm":
+    if options.lora and engine_of(options.engine).in_place_of("lora") is None:
         found = replace(found, adapters=_adapters(options, offline=offline, progress=progress, tell=tell))
     if options.speculative is not None:
         found = replace(found, draft=_draft(options, offline=offline, progress=progress, tell=tell))
