@@ -8,10 +8,14 @@ PUBLISHING := $(TOOL) publishing
 JOBS ?= 4
 DOCUMENTS ?= 5000
 DRY_RUNS ?= 500
+WORKERS ?= auto
+PARALLEL := --numprocesses $(WORKERS) --dist loadfile --ignore tests/cluster --ignore tests/load
+QUICK := tests/generator tests/values $(addprefix tests/chart/test_,accelerators.py removed.py schema_agreement.py structure.py validate*.py)
+HERE := not cluster and not registry and not load and not site
 NEEDS_CLUSTER = @test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
 
 .DEFAULT_GOAL := help
-.PHONY: fuzz test-dry-run help setup values generate verify format lint types test check golden bench compare calibrate test-rules test-cluster test-faults kwok load actionlint clean \
+.PHONY: fuzz test-dry-run help setup values generate verify format lint types test quick test-all check golden bench compare calibrate test-rules test-cluster test-cluster-smoke test-faults kwok load actionlint clean \
 	package sign verify-package publish index release test-registry lock audit wheel site test-site \
 	sign-keyless check-tag checksums github-release ct-lint ct-install kind kind-delete defects mutants
 
@@ -35,8 +39,9 @@ values: $(STAMP) ## MODEL= PROFILE= [OPTIONS=]: write, validate and render value
 generate: $(STAMP) ## write everything that is generated and committed
 	@$(BIN)/python tools/generate.py
 
-verify: $(STAMP) ## fail when something generated is stale
+verify: $(STAMP) ## fail when something generated is stale, or a page says what is not so
 	@$(BIN)/python tools/generate.py --check
+	@$(BIN)/pytest -q $(PARALLEL) -m prose tests/docs
 
 format: $(STAMP) ## format the Python code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
@@ -52,8 +57,14 @@ types: $(STAMP) ## mypy
 	@$(BIN)/mypy
 	@$(BIN)/mypy --python-version 3.10 generator/supervisor
 
-test: $(STAMP) ## all tests that need no cluster
-	@$(BIN)/pytest -m "not cluster and not registry and not load and not site"
+test: $(STAMP) ## [WORKERS=auto]: the tests that need no cluster (about 3 minutes on two cores)
+	@$(BIN)/pytest $(PARALLEL) -m "$(HERE) and not prose and not nightly"
+
+quick: $(STAMP) ## what a changed line needs: planner, memory, refusals and structure of the chart (under a minute)
+	@$(BIN)/pytest -q $(PARALLEL) -m "$(HERE) and not prose and not nightly and not slow" $(QUICK)
+
+test-all: $(STAMP) ## the tests that need no cluster, each law over all of its cases (a quarter of an hour)
+	@LLM_SERVING_NIGHTLY=1 $(BIN)/pytest $(PARALLEL) -m "$(HERE)"
 
 test-rules: $(STAMP) ## the alerts under promtool (Debian's package prometheus)
 	@LLM_SERVING_NEED_PROMTOOL=1 $(BIN)/pytest tests/rules
@@ -93,6 +104,10 @@ calibrate: $(STAMP) ## CONFIGS=: real start-ups with dummy weights; needs GPUs a
 test-cluster: $(STAMP) ## [JOBS=4]: tests on the Kubernetes of KUBECONFIG, which offers two GPUs per job
 	$(NEEDS_CLUSTER)
 	@$(BIN)/pytest -m "cluster and not faults" --numprocesses $(JOBS) --dist loadscope tests/cluster
+
+test-cluster-smoke: $(STAMP) ## [JOBS=4]: the main job, a group over two pods and an upgrade there (3 minutes)
+	$(NEEDS_CLUSTER)
+	@$(BIN)/pytest -m smoke --numprocesses $(JOBS) --dist loadscope tests/cluster
 
 test-faults: $(STAMP) ## [JOBS=4]: break releases on the Kubernetes of KUBECONFIG, and print who healed them, and how fast
 	$(NEEDS_CLUSTER)

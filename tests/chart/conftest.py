@@ -1,7 +1,7 @@
 """The render tests run on every Helm that is there."""
 
 import pytest
-from chart.helm import RENDERERS, Renderer
+from support.helm import RENDERERS, Renderer
 
 
 @pytest.fixture(params=sorted(RENDERERS))

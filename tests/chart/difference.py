@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from chart.helm import Manifest
+from support.helm import Manifest
 
 Difference = dict[str, Any]
 Path = tuple[str | tuple[str], ...]  # keys; an entry of a list as a tuple with its name

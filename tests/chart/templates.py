@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import yaml
-from chart.helm import CHART
+from support.helm import CHART
 
 FILES = sorted(path for path in (CHART / "templates").rglob("*") if path.is_file())
 PARTIALS = [path for path in FILES if path.name.startswith("_")]

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from chart.helm import Renderer, engine, in_process, merge, templates
-from chart.refusals import refusal
+from support.helm import engine, in_process, merge, templates
+from support.refusals import Refusal, refusal_tests
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}}
 AMD: dict[str, Any] = {
@@ -18,7 +18,7 @@ GAUDI: dict[str, Any] = {
 WIDE = {"parallelism": {"tensor": 1, "pipeline": 2, "nodes": 2, "controller": "statefulset"}}
 EMPTY = {"storage": {"type": "emptyDir"}}
 DEVICES = "gpu (the device plugin says which devices a pod has)"
-CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+CASES: dict[str, Refusal] = {
     "resource of another vendor": (
         merge(AMD, {"gpu": {"resourceName": "nvidia.com/gpu"}}),
         "gpu.vendor is amd, but gpu.resourceName is nvidia.com/gpu. Set gpu.resourceName to one that begins with "
@@ -94,15 +94,7 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_refused_with_the_exact_text(render: Renderer, case: str) -> None:
-    changes, text, _ = CASES[case]
-    assert f"llm-serving: 1 problem with the values:\n  1. {text}" in refusal(render, merge(BASE, changes))
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_neighbour_passes(render: Renderer, case: str) -> None:
-    assert render(merge(BASE, CASES[case][2]))
+test_refused_with_the_exact_text, test_the_neighbour_passes = refusal_tests(BASE, CASES)
 
 
 def environment(changes: dict[str, Any]) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from chart.difference import applied, difference, place
-from chart.helm import CHART, RENDERERS, ROOT, Manifest, Renderer, in_process
+from support.helm import CHART, RENDERERS, ROOT, Manifest, Renderer, in_process
 
 GOLDEN = Path(__file__).parent / "golden"
 CI = sorted((CHART / "ci").glob("*-values.yaml"))

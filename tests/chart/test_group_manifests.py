@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 import pytest
-from chart.helm import Renderer, find, merge, templates
-from chart.test_scaling import BASE, LWS, RAY, STATEFULSET
+from support.helm import Renderer, find, merge, templates
+from support.releases import BASE, LWS, RAY, STATEFULSET
 
 GROUPS: dict[str, dict[str, Any]] = {"lws": LWS, "statefulset": STATEFULSET, "ray": RAY}
 TWO = {"replicas": 2}

@@ -7,9 +7,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from chart.helm import ROOT, Renderer, find, merge, templates
-from chart.test_scaling import BASE, ENGINES, HPA, LWS, RAY, STATEFULSET
 from derived.chart_data import exported
+from support.helm import ROOT, Renderer, find, merge, templates
+from support.releases import BASE, ENGINES, HPA, LWS, RAY, STATEFULSET
 
 METRICS = json.loads((ROOT / "generator" / "llm_serving_planner" / "data" / "metrics.json").read_text())
 LAYOUTS: dict[str, dict[str, Any]] = {"one": {}, "lws": LWS, "statefulset": STATEFULSET, "ray": RAY}

@@ -5,8 +5,8 @@ import re
 from typing import Any
 
 import pytest
-from chart.helm import RefusedError, in_process, merge, notes, templates
-from chart.helm import Renderer as Render
+from support.helm import RefusedError, in_process, merge, notes, templates
+from support.helm import Renderer as Render
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}, "storage": {"type": "emptyDir"}}
 ENGINES: dict[str, dict[str, Any]] = {

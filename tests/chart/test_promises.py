@@ -4,9 +4,9 @@ import itertools
 from typing import Any
 
 import pytest
-from chart.helm import Renderer, merge, templates
 from llm_serving_planner.models import embedded
 from llm_serving_planner.planner.resources import plan_resources
+from support.helm import Renderer, merge, templates
 
 GROUP: dict[str, Any] = {
     "model": {"id": "org/model"},

@@ -1,14 +1,13 @@
 """What the chart makes of values."""
 
-import itertools
 import json
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
-from chart.helm import CHART, ROOT, Renderer, engine, find, flags, merge, notes, templates
-from chart.kube_schemas import validate
+from support.helm import CHART, ROOT, Renderer, engine, find, flags, merge, notes, templates
+from support.kube_schemas import NEWEST, validate
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}}
 CI_FILES = sorted((CHART / "ci").glob("*-values.yaml"))
@@ -19,8 +18,6 @@ DERIVED = {
 }
 SCHEMAS = ROOT / "tests" / "data" / "schemas"
 ROUTES = {"gateway.networking.k8s.io", "route.openshift.io", "inference.networking.k8s.io"}
-NEEDS_NEWER = {"oci-model-values"}  # image volumes: refused by the chart before 1.31
-OLDEST_AND_NEWEST = ("1.28", "1.31", "1.34", "1.37")
 
 
 def pod(manifests: list[dict[str, Any]]) -> dict[str, Any]:
@@ -44,10 +41,8 @@ def test_every_object_is_valid_for_every_supported_kubernetes(render: Renderer, 
         if manifest["kind"] in DERIVED:
             jsonschema.validate(manifest, DERIVED[manifest["kind"]])
             continue
-        first = {"LeaderWorkerSet": 1, "ResourceClaimTemplate": 2}.get(manifest["kind"], 0)
-        first = max(first, 1 if path.stem in NEEDS_NEWER else 0)
-        for part, version in itertools.product(parts, OLDEST_AND_NEWEST[first:]):
-            validate(part, version)
+        for part in parts:
+            validate(part, NEWEST)  # tests/chart/test_versions.py asks every version
 
 
 def test_the_container_is_vllm_serve_with_the_model_first(render: Renderer) -> None:

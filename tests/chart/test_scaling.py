@@ -6,18 +6,10 @@ from typing import Any
 import jsonschema
 import kubernetes_validate
 import pytest
-from chart.helm import ROOT, Renderer, engine, find, merge, templates
+from support.helm import ROOT, Renderer, engine, find, merge, templates
+from support.releases import BASE, ENGINES, HPA, KEDA, LWS, RAY, STATEFULSET, TGI, TGIS
 
-BASE: dict[str, Any] = {"model": {"id": "org/model"}, "storage": {"type": "emptyDir"}}
-LWS = {"parallelism": {"tensor": 2, "nodes": 2, "controller": "leaderworkerset"}}
-STATEFULSET = merge(LWS, {"parallelism": {"controller": "statefulset"}})
-RAY = merge(LWS, {"parallelism": {"controller": "raycluster", "executor": "ray"}, "engine": {"hasRay": True}})
-TGI = {"engine": {"type": "tgi", "version": "3.3.7"}, "security": {"allowRoot": True}}
-TGIS = {"engine": {"type": "tgis", "version": "1db8cf0"}}
-HPA = {"scaling": {"hpa": {"enabled": True}}}
-KEDA = {"scaling": {"keda": {"enabled": True, "serverAddress": "http://p:9090"}}}
 QUEUES = {"vllm": "vllm:num_requests_waiting", "tgi": "tgi_queue_size", "tgis": "tgi_queue_size"}
-ENGINES: dict[str, dict[str, Any]] = {"vllm": {}, "tgi": TGI, "tgis": TGIS}
 SCALED_OBJECT = json.loads((ROOT / "tests" / "data" / "schemas" / "ScaledObject.json").read_text())
 TARGETS = {
     "deployment": ({}, {"apiVersion": "apps/v1", "kind": "Deployment", "name": "mistral-llm-serving"}),

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import CHART, ROOT, RefusedError, Renderer, merge
 from llm_serving_planner.base.errors import SchemaError
 from llm_serving_planner.output.schema import validate
+from support.helm import CHART, ROOT, RefusedError, Renderer, merge
 
 DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
 DOCUMENTS = yaml.safe_load((ROOT / "tests" / "data" / "documents.yaml").read_text())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from chart.helm import CHART, ROOT
+from support.helm import CHART, ROOT
 
 TEMPLATES = sorted(path for path in (CHART / "templates").rglob("*") if path.is_file())
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import CHART, Manifest, Renderer, find, merge
 from chart.templates import FILES, PARTIALS, Template, defines, longest_chain, of_users, rendered, without_comments
+from support.helm import CHART, Manifest, Renderer, find, merge
 
 MOST_PARTIALS = 22
 LONGEST_PARTIAL = 250

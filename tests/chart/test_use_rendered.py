@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chart.helm import Renderer, engine, find, flags, in_process, merge, notes
+from support.helm import Renderer, engine, find, flags, in_process, merge, notes
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}, "storage": {"type": "emptyDir"}}
 SQL = {"name": "sql", "id": "org/sql", "revision": "v1"}

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from chart.helm import RefusedError, Renderer, merge
-from chart.refusals import refusal
+from support.helm import RefusedError, Renderer, merge
+from support.refusals import Refusal, refusal, refusal_tests
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}}
 EMPTY = {"type": "emptyDir"}
-CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+CASES: dict[str, Refusal] = {
     "parallel sizes": (
         {"parallelism": {"tensor": 8, "gpusPerNode": 4}},
         "parallelism.tensor (8) x parallelism.pipeline (1) needs 8 GPUs, but nodes (1) x gpusPerNode (4) gives 4. "
@@ -278,15 +278,7 @@ def test_an_operator_that_the_cluster_lacks_is_named(render: Renderer, case: str
     assert render(merge(BASE, {**changes, "skipApiCheck": True}), apis=())
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_refused_with_the_exact_text(render: Renderer, case: str) -> None:
-    changes, text, _ = CASES[case]
-    assert f"llm-serving: 1 problem with the values:\n  1. {text}" in refusal(render, merge(BASE, changes))
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_neighbour_passes(render: Renderer, case: str) -> None:
-    assert render(merge(BASE, CASES[case][2]))
+test_refused_with_the_exact_text, test_the_neighbour_passes = refusal_tests(BASE, CASES)
 
 
 def test_all_problems_come_at_once(render: Renderer) -> None:

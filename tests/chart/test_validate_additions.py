@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from chart.helm import RefusedError, Renderer, merge
+from support.helm import RefusedError, Renderer, merge
+from support.refusals import Refusal, refusal_tests
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}}
 TGI: dict[str, Any] = {"engine": {"type": "tgis", "version": "0fc6f09"}}
@@ -11,7 +12,7 @@ RDMA = {"enabled": True, "resourceName": "nvidia.com/gpu", "hca": "mlx5"}
 TWO = {"tensor": 1, "pipeline": 2, "nodes": 2, "controller": "statefulset"}
 VOLUME = {"name": "scripts", "configMap": {"name": "scripts"}}
 MOUNT = {"name": "scripts", "mountPath": "/scripts"}
-CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+CASES: dict[str, Refusal] = {
     "a volume of the chart's": (
         {"extraVolumes": [{"name": "tmp", "emptyDir": {}}]},
         "extraVolumes name a volume tmp, which is the chart's own name or stands twice. Choose another name.",
@@ -75,18 +76,7 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_refused_with_the_exact_text(render: Renderer, name: str) -> None:
-    changes, text, _ = CASES[name]
-    with pytest.raises(RefusedError) as refused:
-        render(merge(BASE, changes))
-    assert f"  1. {text}" in str(refused.value)
-    assert "llm-serving: 1 problem with the values:" in str(refused.value)
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_the_neighbour_passes(render: Renderer, name: str) -> None:
-    assert render(merge(BASE, CASES[name][2]))
+test_refused_with_the_exact_text, test_the_neighbour_passes = refusal_tests(BASE, CASES)
 
 
 def test_members_that_an_old_kubernetes_would_not_keep_apart(render: Renderer) -> None:

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from chart.helm import RefusedError, Renderer, in_process, merge
+from support.helm import RefusedError, Renderer, in_process, merge
+from support.refusals import Refusal, refusal_tests
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}}
 TGI: dict[str, Any] = {"engine": {"type": "tgi", "version": "3.3.7"}, "security": {"allowRoot": True}}
@@ -14,7 +15,7 @@ TLS: dict[str, Any] = {"tls": {"existingSecret": "t"}}
 POOL: dict[str, Any] = {"expose": {"inferencePool": {"enabled": True, "picker": "epp"}}}
 WIDE: dict[str, Any] = {"replicas": 2, "storage": {"type": "emptyDir"}, "parallelism": {"tensor": 2, "nodes": 2}}
 BOX = {"name": "a", "image": "i"}
-CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+CASES: dict[str, Refusal] = {
     "source without its key": (
         {"model": {"source": {"type": "pvc"}}},
         "model.source.type is pvc, but model.source.claim is empty. Set it.",
@@ -230,17 +231,7 @@ def told(text: str) -> str:
     return f"llm-serving: 1 problem with the values:\n  1. {text}"
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_refused_with_the_exact_text(render: Renderer, case: str) -> None:
-    changes, text, _ = CASES[case]
-    with pytest.raises(RefusedError) as refused:
-        render(merge(BASE, changes))
-    assert told(text) in str(refused.value)
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_neighbour_passes(render: Renderer, case: str) -> None:
-    assert render(merge(BASE, CASES[case][2]))
+test_refused_with_the_exact_text, test_the_neighbour_passes = refusal_tests(BASE, CASES)
 
 
 @pytest.mark.parametrize("api", APIS)

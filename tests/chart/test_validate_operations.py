@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from chart.helm import Renderer, merge
-from chart.refusals import refusal
-from chart.test_scaling import BASE, HPA, KEDA, LWS, RAY, STATEFULSET, TGI, TGIS
+from support.helm import Renderer, merge
+from support.refusals import Refusal, refusal, refusal_tests
+from support.releases import BASE, HPA, KEDA, LWS, RAY, STATEFULSET, TGI, TGIS
 
 ZERO = {"scaling": {"keda": {"scaleToZero": {"enabled": True, "query": "x"}}}}
 GROUPED = (
@@ -13,7 +13,7 @@ GROUPED = (
     "engine, and every engine is an object of its own. Set parallelism.controller=leaderworkerset, whose replicas are "
     "whole engines, or set replicas."
 )
-CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+CASES: dict[str, Refusal] = {
     "two autoscalers": (
         merge(HPA, KEDA),
         "scaling.hpa.enabled and scaling.keda.enabled are both true: two autoscalers would fight over one workload. "
@@ -134,15 +134,7 @@ APIS: dict[str, tuple[dict[str, Any], str, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_refused_with_the_exact_text(render: Renderer, case: str) -> None:
-    changes, text, _ = CASES[case]
-    assert f"llm-serving: 1 problem with the values:\n  1. {text}" in refusal(render, merge(BASE, changes))
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_neighbour_passes(render: Renderer, case: str) -> None:
-    assert render(merge(BASE, CASES[case][2]))
+test_refused_with_the_exact_text, test_the_neighbour_passes = refusal_tests(BASE, CASES)
 
 
 def test_devices_need_a_kubernetes_that_claims_them(render: Renderer) -> None:

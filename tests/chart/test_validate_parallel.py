@@ -2,17 +2,15 @@
 
 from typing import Any
 
-import pytest
-from chart.helm import Renderer, engine, find, flags, in_process, merge
-from chart.refusals import refusal
+from support.helm import engine, find, flags, in_process, merge
+from support.refusals import Refusal, refusal_tests
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}, "storage": {"type": "emptyDir"}}
 TWO: dict[str, Any] = {"parallelism": {"data": 2, "gpusPerNode": 2}}
 PODS: dict[str, Any] = {"parallelism": {"data": 2, "nodes": 2, "controller": "statefulset"}}
 RAY: dict[str, Any] = {"engine": {"hasRay": True}, "parallelism": {"executor": "ray"}}
 TGI: dict[str, Any] = {"engine": {"type": "tgi", "version": "3.3.7"}, "security": {"allowRoot": True}}
-Case = tuple[dict[str, Any], str, dict[str, Any]]
-CASES: dict[str, Case] = {
+CASES: dict[str, Refusal] = {
     "sizes": (
         {"parallelism": {"data": 4, "gpusPerNode": 2}},
         "parallelism.tensor (1) x parallelism.pipeline (1) x parallelism.data (4) needs 4 GPUs, but nodes (1) x "
@@ -82,15 +80,7 @@ CASES: dict[str, Case] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_refused_with_the_exact_text(render: Renderer, case: str) -> None:
-    changes, text, _ = CASES[case]
-    assert f"llm-serving: 1 problem with the values:\n  1. {text}" in refusal(render, merge(BASE, changes))
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_neighbour_passes(render: Renderer, case: str) -> None:
-    assert render(merge(BASE, CASES[case][2]))
+test_refused_with_the_exact_text, test_the_neighbour_passes = refusal_tests(BASE, CASES)
 
 
 def test_one_pod_has_all_flags_in_its_command_line() -> None:

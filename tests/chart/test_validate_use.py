@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import pytest
-from chart.helm import Renderer, merge
-from chart.refusals import refusal
+from support.helm import merge
+from support.refusals import Refusal, refusal_tests
 
 BASE: dict[str, Any] = {"model": {"id": "org/model", "servedName": "m"}, "storage": {"type": "emptyDir"}}
 SQL = {"name": "sql", "id": "org/sql"}
@@ -16,7 +15,7 @@ TGI: dict[str, Any] = {
 TGIS: dict[str, Any] = {"model": {"servedName": ""}, "engine": {"type": "tgis", "version": "1db8cf0"}}
 EAGLE: dict[str, Any] = {"method": "eagle3", "id": "org/head"}
 TWO_STAGES: dict[str, Any] = {"parallelism": {"pipeline": 2, "gpusPerNode": 2}}
-CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+CASES: dict[str, Refusal] = {
     "adapters of TGI": (
         merge(TGI, {"engine": {"lora": {"adapters": [SQL]}}}),
         "engine.lora.adapters is set, but engine.type is tgi, which does not know it. Clear it, use "
@@ -145,12 +144,4 @@ CASES: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
-def test_refused_with_the_exact_text(render: Renderer, case: str) -> None:
-    changes, text, _ = CASES[case]
-    assert f"1 problem with the values:\n  1. {text}" in refusal(render, merge(BASE, changes))
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_the_neighbour_passes(render: Renderer, case: str) -> None:
-    assert render(merge(BASE, CASES[case][2]))
+test_refused_with_the_exact_text, test_the_neighbour_passes = refusal_tests(BASE, CASES)

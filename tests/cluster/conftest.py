@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 
 import pytest
 import yaml
-from chart.helm import CHART, ROOT
 from cluster import failure, needs, own_node, report
 from llm_serving_planner.base.errors import LlmServingError
 from pykube import HTTPClient, Namespace, PersistentVolume, PersistentVolumeClaim, Pod
 from pytest_helm_charts.clusters import Cluster
+from support.helm import CHART, ROOT
 from xdist.scheduler import LoadScopeScheduling
 
 RUN = "LLM_SERVING_TEST_RUN"  # set by the process that starts a run, inherited by its workers

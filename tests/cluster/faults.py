@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from chart.helm import ROOT, merge
 from cluster.conftest import STANDIN
+from cluster.hub import hub_source
 from cluster.needs import kubectl
 from cluster.report import Outcome, fault_log
 from cluster.serving import engine_pods, fullname
 from pykube import ConfigMap, Pod, Service
 from pytest_helm_charts.clusters import Cluster
+from support.helm import merge
 
 CLIENT = Path(__file__).parent / "traffic_client.py"
 IMAGE = "{registry}/{repository}:{tag}".format(**STANDIN["test"]["image"])
@@ -100,10 +101,8 @@ threading.Event().wait()
 
 def hub_pod(cluster: Cluster, namespace: str, seconds: float) -> Pod:
     """A hub with the model org/tiny, whose 8 MiB take so many seconds."""
-    fake = (ROOT / "tests" / "generator" / "fake_hub.py").read_text()
-    pod = script_pod(
-        cluster, namespace, "hub", {"fake_hub.py": fake, "main.py": HUB}, str(seconds), f"hub.{namespace}", port=8080
-    )
+    scripts = {"fake_hub.py": hub_source(), "main.py": HUB}
+    pod = script_pod(cluster, namespace, "hub", scripts, str(seconds), f"hub.{namespace}", port=8080)
     labels = {"metadata": {"name": "hub", "namespace": namespace}}
     ports = [{"port": 8080}]
     Service(cluster.kube_client, {**labels, "spec": {"selector": {"app": "hub"}, "ports": ports}}).create()

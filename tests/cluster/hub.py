@@ -1,11 +1,11 @@
-"""A hub inside the cluster, for pods that download: tests/generator/fake_hub.py behind a Service named `hub`."""
+"""A hub inside the cluster, for pods that download: tests/support/fake_hub.py behind a Service named `hub`."""
 
 import time
 from typing import Any
 
-from chart.helm import ROOT
 from cluster.conftest import STANDIN
 from pykube import ConfigMap, HTTPClient, Pod, Secret, Service
+from support.helm import ROOT
 
 _MAIN = """
 import threading
@@ -17,6 +17,13 @@ threading.Event().wait()
 """
 
 
+def hub_source() -> str:
+    """The hub as one file, for a pod that has the standard library alone."""
+    support = ROOT / "tests" / "support"
+    server, hub = ((support / name).read_text() for name in ("local_server.py", "fake_hub.py"))
+    return server + hub.replace("from support.local_server import LocalServer\n", "")
+
+
 def start_hub(client: HTTPClient, namespace: str, models: dict[str, dict[str, bytes]]) -> None:
     """Serve the repositories to holders of the token in the Secret `hf`; returns when the hub is ready.
 
@@ -25,9 +32,9 @@ def start_hub(client: HTTPClient, namespace: str, models: dict[str, dict[str, by
         namespace: where; Pod Security restricted may be enforced there.
         models: files by repository.
     """
-    script = (ROOT / "tests" / "generator" / "fake_hub.py").read_text()
     labels = {"metadata": {"name": "hub", "namespace": namespace, "labels": {"app": "hub"}}}
-    ConfigMap(client, {**labels, "data": {"fake_hub.py": script, "main.py": _MAIN.format(models=models)}}).create()
+    scripts = {"fake_hub.py": hub_source(), "main.py": _MAIN.format(models=models)}
+    ConfigMap(client, {**labels, "data": scripts}).create()
     image = STANDIN["test"]["image"]
     container: dict[str, Any] = {
         "name": "hub",

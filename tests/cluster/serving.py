@@ -4,8 +4,27 @@ import subprocess
 import time
 from typing import Any
 
+import yaml
 from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
+from support.helm import ROOT
+
+TWO_NODES: dict[str, Any] = {
+    # the test cluster may have one node only; that members are spread is tested on simulated nodes
+    "parallelism": {"tensor": 1, "pipeline": 2, "nodes": 2, "gpusPerNode": 1, "shareNodes": True},
+    "engine": {"hasRay": True},
+    "storage": {"type": "emptyDir"},
+    "startup": {"budgetSeconds": 300, "imagePullSeconds": 240},
+    "drain": {"preStopSeconds": 1, "shutdownTimeoutSeconds": 5},
+    # Ray's own processes need more than the stand-in
+    "memory": {"sharedMemory": "256Mi", "host": {"request": "64Mi", "limit": "2Gi"}},
+}
+
+
+def committed(name: str) -> dict[str, Any]:
+    """A committed values file."""
+    values: dict[str, Any] = yaml.safe_load((ROOT / "values" / f"{name}.yaml").read_text())
+    return values
 
 
 def engine_pods(cluster: Cluster, namespace: str, release: str) -> list[Pod]:

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from chart.helm import ROOT
+from support.helm import ROOT
 
 Json = dict[str, Any]
 SCHEMAS = ROOT / "tests" / "data" / "schemas"

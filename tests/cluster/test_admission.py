@@ -1,7 +1,7 @@
 """Every committed values file before a real API server: server-side dry run, Pod Security restricted, no deprecation.
 
 A dry run of a Deployment says nothing of its pods, which Pod Security judges when the controller makes them: so each
-pod template is sent as a pod as well. The verdict must be that of tests/chart/pod_rules.py, which knows the rules
+pod template is sent as a pod as well. The verdict must be that of tests/support/pod_rules.py, which knows the rules
 offline.
 """
 
@@ -14,12 +14,11 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import in_process, templates
-from chart.pod_rules import containers, restricted
-from chart.test_golden import FILES
 from cluster.conftest import made_namespace
 from cluster.needs import kubectl
 from pytest_helm_charts.clusters import Cluster
+from support.helm import VALUES_FILES, in_process, templates
+from support.pod_rules import containers, restricted
 
 
 def chosen(values: dict[str, Any]) -> bool:
@@ -81,7 +80,7 @@ def runtime_class(name: str | None) -> Iterator[None]:
         kubectl("delete", "runtimeclass", name)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", VALUES_FILES, ids=lambda path: path.stem)
 def test_a_namespace_that_enforces_restricted(strict: str, served: set[str], path: Path) -> None:
     values = yaml.safe_load(path.read_text())
     manifests = in_process(values, namespace=strict, kube="v1.35.0")

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chart.helm import merge
 from cluster.conftest import Release
 from cluster.report import fault_log
 from cluster.serving import (
@@ -21,6 +20,7 @@ from cluster.serving import (
 )
 from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
+from support.helm import merge
 
 SMALL: dict[str, Any] = {
     "storage": {"type": "emptyDir"},

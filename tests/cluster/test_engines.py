@@ -4,19 +4,13 @@ import subprocess
 from typing import Any
 
 import pytest
-import yaml
-from chart.helm import ROOT, merge
 from cluster.conftest import Release
 from cluster.real_engine import CPU_IMAGE, on_cpus
-from cluster.serving import engine_pods, last_words, logs, wait_until_serves
+from cluster.serving import committed, engine_pods, last_words, logs, wait_until_serves
 from pytest_helm_charts.clusters import Cluster
+from support.helm import merge
 
 # An image of vLLM for CPUs that holds a tiny model in /models/tiny, where the cluster has one.
-
-
-def committed(name: str) -> dict[str, Any]:
-    values: dict[str, Any] = yaml.safe_load((ROOT / "values" / f"{name}.yaml").read_text())
-    return values
 
 
 def standin_of(standin: dict[str, Any]) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chart.helm import merge
 from cluster.conftest import Release
 from cluster.faults import evict, one, only_pod, ready, traffic, unschedulable, until, waiting
 from cluster.own_node import OwnLabel, own_gpus
 from cluster.serving import engine_pods, logs
 from pytest_helm_charts.clusters import Cluster
+from support.helm import merge
 
 pytestmark = pytest.mark.faults
 LAYOUT = "deployment"

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chart.helm import merge
 from cluster.conftest import Release
 from cluster.faults import hub_pod, one, only_pod, until, waiting
 from cluster.needs import kubectl
@@ -13,6 +12,7 @@ from cluster.report import fault_log
 from cluster.serving import engine_pods, last_words, wait_until_serves
 from pykube import Secret
 from pytest_helm_charts.clusters import Cluster
+from support.helm import merge
 
 pytestmark = pytest.mark.faults
 LAYOUT = "deployment"

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from chart.helm import merge
 from cluster.conftest import Release
 from cluster.report import fault_log
 from cluster.serving import (
+    TWO_NODES,
     engine_pods,
     engine_processes,
     kill,
@@ -20,6 +20,7 @@ from cluster.serving import (
 )
 from pykube import Pod, ResourceQuota
 from pytest_helm_charts.clusters import Cluster
+from support.helm import merge
 
 pytestmark = pytest.mark.faults
 LAYOUTS = {
@@ -29,17 +30,8 @@ LAYOUTS = {
     "leaderworkerset-ray": {"controller": "leaderworkerset", "executor": "ray"},
     "raycluster-ray": {"controller": "raycluster", "executor": "ray"},
 }
+SMOKE = "statefulset-mp"  # no operator has a part in it
 APIS = {"leaderworkerset": "leaderworkersets.leaderworkerset.x-k8s.io", "raycluster": "rayclusters.ray.io"}
-TWO_NODES: dict[str, Any] = {
-    # the test cluster may have one node only; that members are spread is tested on simulated nodes
-    "parallelism": {"tensor": 1, "pipeline": 2, "nodes": 2, "gpusPerNode": 1, "shareNodes": True},
-    "engine": {"hasRay": True},
-    "storage": {"type": "emptyDir"},
-    "startup": {"budgetSeconds": 300, "imagePullSeconds": 240},
-    "drain": {"preStopSeconds": 1, "shutdownTimeoutSeconds": 5},
-    # Ray's own processes need more than the stand-in
-    "memory": {"sharedMemory": "256Mi", "host": {"request": "64Mi", "limit": "2Gi"}},
-}
 
 
 @pytest.fixture
@@ -58,7 +50,9 @@ def require(cluster: Cluster, controller: str) -> None:
         assert APIS[controller] in names, f"install the operator that serves {APIS[controller]}"
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize(
+    "layout", [pytest.param(name, marks=[pytest.mark.smoke] * (name == SMOKE)) for name in LAYOUTS]
+)
 def test_a_group_serves_and_survives(
     kube_cluster: Cluster,
     namespace: str,

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from chart.helm import ROOT
 from cluster.conftest import MARK, RUN
 from cluster.faults import until
 from cluster.needs import kubectl
+from support.helm import ROOT
 from testbed.node_resources import nodes
 
 pytestmark = pytest.mark.faults

@@ -7,15 +7,14 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import ROOT, merge
 from cluster.conftest import NEXT, STANDIN, TAG, Release
 from cluster.faults import ONE, until
 from cluster.needs import kubectl
 from cluster.own_node import own_gpus
-from cluster.serving import engine_pods, logs, serves
-from cluster.test_groups import TWO_NODES
+from cluster.serving import TWO_NODES, engine_pods, logs, serves
 from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
+from support.helm import ROOT, merge
 
 LONG = "a-release-name-of-53-characters-the-longest-helm-allo"  # Helm takes no longer one
 GROUP = merge(

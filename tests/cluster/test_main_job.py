@@ -3,10 +3,11 @@
 import time
 from typing import Any
 
-from chart.helm import merge
+import pytest
 from cluster.conftest import STANDIN, Release, open_claim
 from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
+from support.helm import merge
 
 FULLNAME = "mistral-llm-serving"
 
@@ -35,6 +36,7 @@ def names(cluster: Cluster, namespace: str) -> set[str]:
     }
 
 
+@pytest.mark.smoke
 def test_install_test_upgrade_uninstall(
     kube_cluster: Cluster, namespace: str, helm: str, mistral: dict[str, Any]
 ) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import CHART, ROOT, in_process, merge
 from cluster.conftest import STANDIN, Release, open_claim
+from cluster.hub import hub_source
 from cluster.serving import engine_pods, wait_until_serves
 from pykube import ConfigMap, Job, Pod, Secret, Service
 from pytest_helm_charts.clusters import Cluster
 from support.certificates import certificate
+from support.helm import CHART, in_process, merge
 
 SMALL: dict[str, Any] = {
     "storage": {"type": "emptyDir"},
@@ -69,9 +70,8 @@ def test_a_model_is_downloaded_before_its_engine(
     kube_cluster: Cluster, namespace: str, release: Release, mistral: dict[str, Any], mode: str
 ) -> None:
     client = kube_cluster.kube_client
-    script = (ROOT / "tests" / "generator" / "fake_hub.py").read_text()
     labels = {"metadata": {"name": "hub", "namespace": namespace, "labels": {"app": "hub"}}}
-    ConfigMap(client, {**labels, "data": {"fake_hub.py": script, "main.py": HUB}}).create()
+    ConfigMap(client, {**labels, "data": {"fake_hub.py": hub_source(), "main.py": HUB}}).create()
     image = STANDIN["test"]["image"]
     container: dict[str, Any] = {
         "name": "hub",

@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import merge
 from cluster.conftest import Release
-from cluster.serving import engine_pods, serves, wait_until_serves
-from cluster.test_groups import TWO_NODES
+from cluster.serving import TWO_NODES, engine_pods, serves, wait_until_serves
 from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
+from support.helm import merge
 from testbed.node_resources import nodes
 
 NO_GPU: dict[str, Any] = {

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import merge
 from cluster.conftest import Release
 from cluster.faults import one, only_pod, traffic
 from pytest_helm_charts.clusters import Cluster
+from support.helm import merge
 from testbed.previous import extract, previous_revision
 
 CHANGE = {"engine": {"args": {"max-model-len": 4096}}}
@@ -36,7 +36,7 @@ def install_previous(release: Release, package: Path, *values: dict[str, Any]) -
     asyncio.run(go())
 
 
-@pytest.mark.parametrize("mode", ["recreate", "replaceOneByOne", "surge"])
+@pytest.mark.parametrize("mode", ["recreate", "replaceOneByOne", pytest.param("surge", marks=pytest.mark.smoke)])
 def test_a_release_of_the_previous_version_is_upgraded(
     kube_cluster: Cluster, namespace: str, helm: str, mistral: dict[str, Any], package: Path, mode: str
 ) -> None:

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chart.helm import ROOT
 from cluster.conftest import open_claim
 from published.command import publishing
 from published.conftest import keys  # noqa: F401 - a fixture: throw-away PGP keys
 from published.registry_server import PASSWORD, USER, Server, running
 from publishing import archive
 from pytest_helm_charts.clusters import Cluster
+from support.helm import ROOT
 
 OVERLAY = Path(__file__).parent / "standin-values.yaml"
 VERSION = archive.chart_version(ROOT)

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import ROOT, merge
 from cluster.conftest import Release, made_namespace
 from cluster.serving import engine_pods
 from cluster.simulated import (
@@ -37,6 +36,7 @@ from llm_serving_planner.hardware.profiles import GpuProfile, parse_profile
 from llm_serving_planner.output.committed import load_catalog
 from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
+from support.helm import ROOT, merge
 
 NODES = 200
 AT_ONCE = 4  # Helm programs that run side by side

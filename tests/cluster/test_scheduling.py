@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import ROOT, merge
 from cluster.conftest import Release
 from cluster.simulated import clear, new_run, node_of, of_profile, overlay, settled, simulated_nodes, why_pending
 from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.output.committed import Entry, load_catalog
 from pytest_helm_charts.clusters import Cluster
+from support.helm import ROOT, merge
 
 CATALOG = load_catalog(ROOT / "values" / "catalog.yaml")
 

@@ -4,12 +4,12 @@ import time
 from typing import Any
 
 import pytest
-from chart.helm import ROOT
 from cluster.conftest import STANDIN
-from docs.test_troubleshooting import pattern, quoted, rows
 from pykube import Event, PersistentVolumeClaim, Pod, ResourceQuota
 from pykube.exceptions import HTTPError
 from pytest_helm_charts.clusters import Cluster
+from support.helm import ROOT
+from support.tables import pattern, quoted, rows
 
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
 KUBERNETES = PAGE.split("\n## Kubernetes\n")[1].split("\n## ")[0]

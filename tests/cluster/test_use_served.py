@@ -6,15 +6,14 @@ import time
 from typing import Any
 
 import pytest
-from chart.helm import merge
 from cluster.conftest import STANDIN, Release
 from cluster.hub import start_hub
 from cluster.real_engine import CPU_IMAGE, on_cpus
-from cluster.serving import ask, engine_pods, last_words, wait_until_serves
-from cluster.test_engines import committed
-from generator.fake_hub import safetensors
+from cluster.serving import ask, committed, engine_pods, last_words, wait_until_serves
 from pykube import ConfigMap
 from pytest_helm_charts.clusters import Cluster
+from support.fake_hub import safetensors
+from support.helm import merge
 
 SMALL: dict[str, Any] = {
     "storage": {"type": "emptyDir"},

@@ -4,13 +4,13 @@ import csv
 import sys
 
 import pytest
-from chart.helm import ROOT
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.memory import terms
 from llm_serving_planner.memory.settings import Gpu, ParallelConfig, Settings
 from llm_serving_planner.memory.weights import weights_bytes
 from llm_serving_planner.models import embedded
+from support.helm import ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
 

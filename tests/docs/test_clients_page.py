@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chart.helm import ROOT
 from documents import scratch
 from documents.blocks import Block, blocks
+from support.helm import ROOT
 from support.ports import unused_ports
 from support.programs import STANDIN_TGIS
+
+pytestmark = pytest.mark.slow
 
 HERE = f"tests/docs/{Path(__file__).name}"
 BLOCKS = [block for block in blocks(ROOT / "docs" / "clients.md") if HERE in (block.reason or "")]

@@ -8,11 +8,13 @@ import shlex
 from pathlib import Path
 
 import pytest
-from chart.helm import ROOT
 from documents import scratch
 from documents.blocks import Block, MarkerError, blocks, missing, parts, selected
 from documents.inject import injected_pages, pages
 from llm_serving_planner.cli.main import build_parser
+from support.helm import ROOT
+
+pytestmark = pytest.mark.slow
 
 BLOCKS = [block for page in pages(ROOT) for block in blocks(page)]
 RUN = [block for block in BLOCKS if block.reason is None]

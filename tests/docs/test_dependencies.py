@@ -3,8 +3,11 @@
 import re
 import tomllib
 
-from chart.helm import ROOT
+import pytest
 from packaging.requirements import Requirement
+from support.helm import ROOT
+
+pytestmark = pytest.mark.prose
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PAGE = (ROOT / "docs" / "dependencies.md").read_text()

@@ -4,7 +4,7 @@ import re
 import subprocess
 
 import pytest
-from chart.helm import ROOT
+from support.helm import ROOT
 
 # Installers and what of their words takes a distribution's name; the name ends where no name of a package goes on.
 _COMMAND = re.compile(

@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from chart.helm import ROOT
-from generator.fake_engine import FakeEngine
 from llm_serving_planner.cli.main import main
 from llm_serving_planner.models import embedded
+from support.fake_engine import FakeEngine
+from support.helm import ROOT
+
+pytestmark = pytest.mark.prose
 
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -75,7 +77,7 @@ def test_the_worked_example_is_what_the_planner_computes() -> None:
 
 
 def test_the_page_on_monitoring_has_every_alert_and_no_other() -> None:
-    from chart.helm import find, in_process
+    from support.helm import find, in_process
 
     rules = {"enabled": True, "timeToFirstTokenSeconds": 1, "interTokenLatencySeconds": 1}
     values = {"model": {"id": "a/b"}, "monitoring": {"prometheusRule": rules}}

@@ -5,9 +5,11 @@ from typing import Any
 
 import nbformat
 import pytest
-from chart.helm import ROOT
-from generator.fake_engine import DONE, END, NAME, FakeEngine, chunk, document, event, stream
 from nbclient import NotebookClient
+from support.fake_engine import DONE, END, NAME, FakeEngine, chunk, document, event, stream
+from support.helm import ROOT
+
+pytestmark = pytest.mark.slow
 
 NOTEBOOK = ROOT / "docs" / "notebooks" / "query.ipynb"
 

@@ -3,10 +3,13 @@
 import re
 
 import pytest
-from chart.helm import ROOT
 from llm_serving_planner.hardware.profiles import GpuType, all_gpus, parse_profile
 from llm_serving_planner.models import embedded
 from llm_serving_planner.planner.proposals import make_plan
+from support.helm import ROOT
+
+pytestmark = pytest.mark.prose
+
 
 EXPERTS = (ROOT / "docs" / "expert-parallel.md").read_text()
 ACCELERATORS = (ROOT / "docs" / "accelerators.md").read_text()

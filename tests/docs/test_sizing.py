@@ -5,12 +5,15 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from chart.helm import ROOT
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.models import embedded
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.proposals import make_plan
+from support.helm import ROOT
+
+pytestmark = pytest.mark.prose
+
 
 PAGE = (ROOT / "docs" / "sizing.md").read_text()
 ROUNDING = 0.004  # two decimals of a GiB on the left, one on the right

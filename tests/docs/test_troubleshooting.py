@@ -4,34 +4,20 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from chart.helm import CHART, ROOT
 from llm_serving_planner.base import errors
 from llm_serving_planner.cli.console import Exit
 from llm_serving_planner.logs import failures
+from support.helm import CHART, ROOT
+from support.tables import pattern, quoted, rows
 
-HEADS = {"message", "kind", "reason", "finding", "exit code", "you see"}
+pytestmark = pytest.mark.prose
+
 PAGE = (ROOT / "docs" / "troubleshooting.md").read_text()
 
 
 def section(title: str) -> str:
     (found,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL)
     return str(found)
-
-
-def rows(text: str) -> list[list[str]]:
-    """Cells of every table, heads left out."""
-    lines = [line for line in text.splitlines() if line.startswith("|") and not line.startswith("|---")]
-    found = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
-    return [cells for cells in found if cells[0] not in HEADS]
-
-
-def quoted(cell: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", cell)
-
-
-def pattern(text: str) -> re.Pattern[str]:
-    """The form on the page: `…` stands for anything, the end may be left out."""
-    return re.compile(".*?".join(re.escape(part) for part in text.split("…")), re.DOTALL)
 
 
 def refusals() -> Iterator[tuple[str, str]]:
@@ -96,7 +82,7 @@ def test_every_error_class_and_exit_code_is_there() -> None:
 
 
 def test_every_finding_of_preflight_is_there() -> None:
-    text = (ROOT / "generator" / "llm_serving_planner" / "preflight" / "checks.py").read_text()
+    text = (ROOT / "generator" / "llm_serving_planner" / "cluster" / "checks.py").read_text()
     names = set(re.findall(r'Finding\("([a-z ]+)"', text))
     assert {"gpu nodes", "driver", "quota"} <= names
     assert names <= {cells[0] for cells in rows(section("The generator"))}
@@ -106,7 +92,7 @@ def test_reasons_of_a_misfit_are_those_of_the_planner() -> None:
     """Each line of the page is a message in the planner's source."""
     package = ROOT / "generator" / "llm_serving_planner"
     source = "".join(
-        (package / name).read_text() for name in ("rules.py", "plan.py", "search.py", "quantization_support.py")
+        path.read_text() for folder in ("planner", "engines") for path in sorted((package / folder).rglob("*.py"))
     )
     source = re.sub(r"\{[^{}]*\}", "VALUE", re.sub(r'"\s*\n\s*f?"', "", source))
     table = section("The generator").split("Reasons of a misfit")[1].split("`llm-serving preflight")[0]

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import ROOT
+from support.helm import ROOT
+
+pytestmark = pytest.mark.prose
 
 FILES = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 MAKEFILE = (ROOT / "Makefile").read_text()

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import yaml
-from chart.helm import CHART, ROOT, merge
 from fuzz.kubernetes import PASSED_THROUGH, containers
 from fuzz.strategies import SCHEMA, Schema, from_schema, resolve
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
+from support.helm import CHART, ROOT, merge
 
 KEYS_OF_A_HAND = 3
 MOST_OTHERS = 4
@@ -26,7 +26,7 @@ def drawing(documents: int, tests: int, ordinary: int) -> settings:
     Up to `ordinary` of them are the same each time, so that a run judges the change and not the dice.
     """
     return settings(
-        max_examples=-(-documents // tests), deadline=None, derandomize=documents <= ordinary,
+        max_examples=-(-documents // tests), derandomize=documents <= ordinary,
         suppress_health_check=list(HealthCheck), phases=set(Phase) - {Phase.explain},
     )  # fmt: skip
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import jsonschema
 import yaml
-from chart.helm import CHART, OPERATORS, ROOT, Manifest, RefusedError, templates
-from chart.pod_rules import containers, restricted
 from referencing import Registry, Resource
+from support.helm import CHART, OPERATORS, ROOT, Manifest, RefusedError, templates
+from support.pod_rules import containers, restricted
 
 Values = dict[str, Any]
 HEAD = re.compile(r"llm-serving: (\d+) problems? with the values:\n")

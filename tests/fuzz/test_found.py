@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import RefusedError, find, merge
 from fuzz.documents import LEAVES, put
 from fuzz.judging import judge, render
+from support.helm import RefusedError, find, merge
 
 BASE: dict[str, Any] = {"model": {"id": "org/model"}}
 YAML_WORDS = ("on", "no", "null", "1e3", "0x1f", "0123", "2026-11-25", "1048576")

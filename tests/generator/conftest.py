@@ -6,45 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from generator.fake_hub import FakeHub, FakeModel, safetensors
-
-CONFIG: dict[str, Any] = {
-    "architectures": ["LlamaForCausalLM"],
-    "model_type": "llama",
-    "hidden_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "intermediate_size": 128,
-    "vocab_size": 512,
-    "max_position_embeddings": 4096,
-    "tie_word_embeddings": False,
-    "torch_dtype": "bfloat16",
-}
-
-
-def tensors(layers: int = 2, dtype: str = "BF16") -> dict[str, tuple[str, list[int]]]:
-    """Tensors of CONFIG."""
-    found: dict[str, tuple[str, list[int]]] = {
-        "model.embed_tokens.weight": (dtype, [512, 64]),
-        "lm_head.weight": (dtype, [512, 64]),
-        "model.norm.weight": (dtype, [64]),
-    }
-    for layer in range(layers):
-        prefix = f"model.layers.{layer}"
-        found |= {
-            f"{prefix}.self_attn.q_proj.weight": (dtype, [64, 64]),
-            f"{prefix}.self_attn.k_proj.weight": (dtype, [32, 64]),
-            f"{prefix}.self_attn.v_proj.weight": (dtype, [32, 64]),
-            f"{prefix}.self_attn.o_proj.weight": (dtype, [64, 64]),
-            f"{prefix}.mlp.gate_proj.weight": (dtype, [128, 64]),
-            f"{prefix}.mlp.up_proj.weight": (dtype, [128, 64]),
-            f"{prefix}.mlp.down_proj.weight": (dtype, [64, 128]),
-        }
-    return found
-
-
-PARAMETERS = 2 * 512 * 64 + 64 + 2 * (2 * 64 * 64 + 2 * 32 * 64 + 3 * 128 * 64)
+from support.fake_hub import FakeHub, FakeModel, safetensors
+from support.tiny import CONFIG, tensors
 
 
 @pytest.fixture(autouse=True)
@@ -97,3 +60,15 @@ def folder(tmp_path: Path) -> Path:
     (path / "config.json").write_text(json.dumps(CONFIG))
     (path / "model.safetensors").write_bytes(safetensors(tensors()))
     return path
+
+
+# Not in `make quick`: commands as users type them, servers, kubectl, and rankings of everything.
+SLOW = ("advice", "clients", "cluster", "logs", "nodes", "cli/test_cli.py", "cli/test_completion.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what is slow."""
+    slow = [Path(__file__).parent / name for name in SLOW]
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in slow):
+            item.add_marker(pytest.mark.slow)

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import ROOT, merge
 from cluster.conftest import Release
 from cluster.serving import engine_pods, run, wait_until_serves
 from load.tally import tally
 from pykube import ConfigMap, Pod
 from pytest_helm_charts.clusters import Cluster
+from support.helm import ROOT, merge
 
 STREAMS = int(os.environ.get("LOAD_STREAMS", "200"))
 SECONDS = float(os.environ.get("LOAD_SECONDS", "60"))

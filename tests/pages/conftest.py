@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chart.helm import ROOT
 from playwright.sync_api import Browser, sync_playwright
+from support.helm import ROOT
 from website import build, runtime
 from website.build import Files
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from pages.command_line import assert_same, run
 from pages.planner_cases import cases, question
+from support.laws import NIGHTLY
 from website.bridge import answer_json
 
 CASES = cases(100)
@@ -18,9 +19,9 @@ def answer(words: list[str]) -> dict[str, Any]:
     return got
 
 
-def test_a_hundred_answers_are_those_of_the_command_line() -> None:
+def test_answers_are_those_of_the_command_line() -> None:
     kinds = set()
-    for words in CASES:
+    for words in CASES if NIGHTLY else CASES[:40]:
         got = answer(words)
         assert_same(words, got)
         kinds.add((got["ok"], bool(got.get("values")), bool(got.get("reasons")), bool(got.get("ways_out"))))

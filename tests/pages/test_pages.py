@@ -9,11 +9,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 import yaml
-from chart.helm import ROOT
 from justhtml import JustHTML
 from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.models import embedded
 from llm_serving_planner.output.committed import load_catalog
+from support.helm import ROOT
 from website import build, bundle, cells, documents, fit, planning, runtime
 from website.build import Files
 from website.view import render

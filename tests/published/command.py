@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from chart.helm import ROOT
+from support.helm import ROOT
 
 
 def publishing(*words: str | Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

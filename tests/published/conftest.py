@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from chart.helm import ROOT
 from publishing import archive
+from support.helm import ROOT
 
 
 @pytest.fixture

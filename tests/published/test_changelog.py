@@ -4,11 +4,11 @@ import re
 
 import pytest
 import yaml
-from chart.helm import CHART, ROOT, in_process
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.base.version import __version__
 from llm_serving_planner.output import home
 from publishing import archive, changelog, metadata
+from support.helm import CHART, ROOT, in_process
 
 TEXT = (ROOT / "CHANGELOG.md").read_text()
 ANNOTATIONS = yaml.safe_load((CHART / "Chart.yaml").read_text())["annotations"]

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import CHART, ROOT
 from llm_serving_planner.base.errors import InputError
 from publishing import archive
 from publishing.index import make_index
+from support.helm import CHART, ROOT
 
 URL = "https://charts.example.com/stable"
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from chart.helm import ROOT
 from helm_python import Chart
 from llm_serving_planner.base.errors import InputError
 from publishing import archive
+from support.helm import ROOT
 
 MOST_KIB = 256  # the archive travels in the release's Secret, which holds 1 MiB
 

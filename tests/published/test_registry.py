@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 import yaml
-from chart.helm import ROOT
 from llm_serving_planner.base.errors import InputError
 from published.command import publishing
 from published.registry_server import PASSWORD, USER, CuttingProxy, Server, free_port, running
 from publishing import archive
 from publishing.publish import publish
 from publishing.registry import Registry, RegistryError
+from support.helm import ROOT
 
 pytestmark = pytest.mark.registry
 VERSION = archive.chart_version(ROOT)

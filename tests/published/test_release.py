@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from chart.helm import ROOT
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.output import home
 from publishing import changelog, release
 from publishing.__main__ import stop_as_by_ctrl_c
+from support.helm import ROOT
 
 PARTS = ("charts", "values", "generator/llm_serving_planner/base/version.py", "CHANGELOG.md")
 VERSION = "7.0.0"

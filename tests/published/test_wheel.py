@@ -11,11 +11,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from chart.helm import ROOT
 from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.base.version import __version__
 from llm_serving_planner.output import home
 from packaging.requirements import Requirement
+from support.helm import ROOT
 
 LARGEST_MIB = 0.5  # docs/verify.md says so
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import find, in_process, merge
-from chart.test_scaling import BASE, ENGINES
+from support.helm import find, in_process, merge
+from support.releases import BASE, ENGINES
 
 RULES = {
     "prometheusRule": {"enabled": True, "interTokenLatencySeconds": 0.1},

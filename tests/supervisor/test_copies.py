@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chart.helm import ROOT, Manifest, in_process
 from derived.supervisor_files import supervisor_files
+from support.helm import ROOT, Manifest, in_process
 from support.programs import BARE, FILES, mounted, run_program
 
 OLDEST = (3, 9)

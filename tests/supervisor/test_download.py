@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from generator.fake_hub import SHA, FakeHub, FakeModel
+from support.fake_hub import SHA, FakeHub, FakeModel
 from support.programs import BARE, run_program
 
 

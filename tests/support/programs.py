@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from chart.helm import CHART, ROOT, Manifest
+from support.helm import CHART, ROOT, Manifest
 
 FILES = CHART / "files"
 STANDIN_TGIS = ROOT / "tests" / "cluster" / "engine" / "tgis.py"

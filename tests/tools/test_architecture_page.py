@@ -1,7 +1,7 @@
 """docs/architecture.md: its picture has every folder, and only arrows that the contract allows."""
 
-from chart.helm import ROOT
 from documents import architecture_page as page
+from support.helm import ROOT
 
 LAYERS = page.layers(ROOT)
 FOLDERS = [folder for layer in LAYERS for folder in layer]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import ROOT
+from support.helm import ROOT
 
 TOOL = [sys.executable, "-m", "measure.calibrate"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "tools")}

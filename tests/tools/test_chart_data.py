@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
-from chart.helm import CHART, ROOT
 from derived.chart_data import ChartDataError, by_name, chart_data, engine, first_versions, metrics
+from support.helm import CHART, ROOT
 
 FACTS: dict[str, Any] = {
     "command": ["serve"], "python": ["python3"], "apiKeyVariable": "", "ports": [], "source": "x", "date": "2026-11-29",

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import CHART, ROOT, in_process
 from llm_serving_planner.base.errors import InputError
+from support.helm import CHART, ROOT, in_process
 from testbed import chart_testing, previous
 
 OVERLAY: dict[str, Any] = yaml.safe_load((ROOT / "tests" / "cluster" / "ct-overlay.yaml").read_text())

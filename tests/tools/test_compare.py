@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from chart.helm import ROOT
+from support.helm import ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
 

@@ -9,9 +9,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from chart.helm import ROOT
 from data import catalogue, vllm, vllm_flags, vllm_metrics, vllm_support
 from llm_serving_planner.base.errors import InputError
+from support.helm import ROOT
 
 ARGUMENTS = """
 @dataclass

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from chart.helm import ROOT
 from defects import mutants, operators, page, plant
 from defects.tree import Copy, make_copy
+from support.helm import ROOT
 
 DEFECTS = plant.load()
 PAGE = (ROOT / "docs" / "defects.md").read_text()
@@ -70,7 +70,9 @@ def test_a_change_that_harms_nothing_is_not_caught(copy: Copy) -> None:
 
 def test_a_test_that_cannot_run_has_caught_nothing(copy: Copy) -> None:
     (defect,) = [one for one in DEFECTS if one.name == "kv-blocks"]
-    gone = plant.Defect("x", defect.file, defect.old, defect.new, "", "tests/generator/test_memory.py::test_none")
+    gone = plant.Defect(
+        "x", defect.file, defect.old, defect.new, "", "tests/generator/memory/test_memory.py::test_none"
+    )
     outcome = plant.plant(copy, gone)
     assert not outcome.caught
     assert outcome.reading.startswith("code 4")
@@ -88,7 +90,7 @@ def test_a_test_that_cannot_run_has_caught_nothing(copy: Copy) -> None:
 )
 def test_data_that_do_not_fit_are_refused(old: str, new: str, message: str) -> None:
     with pytest.raises(plant.DefectError, match=message):
-        plant.planted(ROOT, plant.Defect("x", "generator/llm_serving_planner/memory/terms.py", old, new, "", ""))
+        plant.planted(ROOT, plant.Defect("x", "generator/llm_serving_planner/memory/kv_cache.py", old, new, "", ""))
 
 
 def test_a_name_twice_is_refused(tmp_path: Path) -> None:
@@ -168,16 +170,16 @@ def test_explained_survivors_are_mutants_and_stand_on_the_page() -> None:
 def test_a_mutant_dies_survives_or_hangs(copy: Copy) -> None:
     runner = mutants.Runner(copy, 20)
     file = "generator/llm_serving_planner/memory/tensors.py"
-    test = ("tests/generator/test_memory.py::test_vocabulary_is_padded_to_64",)
+    test = ("tests/generator/memory/test_memory.py::test_vocabulary_is_padded_to_64",)
     text = (ROOT / file).read_text()
     try:
         assert runner.ask(file, text, test)["outcome"] == "survived"
         dead = runner.ask(file, text.replace("VOCAB_PADDING = 64", "VOCAB_PADDING = 65"), test)
         assert dead["outcome"] == "killed"
         assert dead["said"].startswith(test[0])
-        whole = ("tests/generator/test_memory.py",)
+        whole = ("tests/generator/memory/test_memory.py",)
         assert runner.ask(file, "import nothing_of_this_name\n", whole)["outcome"] == "killed"
-        assert runner.ask(file, text, ("tests/generator/test_memory.py::test_none",))["outcome"] == "error"
+        assert runner.ask(file, text, ("tests/generator/memory/test_memory.py::test_none",))["outcome"] == "error"
     finally:
         runner.close()
     slow = mutants.Runner(copy, 0.5)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chart.helm import ROOT
+from support.helm import ROOT
 from testbed import kind_cluster
 
 NODES: dict[str, Any] = {

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.helm import ROOT, engine, flags, in_process, templates
 from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.base.tables import load_data
 from llm_serving_planner.base.units import GIB, MIB, quantity
@@ -13,6 +12,7 @@ from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.output.committed import load_catalog
 from llm_serving_planner.output.schema import validate
+from support.helm import ROOT, engine, flags, in_process, templates
 
 CATALOG = load_catalog(ROOT / "values" / "catalog.yaml")
 FILES = sorted(path for path in (ROOT / "values").glob("*.yaml") if path.name != "catalog.yaml")

@@ -61,7 +61,7 @@ def measured(words: list[str], environ: dict[str, str]) -> dict[str, float]:
 def hub_of(spec: ModelSpec) -> Any:
     """A hub on loopback that has the model: a config of the catalogue's facts and a header with its bytes."""
     sys.path.insert(0, str(ROOT / "tests"))
-    from generator.fake_hub import FakeHub, FakeModel, safetensors
+    from support.fake_hub import FakeHub, FakeModel, safetensors
 
     config = {
         "architectures": [spec.architecture], "hidden_size": spec.hidden_size, "torch_dtype": "bfloat16",

@@ -37,8 +37,8 @@ _REPLACED = {"--host": 1, "--port": 1, "--revision": 1, "--served-model-name": 1
 def rendered_arguments(values: Path) -> list[str]:
     """The engine's arguments as the chart renders them, without the model, host, port, revision and served name."""
     sys.path.insert(0, str(ROOT / "tests"))
-    from chart.helm import engine, in_process
     from llm_serving_planner.base.documents import load_values
+    from support.helm import engine, in_process
 
     words = [str(word) for word in engine(in_process(load_values(values)))["args"]][1:]
     kept, skip = [], 0

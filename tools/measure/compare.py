@@ -100,7 +100,7 @@ def ask_aiconfigurator(starts: list[tuple[Start, dict[str, Any]]]) -> list[dict[
 def serve(starts: list[tuple[Start, dict[str, Any]]]) -> Any:
     """A hub on loopback with one repository per start."""
     sys.path.insert(0, str(ROOT / "tests"))
-    from generator.fake_hub import FakeHub, FakeModel, safetensors
+    from support.fake_hub import FakeHub, FakeModel, safetensors
 
     hub = FakeHub()
     for index, (start, config) in enumerate(starts):

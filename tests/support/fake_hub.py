@@ -1,0 +1,182 @@
+"""A local HTTP server that speaks the part of the Hugging Face hub's API that metadata needs.
+
+Each model is a folder of bytes and a list of troubles. What was asked is recorded.
+"""
+
+import hashlib
+import json
+import struct
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from support.local_server import LocalServer
+
+SHA = "0123456789abcdef0123456789abcdef01234567"
+
+
+@dataclass
+class FakeModel:
+    """Files and behaviour of one repository.
+
+    `statuses` maps a path suffix to answers that come before the real one: a status, "cut" for a connection that
+    ends in the middle of the body, or "hang" for one that never answers.
+    """
+
+    files: dict[str, bytes]
+    gated: bool = False
+    token: str | None = None
+    statuses: dict[str, list[Any]] = field(default_factory=dict)
+    lies: dict[str, bytes] = field(default_factory=dict)  # what is sent in place of a file
+    sizes: dict[str, int] = field(default_factory=dict)  # what the list tells in place of a file's size
+
+
+def safetensors(tensors: dict[str, tuple[str, list[int]]]) -> bytes:
+    """A file with real headers; the data are zeros, left out (only headers are ever read)."""
+    width = {"F32": 4, "BF16": 2, "F16": 2, "F8_E4M3": 1, "I32": 4}
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    offset = 0
+    for name, (dtype, shape) in tensors.items():
+        size = width[dtype]
+        for dimension in shape:
+            size *= dimension
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + size]}
+        offset += size
+    raw = json.dumps(header).encode()
+    return struct.pack("<Q", len(raw)) + raw + b"\0" * 64
+
+
+def _sibling(file: str, data: bytes, size: int) -> dict[str, Any]:
+    """What the hub tells of a file: large ones by SHA-256, small ones by git's hash."""
+    blob = hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+    told: dict[str, Any] = {"rfilename": file, "size": size, "blobId": blob}
+    if file.endswith((".safetensors", ".bin")):
+        told["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": size, "pointerSize": 134}
+    return told
+
+
+def _entry(file: str, data: bytes, size: int) -> dict[str, Any]:
+    """The same as the tree tells it."""
+    told = _sibling(file, data, size)
+    entry: dict[str, Any] = {"type": "file", "path": file, "size": size, "oid": told["blobId"]}
+    if "lfs" in told:
+        entry["lfs"] = {"oid": told["lfs"]["sha256"], "size": size, "pointerSize": 134}
+    return entry
+
+
+class FakeHub(LocalServer):
+    """The server; `url` is what HF_ENDPOINT wants."""
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0, url: str = "") -> None:
+        self.models: dict[str, FakeModel] = {}
+        self.requests: list[tuple[str, str]] = []
+        self.ranges: list[str] = []
+        super().__init__(_Handler, host, port)
+        self.url = url or self.url
+
+
+class _Handler(BaseHTTPRequestHandler):
+    owner: FakeHub
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: Any) -> None:
+        """Silent."""
+
+    def do_HEAD(self) -> None:
+        """Headers of a GET."""
+        self._answer()
+
+    def do_GET(self) -> None:
+        """The API, files, and the place that files are redirected to."""
+        self._answer()
+
+    def _answer(self) -> None:
+        path = self.path.split("?")[0]
+        self.owner.requests.append((self.command, path))
+        if self.headers.get("Range"):
+            self.owner.ranges.append(self.headers["Range"])
+        for name, model in self.owner.models.items():
+            if path.startswith((f"/api/models/{name}", f"/{name}/resolve/", f"/cdn/{name}/")):
+                self._model(path, name, model)
+                return
+        self._send(404, b'{"error": "Repository not found"}', {"X-Error-Code": "RepoNotFound"})
+
+    def _model(self, path: str, name: str, model: FakeModel) -> None:
+        for suffix, answers in model.statuses.items():
+            if path.endswith(suffix) and answers:
+                answer = answers.pop(0)
+                if answer == "hang":
+                    self.owner.closing.wait(30)
+                    self.close_connection = True
+                elif answer == "cut":
+                    self._cut()
+                else:
+                    self._send(int(answer), b'{"error": "try later"}', {"Retry-After": "0"})
+                return
+        if path.startswith("/api/models/"):
+            self._info(path, name, model)
+        elif path.startswith(f"/cdn/{name}/"):
+            file = path.removeprefix(f"/cdn/{name}/")
+            self._file(model.lies.get(file, model.files[file]))
+        else:
+            self._resolve(path, name, model)
+
+    def _info(self, path: str, name: str, model: FakeModel) -> None:
+        if "/revision/" in path and path.rsplit("/", 1)[-1] not in {SHA, "main", "v1"}:
+            self._send(404, b'{"error": "Revision not found"}', {"X-Error-Code": "RevisionNotFound"})
+            return
+        if f"/api/models/{name}/tree/" in path:
+            tree = [_entry(file, data, model.sizes.get(file, len(data))) for file, data in model.files.items()]
+            self._send(200, json.dumps(tree).encode(), {"Content-Type": "application/json"})
+            return
+        siblings = [_sibling(file, data, model.sizes.get(file, len(data))) for file, data in model.files.items()]
+        info = {"id": name, "modelId": name, "sha": SHA, "gated": "manual" if model.gated else False,
+                "private": False, "siblings": siblings, "tags": [], "downloads": 0, "likes": 0}  # fmt: skip
+        self._send(200, json.dumps(info).encode(), {"Content-Type": "application/json"})
+
+    def _resolve(self, path: str, name: str, model: FakeModel) -> None:
+        file = path.split("/resolve/", 1)[1].split("/", 1)[1]
+        if model.token and self.headers.get("Authorization") != f"Bearer {model.token}":
+            self._send(401, b'{"error": "gated"}', {"X-Error-Code": "GatedRepo"})
+            return
+        if file not in model.files:
+            self._send(404, b'{"error": "Entry not found"}', {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": SHA})
+            return
+        data = model.files[file]
+        headers = {"X-Repo-Commit": SHA, "ETag": f'"{hashlib.sha256(data).hexdigest()}"'}
+        if file.endswith(".safetensors"):
+            headers |= {"X-Linked-Size": str(len(data)), "X-Linked-Etag": headers["ETag"]}
+            self._send(
+                302,
+                b"",
+                {**headers, "Location": f"{self.owner.url.replace('127.0.0.1', 'localhost')}/cdn/{name}/{file}"},
+            )
+        else:
+            self._file(data, headers)
+
+    def _file(self, data: bytes, headers: dict[str, str] | None = None) -> None:
+        wanted = self.headers.get("Range")
+        if wanted is None:
+            self._send(200, data, headers or {})
+            return
+        first, _, last = wanted.removeprefix("bytes=").partition("-")
+        part = data[int(first) : int(last or len(data) - 1) + 1]
+        span = f"bytes {first}-{int(first) + len(part) - 1}/{len(data)}"
+        self._send(206, part, {**(headers or {}), "Content-Range": span})
+
+    def _cut(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "1000")
+        self.end_headers()
+        self.wfile.write(b'{"id":')
+        self.wfile.flush()
+        self.close_connection = True
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
