@@ -173,13 +173,15 @@ def weights_read(stage: ModelSpec, settings: Settings, tokens: int) -> float:
     Of a separate embedding only single rows are read. Of the experts those that some token chose:
     E (1 - (1 - k/E)^tokens), where experts are divided over data parallel engines the tokens of all of them.
     """
-    loaded = float(weights.rank_weights(stage, settings))
+    loaded = float(weights.rank_weights(stage, settings.parallel, runtime_fp8=settings.runtime_fp8))
     if not stage.tied:
         loaded -= 2 * stage.vocab_size * stage.hidden_size / settings.parallel.tensor_parallel_size
     if stage.moe is not None:
         touched = 1 - (1 - stage.moe.top_k / stage.moe.experts) ** (tokens * settings.parallel.data_parallel_size)
         bits = 8 if settings.runtime_fp8 and stage.quantization is None else _bits(stage)
-        experts = min(expert_parameters(stage) * bits / 8 * weights.expert_part(stage, settings), 0.98 * loaded)
+        experts = min(
+            expert_parameters(stage) * bits / 8 * weights.expert_part(stage, settings.parallel), 0.98 * loaded
+        )
         loaded -= (1 - touched) * experts
     return max(loaded, 0.0)
 

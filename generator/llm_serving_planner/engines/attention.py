@@ -6,7 +6,7 @@ conditions by version, with sources. Nothing of this is written into the values:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from llm_serving_planner.base import tables
@@ -48,6 +48,7 @@ def _vllm() -> dict[str, Any]:
     return found
 
 
+@lru_cache(maxsize=8192)  # one model meets the same GPU in many profiles
 def attention(
     version: str, spec: ModelSpec, compute: Capability, kv_cache_dtype: str, *, tensor_parallel_size: int = 1
 ) -> Attention:

@@ -11,7 +11,7 @@ from llm_serving_planner.base.units import GIB, MIB
 from llm_serving_planner.engines.base import Engine
 from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.hardware.profiles import GpuProfile
-from llm_serving_planner.memory import pipeline, terms
+from llm_serving_planner.memory import pipeline
 from llm_serving_planner.memory.kernels import compiles_at_start
 from llm_serving_planner.memory.settings import Settings
 from llm_serving_planner.models.spec import ModelSpec
@@ -49,18 +49,18 @@ def size(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -
         spec, options, version, layout.parallel.tensor_parallel_size, layout.parallel.pipeline_parallel_size
     )
     reasons += [*use.reasons, *usage.flag_reasons(use, version)]
-    spec = replace(spec, max_position=speculative.context(use.draft, spec) or spec.max_position)
+    shorter = speculative.context(use.draft, spec)
+    spec = replace(spec, max_position=shorter) if shorter else spec
     deployment = choose_deployment(layout, options, version)
     reasons += (*deployment.reasons, *data_parallel_reasons(layout, spec, options))
     reasons += _context_reasons(spec, options)
     reasons += device.layout_reasons(layout, profile.gpu)
     stage = pipeline.stage_spec(spec, min(layout.parallel.pipeline_parallel_size, spec.num_layers))
-    settings, verdict, memory_reasons, search_rejected = Search(
-        stage, gpu, regime, options, layout, choice.kv_cache_dtype, choice.quantization, use
-    ).run()
+    search = Search(stage, gpu, regime, options, layout, choice.kv_cache_dtype, choice.quantization, use)
+    settings, verdict, memory_reasons, search_rejected = search.run()
     reasons += usage.batch_reasons(use, settings)
     reasons += memory_reasons
-    estimate = terms.estimate(stage, gpu, settings, regime)
+    estimate = search.estimate(settings)
     deep_gemm = compiles_at_start(spec, gpu.capability, regime)
     resources = _resources(spec, options, layout, use, settings, deep_gemm=deep_gemm)
     resources = device.pod(resources, estimate, layout.gpus_per_node)
