@@ -57,6 +57,6 @@ def run_process(
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     return subprocess.run(
-        [sys.executable, "-m", "llm_serving_planner", *words],
+        [sys.executable, "-B", "-m", "llm_serving_planner", *words],  # a limit would cut compiled modules short
         capture_output=True, text=True, cwd=cwd, check=False, preexec_fn=small_disk, env=environment(cwd, env),
     )  # fmt: skip

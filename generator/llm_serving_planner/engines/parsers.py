@@ -1,5 +1,6 @@
 """Which parsers of tool calls and reasoning a model's answers need: data/parsers.json, by name and class."""
 
+import difflib
 import re
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -62,8 +63,6 @@ def check(version: str, what: str, name: str) -> None:
     if features.serves(version, f"{what}_parsers", name):
         return
     known = features.names(version, f"{what}_parsers")
-    import difflib
-
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     flag = "--tool-call-parser" if what == "tool" else "--reasoning-parser"
     listed = ", ".join(near or known)

@@ -1,6 +1,7 @@
 """Quantised checkpoints: how they are read, and which engine runs them on which GPU."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -270,8 +271,6 @@ def test_the_data_are_ordered_and_sourced() -> None:
 
 
 def spec_of(quantization: Quantization) -> Any:
-    from dataclasses import replace
-
     spec = embedded.find("meta-llama/Llama-3.1-8B-Instruct")
     assert spec is not None
     return replace(spec, quantization=quantization, weights=replace(spec.weights, loaded_bytes=6_000_000_000))
