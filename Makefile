@@ -46,8 +46,8 @@ verify: $(STAMP) ## fail when something generated is stale, or a page says what 
 format: $(STAMP) ## format the Python code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
-lint: $(STAMP) ## ruff, yamllint, the layers of the package
-	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/yamllint -s . && $(BIN)/lint-imports --no-cache
+lint: $(STAMP) ## ruff, yamllint, the layers of the package, its seams
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/yamllint -s . && $(BIN)/lint-imports --no-cache && $(BIN)/python tools/measure/questions.py
 
 actionlint: $(STAMP) ## the GitHub workflows
 	@$(BIN)/actionlint -shellcheck= -pyflakes=

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from support.helm import CHART, Renderer, find, merge, notes, templates
+from support.helm import CHART, RefusedError, Renderer, find, in_process, merge, notes, templates
 from support.laws import law
 from support.pod_rules import RANGE, containers, restricted, restricted_v2
 from support.releases import BASE, ENGINES, LWS, RAY, STATEFULSET
@@ -163,8 +163,6 @@ TOKEN = re.compile(r"hf_[A-Za-z0-9]{20,}")  # names such as hf_hub_download are 
 @law(5, nightly=15)
 def test_a_token_has_no_way_into_what_is_rendered(secret: str, name: str) -> None:
     """Tokens come by reference: where a user writes one in their place, nothing is rendered; NOTES show none."""
-    from support.helm import RefusedError, in_process
-
     for changes in (
         {"engine": {"env": {"HF_TOKEN": secret}}},
         {"engine": {"env": {"VLLM_API_KEY": secret}}},

@@ -10,7 +10,7 @@ import yaml
 from derived import schema_files
 from llm_serving_planner.base.errors import InputError, SchemaError
 from llm_serving_planner.output import removed, schema
-from support.helm import CHART, ROOT, RefusedError, merge
+from support.helm import CHART, ROOT, RefusedError, in_process, merge
 
 GONE = [
     {"key": "engine.maxLen", "since": "0.2.0", "use": "engine.args.max-model-len"},
@@ -107,8 +107,6 @@ def test_the_table_keeps_its_form(table: object) -> None:
 
 def test_the_committed_table_is_refused_by_the_committed_chart() -> None:
     """One rendered refusal per entry of the real table, so that none is forgotten."""
-    from support.helm import in_process
-
     for entry in removed.load():
         node: Any = 1
         for part in reversed(entry["key"].split(".")):

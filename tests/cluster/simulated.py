@@ -17,7 +17,8 @@ from typing import Any
 
 from cluster.serving import engine_pods
 from llm_serving_planner.hardware.profiles import GpuProfile, GpuType, all_gpus, all_instances
-from llm_serving_planner.planner.devices.rocm_gaudi import vendor
+from llm_serving_planner.planner.devices.registry import device_of
+from llm_serving_planner.planner.devices.rocm_gaudi import Accelerator
 from pykube import HTTPClient, Node, Pod
 from pytest_helm_charts.clusters import Cluster
 
@@ -45,8 +46,14 @@ class Machine:
         """What the vendor's labeller writes on the node; Gaudi's names no product."""
         if self.gpu is None or not self.product:
             return {}
-        label = _GFD if self.gpu.vendor == "nvidia" else vendor(self.gpu)["product_label"]
+        label = _facts(self.gpu).get("product_label", _GFD)
         return {label: self.product} if label else {}
+
+
+def _facts(gpu: GpuType) -> dict[str, Any]:
+    """The table's entry of an accelerator's vendor; empty for NVIDIA's GPUs."""
+    device = device_of(gpu)
+    return device.facts if isinstance(device, Accelerator) else {}
 
 
 def new_run() -> str:
@@ -107,7 +114,7 @@ def node_object(name: str, machine: Machine, run: str) -> dict[str, Any]:
     if machine.gpu:
         capacity[machine.gpu.resource_name] = str(machine.gpus)
         taints.append({"key": machine.gpu.resource_name, "value": "present", "effect": "NoSchedule"})
-        if machine.gpu.vendor != "nvidia" and (each := vendor(machine.gpu).get("hugepages_mib_per_device")):
+        if each := _facts(machine.gpu).get("hugepages_mib_per_device"):
             capacity["hugepages-2Mi"] = f"{each * machine.gpus}Mi"
     labels |= machine.labels
     return {

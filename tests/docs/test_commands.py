@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from documents import scratch
 from documents.blocks import Block, MarkerError, blocks, missing, parts, selected
+from documents.cli_page import commands
 from documents.inject import injected_pages, pages
 from llm_serving_planner.cli.main import build_parser
 from support.helm import ROOT
@@ -101,8 +102,6 @@ def test_commands_within_sentences_know_their_options() -> None:
 
 
 def subcommands() -> dict[str, set[str]]:
-    from documents.cli_page import commands
-
     return {
         name: {option for action in parser._actions for option in action.option_strings}
         for name, parser in commands().items()

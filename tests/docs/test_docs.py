@@ -6,10 +6,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from llm_serving_planner.base.units import GIB
 from llm_serving_planner.cli.main import main
+from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.models import embedded
+from llm_serving_planner.models.config import formats
+from llm_serving_planner.planner.proposals import make_plan
 from support.fake_engine import FakeEngine
-from support.helm import ROOT
+from support.helm import ROOT, find, in_process
 
 pytestmark = pytest.mark.prose
 
@@ -60,10 +64,6 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 
 def test_the_worked_example_is_what_the_planner_computes() -> None:
-    from llm_serving_planner.base.units import GIB
-    from llm_serving_planner.hardware.profiles import parse_profile
-    from llm_serving_planner.planner.proposals import make_plan
-
     spec = embedded.find("mistralai/Mistral-7B-Instruct-v0.2")
     assert spec is not None
     estimate = make_plan(spec, parse_profile("2xt4")).estimate
@@ -77,8 +77,6 @@ def test_the_worked_example_is_what_the_planner_computes() -> None:
 
 
 def test_the_page_on_monitoring_has_every_alert_and_no_other() -> None:
-    from support.helm import find, in_process
-
     rules = {"enabled": True, "timeToFirstTokenSeconds": 1, "interTokenLatencySeconds": 1}
     values = {"model": {"id": "a/b"}, "monitoring": {"prometheusRule": rules}}
     (group,) = find(in_process(values), "PrometheusRule")["spec"]["groups"]
@@ -141,8 +139,6 @@ def test_the_advice_page_hides_no_row() -> None:
 
 
 def test_the_page_on_quantisation_has_every_kind() -> None:
-    from llm_serving_planner.models.config import formats
-
     page = (ROOT / "docs" / "quantization.md").read_text()
     for kind in formats.kinds().values():
         assert f"| {kind['name']} |" in page

@@ -7,6 +7,7 @@ import pytest
 from llm_serving_planner.base import errors
 from llm_serving_planner.cli.console import Exit
 from llm_serving_planner.logs import failures
+from publishing import registry
 from support.helm import CHART, ROOT
 from support.tables import pattern, quoted, rows
 
@@ -102,8 +103,6 @@ def test_reasons_of_a_misfit_are_those_of_the_planner() -> None:
 
 
 def test_every_failure_of_publishing_is_there() -> None:
-    from publishing import registry
-
     table = section("Publishing")
     for _, sentence, _ in registry._MEANINGS:
         assert f"`… {sentence}`" in table, sentence

@@ -1,5 +1,6 @@
 """A fake hub, and a world without the real one."""
 
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,8 +36,6 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPat
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     """The fake hub, named by HF_ENDPOINT, with one good model `org/tiny`."""
-    import json
-
     server = FakeHub()
     server.models["org/tiny"] = FakeModel(
         {
@@ -53,8 +52,6 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A local model folder."""
-    import json
-
     path = tmp_path / "tiny"
     path.mkdir()
     (path / "config.json").write_text(json.dumps(CONFIG))

@@ -1,7 +1,9 @@
 """Every page is valid HTML, loads nothing from elsewhere and leads somewhere; its facts are those of the project."""
 
+import io
 import json
 import re
+import zipfile
 from pathlib import Path
 from posixpath import dirname, join, normpath
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 import yaml
 from justhtml import JustHTML
 from llm_serving_planner.base.documents import load_values
+from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.output.committed import load_catalog
 from support.helm import ROOT
 from website import build, bundle, cells, documents, fit, planning, runtime
@@ -190,16 +193,11 @@ def test_a_stale_values_file_stops_the_build(tmp_path: Path) -> None:
 
 
 def test_names_are_escaped() -> None:
-    from llm_serving_planner.base.errors import InputError
-
     html = render("_refusal.html.j2", error=InputError("<img src=x onerror=alert(1)>"), reasons=(), ways=())
     assert "<img" not in html
 
 
 def test_the_archive_is_the_same_bytes_and_has_no_compiled_code() -> None:
-    import io
-    import zipfile
-
     data = bundle.archive(ROOT)
     assert data == bundle.archive(ROOT)
     names = zipfile.ZipFile(io.BytesIO(data)).namelist()

@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,8 +133,6 @@ def test_two_quick_changes_show_the_last(browser: Browser, folder: Path) -> None
 
 
 def test_a_site_without_runtime_says_so(browser: Browser, folder: Path, tmp_path: Path) -> None:
-    import shutil
-
     shutil.copytree(folder, tmp_path / "copy", ignore=shutil.ignore_patterns("runtime.js"))
     with visit(browser, (tmp_path / "copy").as_uri()) as visitor:
         page = visitor.go("planner.html")

@@ -1,5 +1,6 @@
 """A real registry: what is published, what is refused, and that nothing is ever half there."""
 
+import base64
 import json
 import os
 import shutil
@@ -51,8 +52,6 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def login(path: Path, server: Server, password: str) -> Path:
     """A registry config as `helm registry login` and `docker login` write it."""
-    import base64
-
     token = base64.b64encode(f"{USER}:{password}".encode()).decode()
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps({"auths": {server.address: {"auth": token}}}))

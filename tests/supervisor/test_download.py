@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -210,8 +211,6 @@ def test_pods_take_turns(hub: FakeHub, cache: Path) -> None:
 
 
 def test_two_pods_at_once_load_each_file_once(hub: FakeHub, cache: Path) -> None:
-    from concurrent.futures import ThreadPoolExecutor
-
     started = time.monotonic()
     with ThreadPoolExecutor(2) as pool:
         codes = [done.returncode for done in pool.map(lambda _: download(hub, cache), range(2))]

@@ -49,12 +49,7 @@ def run(*words: str, cwd: Path | None = None, **env: str) -> subprocess.Complete
 def run_process(
     *words: str, cwd: Path | None = None, limit: int | None = None, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own; `limit` is the largest file in bytes that it may write.
-
-    Under a limit Python would cut what it compiles, too, and everybody's next import would fail: it writes none there.
-    """
-    if limit is not None:
-        env["PYTHONDONTWRITEBYTECODE"] = "1"
+    """The command in a process of its own; `limit` is the largest file in bytes that it may write."""
 
     def small_disk() -> None:
         if limit is not None:
@@ -62,6 +57,6 @@ def run_process(
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     return subprocess.run(
-        [sys.executable, "-m", "llm_serving_planner", *words],
+        [sys.executable, "-B", "-m", "llm_serving_planner", *words],  # a limit would cut compiled modules short
         capture_output=True, text=True, cwd=cwd, check=False, preexec_fn=small_disk, env=environment(cwd, env),
     )  # fmt: skip

@@ -8,7 +8,7 @@ import yaml
 from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.base.tables import load_data
 from llm_serving_planner.base.units import GIB, MIB, quantity
-from llm_serving_planner.engines import frozen
+from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.output.committed import load_catalog
 from llm_serving_planner.output.schema import validate
@@ -50,7 +50,7 @@ def test_every_flag_exists_in_its_engine(path: Path) -> None:
     assert set(EXPLICIT[kind]) <= names
     assert ("gpu-memory-utilization" in names) == (kind == "vllm" and values["gpu"]["resourceName"] != "")
     for name in names:
-        assert frozen.flag_problem(kind, name, version) is None
+        assert engine_of(kind).flag_problem(name, version) is None
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

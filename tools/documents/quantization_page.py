@@ -62,7 +62,7 @@ def _table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def _cell(kind: str, version: str, compute: Capability) -> str:
-    found = format_support.support(kind, "vllm", version, compute)
+    found = format_support.support(kind, version, compute)
     if not found.ok:
         return "no"
     return f"**{found.kernel}**" if found.native else found.kernel.removesuffix(", weights only")
@@ -120,7 +120,7 @@ def _attention(version: str) -> list[str]:
     for label, model, cache in ATTENTION_ROWS:
         spec = embedded.find(model)
         assert isinstance(spec, ModelSpec), model
-        found = [attention("vllm", version, spec, compute, cache) for _, compute in gpus]
+        found = [attention(version, spec, compute, cache) for _, compute in gpus]
         rows.append([label, *(one.backend + _generation(one.reason) if one.backend else "no" for one in found)])
     return _table(["model", *(name for name, _ in gpus)], rows)
 

@@ -124,7 +124,7 @@ def renders(tree: Path) -> dict[str, str]:
         "route.openshift.io/v1", "monitoring.coreos.com/v1", "gateway.networking.k8s.io/v1",
         "inference.networking.k8s.io/v1",
     ]  # fmt: skip
-    chart = Chart.load(str(folder))._raw()  # noqa: SLF001 - no public way to name APIs
+    chart = Chart.load(str(folder))
     found = {}
     files = [*sorted(folder.glob("ci/*-values.yaml")), *sorted((tree / "values").glob("*.yaml"))]
     for path in files:
@@ -134,13 +134,19 @@ def renders(tree: Path) -> dict[str, str]:
         for name, served in (("mistral", apis), ("a" * 53, apis), ("no-apis", [])):
             options = json.dumps({"name": name, "namespace": "llm", "api_versions": served})
             try:
-                rendered = json.loads(_native.call_string("helm_render", chart, json.dumps(values), options))
+                raw = chart._raw()  # noqa: SLF001 - the wheel has no public way to name APIs
+                rendered = json.loads(_native.call_string("helm_render", raw, json.dumps(values), options))
             except HelmError as error:
-                found[f"{path.stem} as {name[:10]}: refusal"] = str(error)
+                # Helm names the line of the template before the message, and the chain of includes
+                found[f"{path.stem} as {name[:10]}: refusal"] = str(error).rpartition("error calling fail:")[2].strip()
                 continue
-            for document in (d for text in rendered.values() for d in yaml.safe_load_all(text) if d):
-                key = f"{path.stem} as {name[:10]}: {document['kind']}/{document['metadata']['name']}"
-                found[key] = digest(json.dumps(document, sort_keys=True))
+            for place, text in rendered.items():
+                if place.endswith("NOTES.txt"):
+                    found[f"{path.stem} as {name[:10]}: NOTES"] = digest(text)
+                    continue
+                for document in filter(None, yaml.safe_load_all(text)):
+                    key = f"{path.stem} as {name[:10]}: {document['kind']}/{document['metadata']['name']}"
+                    found[key] = digest(json.dumps(document, sort_keys=True))
     return found
 
 

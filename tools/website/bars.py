@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from llm_serving_planner.base.units import GIB
-from llm_serving_planner.planner.devices import cpu
 from llm_serving_planner.planner.plan import Plan
 
 _LABELLED_SHARE = 9.0  # percent of the bar from which a segment has room for its figure
@@ -47,7 +46,7 @@ def memory_bar(plan: Plan) -> Bar:
     ]
     rest = estimate.total - sum(size for _, _, size, _ in terms)
     kept = f"outside the engine's share; {estimate.outside / GIB:.2f} GiB of it expected to be used"
-    terms.append(("reserve", "Reserve", rest, "not asked for" if cpu.is_cpu(plan.profile) else kept))
+    terms.append(("reserve", "Reserve", rest, plan.device.reserve_reason or kept))
     segments = tuple(
         Segment(key, name, f"{size / GIB:.2f}", round(100 * max(size, 0) / estimate.total, 3), about)
         for key, name, size, about in terms

@@ -9,6 +9,7 @@ from typing import Any
 from llm_serving_planner.base.version import __version__
 from llm_serving_planner.hardware.profiles import all_gpus
 from llm_serving_planner.models import embedded
+from llm_serving_planner.planner.devices.registry import is_measured
 from markupsafe import Markup
 
 from website import bundle, cells, documents, fit, planning, reference, runtime
@@ -92,7 +93,7 @@ def _index(entries: list[Entry]) -> tuple[str, str]:
             f"helm test {plan.release_name}",
         },
         models=len(embedded.model_ids()),
-        gpus=sum(gpu.vendor == "nvidia" for gpu in all_gpus()),
+        gpus=sum(map(is_measured, all_gpus())),
         plans=len(entries),
     )
 

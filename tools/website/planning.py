@@ -15,6 +15,7 @@ from llm_serving_planner.output.committed import load_catalog
 from llm_serving_planner.output.explain import command_line
 from llm_serving_planner.output.render import render_values
 from llm_serving_planner.output.report import next_command
+from llm_serving_planner.planner.devices.registry import is_measured
 from llm_serving_planner.planner.options import Declaration, table
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.proposals import make_plan
@@ -130,7 +131,7 @@ def planner_page(megabytes: str) -> dict[str, Any]:
         "preset": preset,
         "models": sorted(embedded.model_ids(), key=str.lower),
         "gated": Markup(json.dumps(_gated())),
-        "gpus": [kind for kind in all_gpus() if kind.vendor == "nvidia"],
+        "gpus": [kind for kind in all_gpus() if is_measured(kind)],
         "machines": _machines(),
         "sections": sections(),
     }
@@ -154,7 +155,9 @@ def _field(row: Declaration) -> Field:
     if form.offers is not None:
         unset, *others = form.offers()
         return Field(name, form.label, "select", unset, {other: other for other in others})
-    entries = form.labels or {choice: choice for choice in row.offered if choice not in {row.default, "auto"}}
+    entries = form.labels or {
+        choice: form.named(choice) for choice in row.offered if choice not in {row.default, "auto"}
+    }
     if entries:
         return Field(name, form.label, "select", form.unset, entries)
     if row.type in {int, float}:
@@ -171,9 +174,9 @@ def _gated() -> list[str]:
 
 
 def _machines() -> list[Any]:
-    nvidia = {kind.id for kind in all_gpus() if kind.vendor == "nvidia"}
+    measured = {kind.id for kind in all_gpus() if is_measured(kind)}
     return [
         machine
         for machine in all_instances()
-        if machine.gpu in nvidia and machine.gpu_fraction == 1 and machine.status != "delisted"
+        if machine.gpu in measured and machine.gpu_fraction == 1 and machine.status != "delisted"
     ]

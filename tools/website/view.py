@@ -10,7 +10,6 @@ from llm_serving_planner.base.units import GIB
 from llm_serving_planner.output.explain import explain
 from llm_serving_planner.output.flags import engine_args
 from llm_serving_planner.output.report import USUAL_REQUEST
-from llm_serving_planner.planner.devices import cpu
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.search import context_of
 
@@ -62,8 +61,8 @@ def refusal_html(error: LlmServingError) -> str:
 def where(plan: Plan) -> str:
     """What a bar stands for."""
     layout = plan.layout
-    if cpu.is_cpu(plan.profile):
-        return "one engine process on CPUs"
+    if plan.device.where:
+        return plan.device.where
     name = plan.profile.gpu.device_name
     if layout.gpus == 1:
         return f"the {name}"
@@ -103,7 +102,7 @@ def _facts(plan: Plan) -> list[tuple[str, str]]:
     sizes += f", {layout.nodes} x {layout.gpus_per_node} GPUs"
     return [
         ("Engine", f"{plan.engine_name}, {plan.dtype}"),
-        ("Parallelism", "CPU processes" if cpu.is_cpu(plan.profile) else sizes),
+        ("Parallelism", plan.device.processes or sizes),
         ("Controller", plan.deployment.controller),
         ("Attention", f"{plan.attention}: {plan.attention_reason}"),
         (

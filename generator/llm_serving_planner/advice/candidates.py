@@ -13,6 +13,7 @@ from llm_serving_planner.hardware.profiles import (
     parse_profile,
     profile_grid,
 )
+from llm_serving_planner.planner.devices.registry import is_measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,15 @@ def check_filters(clouds: list[str], gpus: list[str], max_price: float | None) -
         if cloud.lower() not in known:
             raise InputError(f"--cloud is {cloud!r}: one of {', '.join(known)} is expected")
     identities = []
-    planned = {gpu.id: gpu.vendor for gpu in all_gpus()}
+    known_gpus = {gpu.id: gpu for gpu in all_gpus()}
     for name in gpus:
         identity = ALIASES.get(name.lower(), name.lower())
-        if identity not in planned:
+        if identity not in known_gpus:
             raise InputError(f"--gpu is {name!r}: no such GPU", hint="`llm-serving profiles` lists them")
-        if planned[identity] != "nvidia":
-            raise InputError(f"--gpu is {name!r}: of {planned[identity]}; only NVIDIA GPUs are planned in this version")
+        if not is_measured(known_gpus[identity]):
+            raise InputError(
+                f"--gpu is {name!r}: of {known_gpus[identity].vendor}; only NVIDIA GPUs are planned in this version"
+            )
         identities.append(identity)
     if max_price is not None and not max_price > 0:
         raise InputError(f"--max-price is {max_price:g}: USD per hour above 0 are expected")
@@ -55,7 +58,7 @@ def price(machine: Instance) -> float | None:
 
 def machines(filters: Filters) -> Iterator[tuple[Instance, GpuProfile | str]]:
     """Machine types that pass the filters, each with its profile or the reason why it has none."""
-    vendors = {gpu.id: gpu.vendor for gpu in all_gpus()}
+    measured = {gpu.id for gpu in all_gpus() if is_measured(gpu)}
     for machine in all_instances():
         if filters.clouds and machine.cloud not in filters.clouds:
             continue
@@ -63,7 +66,7 @@ def machines(filters: Filters) -> Iterator[tuple[Instance, GpuProfile | str]]:
             continue
         if machine.status == "delisted":
             yield machine, "no longer offered"
-        elif vendors[machine.gpu] != "nvidia":
+        elif machine.gpu not in measured:
             yield machine, "only NVIDIA GPUs are planned in this version"
         elif machine.gpu_fraction < 1:
             yield machine, "a slice of a GPU, which is not sized"

@@ -101,7 +101,7 @@ def engine_of(plan: Plan) -> Engine:
     if quantization is not None:
         compute = capability(plan.profile.gpu.compute_capability or "0")
         kind = formats.kind_of(quantization)
-        native = format_support.support(kind, "vllm", plan.engine_version, compute).native
+        native = format_support.support(kind, plan.engine_version, compute).native
         native = native and quantization.bits == 8
     return Engine(plan.spec, plan.profile, plan.settings, native)
 
@@ -173,13 +173,15 @@ def weights_read(stage: ModelSpec, settings: Settings, tokens: int) -> float:
     Of a separate embedding only single rows are read. Of the experts those that some token chose:
     E (1 - (1 - k/E)^tokens), where experts are divided over data parallel engines the tokens of all of them.
     """
-    loaded = float(weights.rank_weights(stage, settings))
+    loaded = float(weights.rank_weights(stage, settings.parallel, runtime_fp8=settings.runtime_fp8))
     if not stage.tied:
         loaded -= 2 * stage.vocab_size * stage.hidden_size / settings.parallel.tensor_parallel_size
     if stage.moe is not None:
         touched = 1 - (1 - stage.moe.top_k / stage.moe.experts) ** (tokens * settings.parallel.data_parallel_size)
         bits = 8 if settings.runtime_fp8 and stage.quantization is None else _bits(stage)
-        experts = min(expert_parameters(stage) * bits / 8 * weights.expert_part(stage, settings), 0.98 * loaded)
+        experts = min(
+            expert_parameters(stage) * bits / 8 * weights.expert_part(stage, settings.parallel), 0.98 * loaded
+        )
         loaded -= (1 - touched) * experts
     return max(loaded, 0.0)
 

@@ -21,7 +21,7 @@ def register(add: Add) -> None:
 
 
 def _completion(arguments: argparse.Namespace) -> int:
-    print(script(arguments.shell, arguments.parser), end="")
+    print(script(arguments.shell, arguments.whole()), end="")
     return Exit.OK
 
 

@@ -72,7 +72,7 @@ def register(add: Add) -> None:
 
 def _machineset(arguments: argparse.Namespace) -> int:
     from llm_serving_planner.base.writing import write_text
-    from llm_serving_planner.nodes.text import json_text, yaml_text
+    from llm_serving_planner.nodes.manifests import json_text, yaml_text
 
     plan = _plan(arguments)
     documents, notes = _documents(plan, arguments)

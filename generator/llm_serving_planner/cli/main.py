@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 expected refusal, 2 usage, 3 `--check` found a difference,
 """
 
 import argparse
+import importlib
 import json
 import os
 import sys
@@ -11,26 +12,31 @@ from collections.abc import Callable, Sequence
 
 from llm_serving_planner.base.errors import DoesNotFitError, LlmServingError
 from llm_serving_planner.base.version import __version__
-from llm_serving_planner.cli import (
-    advising,
-    checking,
-    completion,
-    listing,
-    machineset,
-    planning,
-    preflight,
-    talking,
-    validating,
-)
 from llm_serving_planner.cli.console import Exit, complain, say
 
-_COMMANDS = (planning, advising, listing, validating, checking, machineset, preflight, talking, completion)
+# Every command and the module that has it: a command loads its own and no other.
+_COMMANDS = {
+    "plan": "planning",
+    "values": "planning",
+    "advise": "advising",
+    "profiles": "listing",
+    "models": "listing",
+    "schema": "listing",
+    "validate": "validating",
+    "check": "checking",
+    "machineset": "machineset",
+    "preflight": "preflight",
+    "query": "talking",
+    "chat": "talking",
+    "completion": "completion",
+}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point of the console script; returns the exit code."""
-    parser = build_parser()
-    arguments = parser.parse_args(argv, argparse.Namespace(parser=parser))
+    words = sys.argv[1:] if argv is None else list(argv)
+    module = _COMMANDS.get(words[0]) if words else None
+    arguments = build_parser(module).parse_args(words)
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -65,8 +71,8 @@ def _print_error(error: LlmServingError, arguments: argparse.Namespace) -> None:
     complain(error)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def build_parser(module: str | None = None) -> argparse.ArgumentParser:
+    """The command line: the commands of one module, or the whole."""
     parser = argparse.ArgumentParser(
         prog="llm-serving",
         description="From a model's name and a GPU profile to a computed, explained Helm values file.",
@@ -86,11 +92,11 @@ def build_parser() -> argparse.ArgumentParser:
     def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         command.add_argument("--debug", action="store_true", help="show the traceback of a bug")
-        command.set_defaults(run=run)
+        command.set_defaults(run=run, whole=build_parser)
         return command
 
-    for module in _COMMANDS:
-        module.register(add)
+    for each in [module] if module else dict.fromkeys(_COMMANDS.values()):
+        importlib.import_module(f"{__package__}.{each}").register(add)
     return parser
 
 

@@ -40,11 +40,11 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 
 def _flag_problems(values: dict[str, Any], where: str) -> str | None:
-    from llm_serving_planner.engines import frozen
+    from llm_serving_planner.engines import registry
 
     engine = values.get("engine") or {}
-    kind = str(engine.get("type", "vllm"))
-    version = frozen.check_version(kind, str(engine["version"]) if "version" in engine else None)
+    kind = registry.engine_of(str(engine.get("type", registry.DEFAULT)))
+    version = kind.check_version(str(engine["version"]) if "version" in engine else None)
     args = engine.get("args") or {}
-    found = [problem for flag in args if (problem := frozen.flag_problem(kind, flag, version))]
+    found = [problem for flag in args if (problem := kind.flag_problem(flag, version))]
     return f"{where}: /engine/args: {'; '.join(found)}" if found else None

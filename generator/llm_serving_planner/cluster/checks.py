@@ -9,7 +9,7 @@ from llm_serving_planner.cluster import capacity, limits
 from llm_serving_planner.cluster.capacity import Node
 from llm_serving_planner.cluster.kubectl import Client, ForbiddenError
 from llm_serving_planner.cluster.wanted import Wanted
-from llm_serving_planner.engines import versions, vllm
+from llm_serving_planner.engines import registry
 from llm_serving_planner.output.chart import Made
 
 Status = Literal["ok", "warn", "fail", "unknown"]
@@ -163,10 +163,8 @@ def _sizes(nodes: list[Node], release: Wanted, *, free: bool = False) -> str:
 
 
 def _drivers(release: Wanted, nodes: list[Node]) -> list[Finding]:
-    if release.engine != "vllm" or not release.resource.startswith("nvidia.com/"):
-        return []
-    floor = versions.entry_for(vllm.facts()["driver_floors"], release.version or vllm.default_version())
-    if floor is None:
+    floor = registry.engine_of(release.engine).driver_floor(release.version)
+    if floor is None or not release.resource.startswith("nvidia.com/"):
         return []
     old = [node for node in nodes if node.driver is not None and node.driver < floor["major"]]
     told = [node for node in nodes if node.driver is not None]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from llm_serving_planner.base.units import GIB, MIB, quantity
+from llm_serving_planner.engines import registry
 from llm_serving_planner.output import chart
 from llm_serving_planner.output.chart import pick, quantity_at
 
@@ -79,7 +80,7 @@ def pods(values: dict[str, Any]) -> list[Pod]:
     if mode in {"init", "job"}:  # beside a Job it waits for what the Job writes
         first.append(_helper("download", "fetch-model" if mode == "init" else "wait-model", values))
     from_hub = not pick(values, "model.path") and pick(values, "model.source.type") == "hub"
-    if pick(values, "engine.type") == "tgis" and from_hub:
+    if from_hub and not registry.engine_of(pick(values, "engine.type")).fetches_model:
         first.append(_helper("download", "download", values))
     beside = [_given(entry) for entry in pick(values, "sidecars")]
     first += [_given(entry) for entry in pick(values, "initContainers")]

@@ -1,15 +1,16 @@
-"""Which attention kernels an engine takes for a model on a GPU: told, never set.
+"""Which attention kernels vLLM takes for a model on a GPU: told, never set.
 
 The engine walks an order of backends and takes the first whose conditions hold; data/attention.json has orders and
 conditions by version, with sources. Nothing of this is written into the values: the engine decides by itself.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from llm_serving_planner.base import tables
-from llm_serving_planner.engines import versions, vllm
+from llm_serving_planner.engines import figures, versions
 from llm_serving_planner.hardware.compute_capability import Capability, capability, dotted
 from llm_serving_planner.models.spec import ModelSpec
 
@@ -37,40 +38,36 @@ class _Case:
 
 
 @cache
-def _data() -> dict[str, Any]:
+def facts() -> dict[str, Any]:
+    """data/attention.json: an entry per engine, and classes of models."""
     return tables.load_data("attention.json")
 
 
+def _vllm() -> dict[str, Any]:
+    found: dict[str, Any] = facts()["vllm"]
+    return found
+
+
+@lru_cache(maxsize=8192)  # one model meets the same GPU in many profiles
 def attention(
-    engine_type: str,
-    version: str,
-    spec: ModelSpec,
-    compute: Capability,
-    kv_cache_dtype: str,
-    *,
-    tensor_parallel_size: int = 1,
+    version: str, spec: ModelSpec, compute: Capability, kv_cache_dtype: str, *, tensor_parallel_size: int = 1
 ) -> Attention:
-    """The backend that the engine picks.
+    """The backend that vLLM picks.
 
     Args:
-        engine_type: vllm, tgi or tgis.
-        version: of vLLM; the other two are frozen.
+        version: of vLLM.
         spec: the model.
         compute: the GPU's capability.
         kv_cache_dtype: `auto` or `fp8`.
         tensor_parallel_size: GPUs that share the attention heads.
     """
     fp8 = kv_cache_dtype.startswith("fp8")
-    if engine_type == "tgi":
-        return _tgi(spec, compute, fp8=fp8)
-    if engine_type == "tgis":
-        return _tgis(spec, compute, fp8=fp8)
-    sinks = spec.architecture in _data()["classes"]["sinks"]["architectures"]
+    sinks = spec.architecture in facts()["classes"]["sinks"]["architectures"]
     case = _Case(spec, compute, fp8, sinks, spec.num_attention_heads // tensor_parallel_size)
     names = _order(version, case)
     against: list[str] = []
     for name in names:
-        row = versions.entry_for(_data()["vllm"]["backends"][name], version)
+        row = versions.entry_for(_vllm()["backends"][name], version)
         problem = "came later" if row is None else _problem(row, case)
         if row is not None and problem is None:
             generation = _generation(row, compute)
@@ -81,7 +78,7 @@ def attention(
 
 
 def _kind(spec: ModelSpec) -> str:
-    classes = _data()["classes"]
+    classes = facts()["classes"]
     for name in ("sparse-mla", "two-way"):
         if spec.architecture in classes[name]["architectures"]:
             return name
@@ -89,7 +86,7 @@ def _kind(spec: ModelSpec) -> str:
 
 
 def _order(version: str, case: _Case) -> list[str]:
-    held = versions.entry_for(_data()["vllm"]["orders"][_kind(case.spec)], version)
+    held = versions.entry_for(_vllm()["orders"][_kind(case.spec)], version)
     for row in held["orders"] if held else ():
         majors, heads = row.get("majors"), row.get("heads_at_most")
         if majors is not None and case.compute[0] not in majors:
@@ -145,39 +142,16 @@ def _generation(row: dict[str, Any], compute: Capability) -> str:
     return f"{table.get(str(compute[0]), table['other'])}, " if table else ""
 
 
-def _tgi(spec: ModelSpec, compute: Capability, *, fp8: bool) -> Attention:
-    held = _data()["tgi"]
-    fallback = "flashdecoding" if compute >= capability(held["flashdecoding_minimum"]) else "paged"
-    if spec.architecture in held["not_flashinfer"]:
-        found = Attention(fallback, f"TGI keeps {spec.architecture} off flashinfer")
-    elif spec.head_dim not in held["flashinfer_heads"]:
-        found = Attention(fallback, f"flashinfer has no head size {spec.head_dim}; prefix caching is off")
-    else:
-        found = Attention("flashinfer", f"first choice, head size {spec.head_dim}")
-    if fp8 and found.backend != held["fp8_backend"]:
-        return Attention("", f"TGI keeps an FP8 cache with flashinfer only, not with {found.backend}: {found.reason}")
-    return found
+def fp8_problem(
+    version: str, spec: ModelSpec, device: str, compute: Capability, read_versions: Sequence[str]
+) -> str | None:
+    """Why vLLM cannot keep an FP8 KV cache for the model on that GPU; None when it can.
 
-
-def _tgis(spec: ModelSpec, compute: Capability, *, fp8: bool) -> Attention:
-    held = _data()["tgis"]
-    if fp8:
-        return Attention("", "TGIS has no FP8 cache")
-    if compute < capability(held["flash_minimum"]):
-        return Attention("transformers", f"flash attention needs compute capability {held['flash_minimum']}")
-    if spec.architecture not in held["flash_architectures"]:
-        return Attention("transformers", f"TGIS has no flash attention for {spec.architecture}")
-    return Attention("flash", "FLASH_ATTENTION=true, with DEPLOYMENT_FRAMEWORK tgis_native")
-
-
-def fp8_problem(version: str, spec: ModelSpec, device: str, compute: Capability) -> str | None:
-    """Why vLLM cannot keep an FP8 KV cache for the model on that GPU; None when it can."""
-    if attention("vllm", version, spec, compute, "fp8").backend:
+    `read_versions` are those that may be named in its place, oldest first.
+    """
+    if attention(version, spec, compute, "fp8").backend:
         return None
-    if (
-        compute >= vllm.lowest_capability("fp8_native")
-        or attention("vllm", version, spec, compute, "auto").backend == ""
-    ):
+    if compute >= figures.lowest_capability("fp8_native") or attention(version, spec, compute, "auto").backend == "":
         return f"no attention of vLLM {version} keeps an FP8 KV cache for it: {_why(version, spec, compute)}"
     text = (
         f"an FP8 KV cache needs compute capability 8.0 (8.9 natively) with vLLM {version}, "
@@ -185,7 +159,7 @@ def fp8_problem(version: str, spec: ModelSpec, device: str, compute: Capability)
     )
     if compute >= _LOWEST_FLASHINFER:
         text += f" ({_why(version, spec, compute)})"
-    last = _last_with_fp8(spec, compute)
+    last = _last_with_fp8(spec, compute, read_versions)
     return f"{text} (--engine-version {last} could)" if last else text
 
 
@@ -193,12 +167,12 @@ _LOWEST_FLASHINFER = (8, 0)  # where the GPU is not the reason, the model's head
 
 
 def _why(version: str, spec: ModelSpec, compute: Capability) -> str:
-    return attention("vllm", version, spec, compute, "fp8").reason
+    return attention(version, spec, compute, "fp8").reason
 
 
-def _last_with_fp8(spec: ModelSpec, compute: Capability) -> str | None:
+def _last_with_fp8(spec: ModelSpec, compute: Capability, read_versions: Sequence[str]) -> str | None:
     """Newest version whose attention keeps an FP8 cache, among those at a border of the data."""
-    for version in reversed(vllm.facts()["read_versions"]):
-        if attention("vllm", version, spec, compute, "fp8").backend:
-            return str(version)
+    for version in reversed(read_versions):
+        if attention(version, spec, compute, "fp8").backend:
+            return version
     return None

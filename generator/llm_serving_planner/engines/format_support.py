@@ -6,7 +6,7 @@ Pure reading of data/quantization.json; every floor, border and kernel there has
 from dataclasses import dataclass
 from typing import Any
 
-from llm_serving_planner.engines import frozen, versions, vllm
+from llm_serving_planner.engines import figures, named, versions
 from llm_serving_planner.hardware.compute_capability import Capability, capability, dotted
 from llm_serving_planner.models.config.formats import kinds, label
 
@@ -40,29 +40,29 @@ class Support:
     quantize: tuple[str, ...] = ()
 
 
-def support(kind: str, engine_type: str, version: str, compute: Capability, *, bits: int | None = None) -> Support:
-    """Whether a version of an engine runs a kind of checkpoint on a GPU.
+def support(kind: str, version: str, compute: Capability, *, bits: int | None = None) -> Support:
+    """Whether a version of vLLM runs a kind of checkpoint on a GPU.
 
     Args:
         kind: from `kind_of`.
-        engine_type: vllm, tgi or tgis.
-        version: of vLLM; TGI and TGIS are frozen, theirs is not looked at.
+        version: of vLLM.
         compute: the GPU's capability.
         bits: width of the weights, None for the kind's usual one.
     """
     entry = kinds().get(kind)
-    name = frozen.label(engine_type)
     if entry is None:
-        return Support(ok=False, reason=f"quantisation {label(kind)} is not known to {name} {version}")
-    if engine_type != "vllm":
-        return _frozen(kind, entry, engine_type, compute, bits)
-    if not entry["vllm"]:
-        return Support(
-            ok=False, reason=f"vLLM does not read {label(kind)} checkpoints", way_out=_other_engine(entry, "vllm")
-        )
+        return Support(ok=False, reason=f"quantisation {label(kind)} is not known to vLLM {version}")
+    if not _ranges(entry):
+        return Support(ok=False, reason=f"vLLM does not read {label(kind)} checkpoints", way_out=_frozen_engine(entry))
     if bits is not None and entry["widths"] and bits not in entry["widths"]:
         return Support(ok=False, reason=f"quantisation {label(kind)} of {bits} bits is not known to vLLM {version}")
     return _ranged(kind, entry, version, compute)
+
+
+def _ranges(entry: dict[str, Any]) -> list[dict[str, Any]]:
+    """What vLLM runs of a kind, by ranges of its versions."""
+    found: list[dict[str, Any]] = entry.get("vllm", [])
+    return found
 
 
 def _ranged(kind: str, entry: dict[str, Any], version: str, compute: Capability) -> Support:
@@ -73,9 +73,9 @@ def _ranged(kind: str, entry: dict[str, Any], version: str, compute: Capability)
             reason=f"vLLM {version} no longer reads {label(kind)}",
             way_out=_removed_way_out(until, entry, compute),
         )
-    held = versions.entry_for(entry["vllm"], version)
+    held = versions.entry_for(_ranges(entry), version)
     if held is None:
-        first = entry["vllm"][0]["from"]
+        first = _ranges(entry)[0]["from"]
         return Support(
             ok=False,
             reason=f"vLLM {version} does not read {label(kind)} yet",
@@ -102,7 +102,7 @@ def _found(entry: dict[str, Any], held: dict[str, Any], version: str, compute: C
     natives = [row["from"] for row in held["kernels"] if row["native"]]
     note = ""
     if natives and not kernel["native"]:
-        what = "fp8" if capability(natives[0]) == vllm.lowest_capability("fp8_native") else f"{entry['bits']}-bit"
+        what = "fp8" if capability(natives[0]) == figures.lowest_capability("fp8_native") else f"{entry['bits']}-bit"
         note = f"has no {what} arithmetic: weights are kept so and computed in 16 bits ({kernel['kernel']})"
     flags = tuple(
         row["flag"]
@@ -126,30 +126,34 @@ def _removed_way_out(until: dict[str, Any], entry: dict[str, Any], compute: Capa
         ways.append(f"--engine-version {until['version']}")
     if "plugin" in until:
         ways.append(f"the plugin {until['plugin']} in an image of yours")
-    return ", or ".join(ways) or _other_engine(entry, "vllm")
+    return ", or ".join(ways) or _frozen_engine(entry)
 
 
 def _lower_floor(entry: dict[str, Any], compute: Capability) -> str:
-    for row in entry["vllm"]:
+    for row in _ranges(entry):
         if capability(row["minimum"]) <= compute:
             return f"{row['minimum']} is enough from vLLM {row['from']} on"
     return ""
 
 
-def _other_engine(entry: dict[str, Any], not_this: str) -> str:
+def _frozen_engine(entry: dict[str, Any], not_this: str = "") -> str:
+    """The first engine of one release that loads the kind, by a switch of its own."""
     ways = [
-        f"{frozen.label(name)} with --quantize {entry[name]['quantize'][0]}"
-        for name in ("tgi", "tgis")
-        if name in entry and name != not_this
+        f"{named.label(name)} with --quantize {held['quantize'][0]}"
+        for name, held in entry.items()
+        if isinstance(held, dict) and "quantize" in held and name != not_this
     ]
     return ways[0] if ways else ""
 
 
-def _frozen(kind: str, entry: dict[str, Any], engine_type: str, compute: Capability, bits: int | None) -> Support:
-    """TGI and TGIS: one release each, so their facts know no versions."""
-    name, held = frozen.label(engine_type), entry.get(engine_type)
+def frozen_support(kind: str, engine: str, version: str, compute: Capability, *, bits: int | None = None) -> Support:
+    """The same for an engine of one release, by its name in the data."""
+    entry, name = kinds().get(kind), named.label(engine)
+    if entry is None:
+        return Support(ok=False, reason=f"quantisation {label(kind)} is not known to {name} {version}")
+    held = entry.get(engine)
     if held is None:
-        way_out = "vLLM" if entry["vllm"] else _other_engine(entry, engine_type)
+        way_out = "vLLM" if _ranges(entry) else _frozen_engine(entry, engine)
         return Support(ok=False, reason=f"{name} does not read {label(kind)} checkpoints", way_out=way_out)
     widths = held.get("widths", entry["widths"])
     if bits is not None and widths and bits not in widths:
@@ -158,7 +162,7 @@ def _frozen(kind: str, entry: dict[str, Any], engine_type: str, compute: Capabil
         return Support(
             ok=False,
             reason=f"{name} needs compute capability {held['minimum']} for {label(kind)}",
-            way_out="vLLM" if entry["vllm"] else "",
+            way_out="vLLM" if _ranges(entry) else "",
         )
     return Support(
         ok=True,
@@ -171,7 +175,7 @@ def _frozen(kind: str, entry: dict[str, Any], engine_type: str, compute: Capabil
 
 def divisible(kind: str) -> bool:
     """Whether vLLM divides checkpoints of the kind over GPUs, in every version that reads them."""
-    return all(row.get("tensor_parallel", True) for row in kinds().get(kind, {}).get("vllm", ()))
+    return all(row.get("tensor_parallel", True) for row in _ranges(kinds().get(kind, {})))
 
 
 def refusal(found: Support, device: str, compute: Capability) -> str:

@@ -1,7 +1,6 @@
-"""What the engines beside vLLM are: frozen versions, their memory rules, models and flags, all from data.
+"""Engines with one release: their memory rules, models and flags are data.
 
-vLLM has many versions and is described in data/engines.json; TGI and TGIS have one each (data/engine_types.json, with
-sources) and a table of their launchers' flags (data/launcher_flags.json).
+data/engine_types.json, with sources, and the tables of their launchers' flags (data/launcher_flags.json).
 """
 
 from functools import cache
@@ -10,17 +9,12 @@ from typing import Any
 from llm_serving_planner.base import tables
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.base.units import MIB
-from llm_serving_planner.engines import vllm
+from llm_serving_planner.engines import format_support, named
+from llm_serving_planner.engines.base import Engine
+from llm_serving_planner.engines.format_support import Support
 from llm_serving_planner.engines.regime import Regime
 from llm_serving_planner.hardware.compute_capability import Capability, capability, dotted
 from llm_serving_planner.models.spec import ModelSpec
-
-ENGINE_TYPES = ("vllm", "tgi", "tgis")
-
-
-@cache
-def _data() -> dict[str, Any]:
-    return tables.load_data("engine_types.json")
 
 
 @cache
@@ -28,101 +22,81 @@ def _launchers() -> dict[str, Any]:
     return tables.load_data("launcher_flags.json")
 
 
-def facts(engine_type: str) -> dict[str, Any]:
-    """The entry of data/engine_types.json."""
-    found: dict[str, Any] = _data()[engine_type]
-    return found
+class Frozen(Engine):
+    """An engine of one version; subclasses add flags, attention and what the data do not say."""
 
-
-def label(engine_type: str) -> str:
-    """The engine's name as people write it."""
-    return str(facts(engine_type)["label"])
-
-
-def check_version(engine_type: str, wanted: str | None) -> str:
-    """The version to plan for.
-
-    Raises:
-        InputError: vLLM outside the known range; another version of a frozen engine.
-    """
-    if engine_type == "vllm":
-        return vllm.check_version(wanted or vllm.default_version())
-    only = str(facts(engine_type)["version"])
-    if wanted not in {None, only}:
-        raise InputError(
-            f"{label(engine_type)} {wanted} is not known: {only} is the last and the only one",
-            hint="leave --engine-version away",
+    def __init__(self, name: str) -> None:
+        """Read the engine's entry."""
+        self._facts = named.facts(name)
+        self.name, self.label = name, named.label(name)
+        self.warnings = tuple(self._facts.get("warnings", ()))
+        self.assumption = self._facts.get("assumption", "")
+        self.refuses = {
+            "gpu_memory_utilization": f"--gpu-memory-utilization is vLLM's: {self.label} holds back a fixed share",
+            "served_name": f"--served-name is vLLM's: {self.label} answers under its model's id",
+        }
+        entry = self._facts["regime"]
+        self._regime = Regime(
+            default_utilization=entry["default_utilization"],
+            sampler_bytes=entry["sampler_bytes"],
+            sampler_constant_bytes=entry["sampler_constant_mib"] * MIB,
+            moe_workspace=entry["moe_workspace"],
+            graphs_charged=entry["graphs_charged"],
+            compile_buffer_bytes=entry["compile_buffer_mib"] * MIB,
+            measured=False,
+            source=entry["source"],
+            hold_back=entry["hold_back"],
+            whole_prompt=entry["whole_prompt"],
+            graphs=entry["graphs"],
         )
-    return only
 
+    def check_version(self, wanted: str | None) -> str:
+        """The one that there is."""
+        only = str(self._facts["version"])
+        if wanted not in {None, only}:
+            raise InputError(
+                f"{self.label} {wanted} is not known: {only} is the last and the only one",
+                hint="leave --engine-version away",
+            )
+        return only
 
-def image(engine_type: str, version: str) -> dict[str, str]:
-    """Registry, repository and tag of the engine's stock image."""
-    if engine_type == "vllm":
-        stock = vllm.facts()["image"]
-        return {"registry": stock["registry"], "repository": stock["repository"], "tag": f"v{version}"}
-    return dict(facts(engine_type)["image"])
+    def image(self, version: str) -> dict[str, str]:
+        """As published last."""
+        return dict(self._facts["image"])
 
+    def regime(self, version: str, spec: ModelSpec) -> Regime:
+        """One for every model."""
+        return self._regime
 
-def regime(engine_type: str, version: str, spec: ModelSpec) -> Regime:
-    """How the engine divides GPU memory."""
-    if engine_type == "vllm":
-        return vllm.regime(version, spec.architecture, moe=spec.moe is not None, hybrid=spec.hybrid)
-    entry = facts(engine_type)["regime"]
-    return Regime(
-        default_utilization=entry["default_utilization"],
-        sampler_bytes=entry["sampler_bytes"],
-        sampler_constant_bytes=entry["sampler_constant_mib"] * MIB,
-        moe_workspace=entry["moe_workspace"],
-        graphs_charged=entry["graphs_charged"],
-        compile_buffer_bytes=entry["compile_buffer_mib"] * MIB,
-        measured=False,
-        source=entry["source"],
-        hold_back=entry["hold_back"],
-        whole_prompt=entry["whole_prompt"],
-        graphs=entry["graphs"],
-    )
+    def batch(self, *, large: bool) -> tuple[int, int]:
+        """Defaults of the launcher, whatever the GPU."""
+        entry = self._facts["batch"]
+        return entry["tokens"], entry["sequences"]
 
+    def image_reasons(self, version: str, spec: ModelSpec, device: str, compute: Capability) -> list[str]:
+        """The GPU's capability, and the classes that can be sharded."""
+        found, floor = [], self._facts["capability"]
+        if compute < capability(floor["value"]):
+            found.append(
+                f"{self.label} needs compute capability {floor['value']}, {device} has {dotted(compute)}: "
+                f"{floor['reason']}"
+            )
+        if spec.architecture not in self._facts["architectures"]["names"]:
+            found.append(f"{self.label} has no sharded class for {spec.architecture} (engine vllm serves it)")
+        return found
 
-def batch(engine_type: str) -> tuple[int, int] | None:
-    """(tokens of a prefill, requests at once) that the engine starts from; None where the GPU decides (vLLM)."""
-    if engine_type == "vllm":
-        return None
-    entry = facts(engine_type)["batch"]
-    return entry["tokens"], entry["sequences"]
+    def shard_reasons(self, spec: ModelSpec, size: int) -> list[str]:
+        """KV heads are not replicated."""
+        if size == 1 or spec.mla is not None or spec.num_kv_heads == 1 or spec.num_kv_heads % size == 0:
+            return []
+        return [f"{spec.num_kv_heads} KV heads do not divide by {size} shards, and {self.label} replicates none"]
 
+    def support(self, kind: str, version: str, compute: Capability, *, bits: int | None = None) -> Support:
+        """From the table of formats."""
+        return format_support.frozen_support(kind, self.name, version, compute, bits=bits)
 
-def reasons(engine_type: str, spec: ModelSpec, device: str, compute: Capability) -> list[str]:
-    """What the engine itself forbids for the model and the GPU (vLLM's own rules are in rules.py)."""
-    if engine_type == "vllm":
-        return []
-    entry, name = facts(engine_type), label(engine_type)
-    found = []
-    floor = entry["capability"]
-    if compute < capability(floor["value"]):
-        found.append(
-            f"{name} needs compute capability {floor['value']}, {device} has {dotted(compute)}: {floor['reason']}"
-        )
-    if spec.architecture not in entry["architectures"]["names"]:
-        found.append(f"{name} has no sharded class for {spec.architecture} (engine vllm serves it)")
-    return found
-
-
-def shard_reasons(engine_type: str, spec: ModelSpec, size: int) -> list[str]:
-    """Divisibility that vLLM does not ask for: TGI and TGIS do not replicate KV heads."""
-    if engine_type == "vllm" or size == 1 or spec.mla is not None or spec.num_kv_heads == 1:
-        return []
-    if spec.num_kv_heads % size:
-        return [
-            f"{spec.num_kv_heads} KV heads do not divide by {size} shards, and {label(engine_type)} replicates none"
-        ]
-    return []
-
-
-def flag_problem(engine_type: str, flag: str, version: str) -> str | None:
-    """Why the engine cannot be given `flag` (without dashes); None when it can."""
-    if engine_type == "vllm":
-        return vllm.flag_problem(flag, version)
-    entry = _launchers()[engine_type]
-    known = set(entry["flags"]) | {name.lower().replace("_", "-") for name in entry["variables"]}
-    return None if flag in known else f"{label(engine_type)} {version} has no flag --{flag}"
+    def flag_problem(self, flag: str, version: str) -> str | None:
+        """Not in the launcher's table."""
+        entry = _launchers()[self.name]
+        known = set(entry["flags"]) | {name.lower().replace("_", "-") for name in entry["variables"]}
+        return None if flag in known else f"{self.label} {version} has no flag --{flag}"

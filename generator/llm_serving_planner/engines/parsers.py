@@ -1,8 +1,9 @@
 """Which parsers of tool calls and reasoning a model's answers need: data/parsers.json, by name and class."""
 
+import difflib
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from llm_serving_planner.base import tables
@@ -34,12 +35,16 @@ def _family(entry: dict[str, Any]) -> Family:
 
 def family_of(spec: ModelSpec) -> Family | None:
     """The first family that the model's name belongs to, else the first that its class belongs to."""
-    name = spec.short_name.lower()
+    return _family_of(spec.short_name.lower(), spec.architecture)
+
+
+@lru_cache(maxsize=1024)
+def _family_of(name: str, architecture: str) -> Family | None:
     for entry in _data()["families"]:
         if re.search(entry["names"], name):
             return _family(entry)
     for entry in _data()["families"]:
-        if spec.architecture in entry.get("architectures", ()):
+        if architecture in entry.get("architectures", ()):
             return _family(entry)
     return None
 
@@ -58,8 +63,6 @@ def check(version: str, what: str, name: str) -> None:
     if features.serves(version, f"{what}_parsers", name):
         return
     known = features.names(version, f"{what}_parsers")
-    import difflib
-
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     flag = "--tool-call-parser" if what == "tool" else "--reasoning-parser"
     listed = ", ".join(near or known)

@@ -1,6 +1,7 @@
 """Engine versions as text and as comparable tuples."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from llm_serving_planner.base.errors import InputError
@@ -8,6 +9,7 @@ from llm_serving_planner.base.errors import InputError
 Version = tuple[int, ...]
 
 
+@cache
 def parse_version(text: str) -> Version:
     """`0.33.0`, `v0.33.0` or `0.8.5.post1` as a comparable tuple.
 

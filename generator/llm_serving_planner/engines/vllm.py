@@ -1,6 +1,7 @@
-"""Engine versions as data: memory regimes, gates and the flag table of vLLM.
+"""vLLM: the engine, and its versions as data: memory regimes, gates and the flag table.
 
-No other module compares versions; it asks for a regime, a gate or a flag.
+No other module compares versions; it asks for a regime, a gate or a flag. The memory model reads terms from here, which
+stand in for the other engines' own.
 """
 
 from functools import cache
@@ -9,21 +10,22 @@ from typing import Any
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.base.tables import load_data
 from llm_serving_planner.base.units import MIB
+from llm_serving_planner.engines import attention, figures, format_support, parsers, versions
+from llm_serving_planner.engines.attention import Attention
+from llm_serving_planner.engines.base import NOTHING, Engine, Start
+from llm_serving_planner.engines.format_support import Support
 from llm_serving_planner.engines.regime import Regime
 from llm_serving_planner.engines.versions import parse_version
-from llm_serving_planner.hardware.compute_capability import Capability, capability
+from llm_serving_planner.hardware.compute_capability import Capability, dotted
+from llm_serving_planner.models.architectures import ARCHITECTURES
+from llm_serving_planner.models.spec import ModelSpec
+
+# vLLM get_batch_defaults (0.8.5 to 0.33.0, API server): the tier of 70 GiB and more, A100 left out.
+_LARGE_BATCH = (8192, 1024)
+_SMALL_BATCH = (2048, 256)
 
 
-@cache
-def facts() -> dict[str, Any]:
-    """data/engines.json."""
-    return load_data("engines.json")
-
-
-@cache
-def lowest_capability(name: str) -> Capability:
-    """Lowest compute capability with what `name` says (`capabilities` of data/engines.json)."""
-    return capability(facts()["capabilities"][name]["value"])
+facts = figures.facts
 
 
 @cache
@@ -31,6 +33,7 @@ def _flag_table() -> dict[str, Any]:
     return load_data("vllm_flags.json")
 
 
+@cache
 def check_version(text: str) -> str:
     """The version in its plain form, when its flags and memory rules are known.
 
@@ -52,6 +55,7 @@ def default_version() -> str:
     return str(facts()["default"])
 
 
+@cache
 def at_least(version: str, gate: str) -> bool:
     """True when `version` is at or past the gate named in data/engines.json."""
     return parse_version(version) >= parse_version(since(gate))
@@ -70,6 +74,7 @@ def ray_in_image(version: str) -> bool:
     return not at_least(version, "ray-dropped")
 
 
+@cache
 def regime(version: str, architecture: str, *, moe: bool, hybrid: bool) -> Regime:
     """Memory regime of a version for a model class.
 
@@ -109,11 +114,13 @@ def regime(version: str, architecture: str, *, moe: bool, hybrid: bool) -> Regim
     )
 
 
+@cache
 def term_bytes(name: str) -> int:
     """A term of data/engines.json given in MiB, in bytes."""
     return int(facts()["terms"][f"{name}_mib"]["value"]) * MIB
 
 
+@cache
 def flag_problem(flag: str, version: str) -> str | None:
     """Why `flag` (without dashes) cannot be given to this version; None when it can.
 
@@ -128,3 +135,125 @@ def flag_problem(flag: str, version: str) -> str | None:
     if entry["from"] is not None and parse_version(version) < parse_version(entry["from"]):
         return f"--{flag} came with vLLM {entry['from']}"
     return None
+
+
+class Vllm(Engine):
+    """vLLM on whatever device."""
+
+    name = "vllm"
+    label = "vLLM"
+    pipeline = True
+    data_parallel = True
+    expert_parallel = True
+    generates_only = False
+    names_model = True
+    whole_checkpoint = ""
+    lacks = NOTHING
+    version_lines = (
+        r"vLLM API server version v?(\d+\.\d+[\w.+]*)",
+        r"engine \(v?(\d+\.\d+[\w.+]*)\) with config",
+        r"[█▄▀\s]version (\d+\.\d+[\w.+]*)\s*$",
+    )
+    log_marks = r"(?:worker|model_runner|kv_cache_utils|core|api_server|executor\w*)\.py:\d+\]|/vllm/"
+
+    def check_version(self, wanted: str | None) -> str:
+        """Inside the range that the data cover."""
+        return check_version(wanted or default_version())
+
+    def image(self, version: str) -> dict[str, str]:
+        """The OpenAI server's."""
+        stock = facts()["image"]
+        return {"registry": stock["registry"], "repository": stock["repository"], "tag": f"v{version}"}
+
+    def regime(self, version: str, spec: ModelSpec) -> Regime:
+        """By version and model runner."""
+        return regime(version, spec.architecture, moe=spec.moe is not None, hybrid=spec.hybrid)
+
+    def batch(self, *, large: bool) -> tuple[int, int]:
+        """By the GPU's size."""
+        return _LARGE_BATCH if large else _SMALL_BATCH
+
+    def args(self, start: Start) -> dict[str, Any]:
+        """Flags of `vllm serve`."""
+        args: dict[str, Any] = {
+            "dtype": start.dtype,
+            **({} if start.own_context else {"max-model-len": start.max_model_len}),
+            "max-num-seqs": start.max_num_seqs,
+            "max-num-batched-tokens": start.max_num_batched_tokens,
+            "gpu-memory-utilization": start.utilization,
+            "kv-cache-dtype": start.kv_cache_dtype,
+        }
+        if start.quantization:
+            args["quantization"] = start.quantization
+        args |= dict.fromkeys(start.flags, True) | dict(start.features)
+        if start.enforce_eager:
+            args["enforce-eager"] = True
+        if at_least(start.version, "disable-access-log-for-endpoints"):
+            args["disable-access-log-for-endpoints"] = "/health,/metrics,/ping"
+        if start.nodes > 1 and flag_problem("distributed-timeout-seconds", start.version) is None:
+            args["distributed-timeout-seconds"] = start.startup_budget
+        return args
+
+    def attention(
+        self, version: str, spec: ModelSpec, compute: Capability, kv_cache_dtype: str, *, tensor_parallel_size: int = 1
+    ) -> Attention:
+        """The first backend of the version's order that takes the model."""
+        return attention.attention(version, spec, compute, kv_cache_dtype, tensor_parallel_size=tensor_parallel_size)
+
+    def image_reasons(self, version: str, spec: ModelSpec, device: str, compute: Capability) -> list[str]:
+        """Whether the image holds code for the GPU at all."""
+        gate = "turing" if at_least(version, "volta-dropped") else "volta"
+        if compute >= figures.lowest_capability(gate):
+            return []
+        return [
+            f"vLLM {version} needs compute capability {dotted(figures.lowest_capability(gate))}, "
+            f"{device} has {dotted(compute)} (vLLM 0.19.1 was the last for 7.0)"
+        ]
+
+    def dropped_reasons(self, spec: ModelSpec, version: str) -> list[str]:
+        """Classes of older versions."""
+        until = ARCHITECTURES[spec.architecture].until
+        if until is None or versions.not_after(version, until):
+            return []
+        older = versions.not_after(facts()["oldest"], until)
+        way = f": --engine-version {until}" if older else ", which is older than what is planned here"
+        return [f"vLLM {version} no longer serves {spec.architecture}; {until} was the last that did{way}"]
+
+    def cache_reasons(self, version: str, spec: ModelSpec, device: str, compute: Capability) -> list[str]:
+        """No backend takes such a cache."""
+        problem = attention.fp8_problem(version, spec, device, compute, facts()["read_versions"])
+        return [] if problem is None else [problem]
+
+    def support(self, kind: str, version: str, compute: Capability, *, bits: int | None = None) -> Support:
+        """By version."""
+        return format_support.support(kind, version, compute, bits=bits)
+
+    def flag_problem(self, flag: str, version: str) -> str | None:
+        """By the flag table."""
+        return flag_problem(flag, version)
+
+    def drains(self, version: str) -> bool:
+        """From the gate on."""
+        return at_least(version, "shutdown-timeout")
+
+    def has_ray(self, version: str) -> bool:
+        """Up to the gate."""
+        return ray_in_image(version)
+
+    def driver_notes(self, version: str) -> list[str]:
+        """CUDA 13 images."""
+        if not at_least(version, "driver-580"):
+            return []
+        return [f"vLLM {version} images hold CUDA 13: NVIDIA driver 580 or newer on the node"]
+
+    def driver_floor(self, version: str) -> dict[str, Any] | None:
+        """By the image's CUDA."""
+        return versions.entry_for(facts()["driver_floors"], version or default_version())
+
+    def older_versions(self) -> tuple[str, ...]:
+        """Those that were read."""
+        return tuple(reversed(facts()["read_versions"]))
+
+    def tool_offer(self, spec: ModelSpec) -> str:
+        """By the model's family."""
+        return parsers.offer(spec)

@@ -17,9 +17,13 @@ from llm_serving_planner.base.validation import validate_with
 Link = Literal["none", "pcie", "nvlink", "nvswitch", "unknown"]
 
 MOST_GPUS_PER_NODE = 16
-PLANNED_VENDORS = frozenset({"nvidia", "amd", "intel", "cpu"})
-_FILE_VENDORS = {"nvidia": "nvidia", "amd": "amd", "gaudi": "intel"}
-_RESOURCES = {"nvidia": "nvidia.com/gpu", "amd": "amd.com/gpu", "gaudi": "habana.ai/gaudi"}
+PLANNED_VENDORS = {"nvidia", "amd", "intel", "cpu"}  # planner.devices.registry adds what is registered there
+# Values of `vendor` in a user's file: the vendor's name here, and the resource that its device plugin offers.
+_FILE_VENDORS = {
+    "nvidia": ("nvidia", "nvidia.com/gpu"),
+    "amd": ("amd", "amd.com/gpu"),
+    "gaudi": ("intel", "habana.ai/gaudi"),
+}
 # Names that people write for the part they most likely mean.
 ALIASES = {
     "a100": "a100-80gb",
@@ -159,9 +163,9 @@ def all_instances() -> tuple[Instance, ...]:
 
 
 def profile_grid() -> list[GpuProfile]:
-    """Every plannable GPU times 1, 2, 4 and 8."""
+    """Every GPU with a compute capability of CUDA times 1, 2, 4 and 8."""
     return [
-        parse_profile(f"{count}x{gpu.id}") for gpu in all_gpus() if gpu.vendor == "nvidia" for count in (1, 2, 4, 8)
+        parse_profile(f"{count}x{gpu.id}") for gpu in all_gpus() if gpu.compute_capability for count in (1, 2, 4, 8)
     ]
 
 
@@ -273,9 +277,10 @@ def _from_file(path: Path) -> GpuProfile:
             raise InputError(f"{path}: /gpu: {given!r} is not a known GPU", hint=_hint(given.lower()))
         gpu = _find_gpu(gpu_id)
     else:
+        vendor, resource = _FILE_VENDORS[given.get("vendor", "nvidia")]
         gpu = GpuType(
             id=given["name"].lower().replace(" ", "-"),
-            vendor=_FILE_VENDORS[given.get("vendor", "nvidia")],
+            vendor=vendor,
             device_name=given["name"],
             architecture="",
             compute_capability=given.get("computeCapability", ""),
@@ -285,7 +290,7 @@ def _from_file(path: Path) -> GpuProfile:
             bandwidth_gb_s=given.get("bandwidthGBs"),
             fp16_tflops=None,
             nvlink_gb_s=None,
-            resource_name=given.get("resourceName", _RESOURCES[given.get("vendor", "nvidia")]),
+            resource_name=given.get("resourceName", resource),
             gfd_product_labels=(given["productLabel"],) if "productLabel" in given else (),
             source=str(path.name),
             date="",

@@ -9,6 +9,9 @@ Sources: vLLM 0.6.3 to 0.33.0 (gpu_worker.py, gpu_model_runner.py, kv_cache_util
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+
+from llm_serving_planner.engines import registry
 
 _NUMBER = r"(-?[\d,]+(?:\.\d+)?)"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
@@ -17,6 +20,9 @@ _ISO_STAMP = re.compile(r"\d{4}-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)")
 # All ranks in a line; Ray puts its own worker before the engine's: the last one counts.
 _RANK = re.compile(r"\(([A-Za-z]\w*(?: rank=\d+)?) pid=\d+[^)]*\)|\[rank(\d+)\]:")
 _DAYS = (0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335)
+
+
+Mark = tuple[str, re.Pattern[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,20 +110,31 @@ SETTINGS = {
     "graphs_charged": re.compile(r"CUDA graph memory profiling is (enabled)"),
     "auto_fit_max_model_len": re.compile(r"Auto-fit max_model_len: reduced from \d+ to (\d+)"),
 }
-VERSIONS = (
-    ("vllm", re.compile(r"vLLM API server version v?(\d+\.\d+[\w.+]*)")),
-    ("vllm", re.compile(r"engine \(v?(\d+\.\d+[\w.+]*)\) with config")),
-    ("vllm", re.compile(r"[█▄▀\s]version (\d+\.\d+[\w.+]*)\s*$")),
-    ("tgi", re.compile(r"ghcr\.io/huggingface/text-generation-inference:(\d+\.\d+[\w.]*)")),
-)
-# What only one engine writes; the first that is found names it.
-ENGINES = (
-    ("tgis", re.compile(r"Using batch weight limit|Baseline: \d+, Free memory: \d+|DEPLOYMENT_FRAMEWORK")),
-    ("tgi", re.compile(r"text_generation_launcher|text_generation_router")),
-    ("vllm", re.compile(r"(?:worker|model_runner|kv_cache_utils|core|api_server|executor\w*)\.py:\d+\]|/vllm/")),
-)
 _BEGIN = re.compile(r"vLLM API server version|Initializing an? (?:V1 )?LLM engine|text_generation_launcher: Args")
 _READY = re.compile(r"Application startup complete|Uvicorn running on|text_generation_router.*: Connected$")
+
+
+@cache
+def _engines(names: tuple[str, ...]) -> tuple[tuple[Mark, ...], tuple[Mark, ...]]:
+    """(lines that tell the version, lines that only that engine writes), both of the engines named."""
+    engines = [registry.engine_of(name) for name in names]
+    versions = tuple((one.name, re.compile(text)) for one in engines for text in one.version_lines)
+    # The default is the last resort: its marks are the least peculiar.
+    marks = tuple((one.name, re.compile(one.log_marks)) for one in reversed(engines) if one.log_marks)
+    return versions, marks
+
+
+def version(line: str) -> tuple[str, str] | None:
+    """(engine, version) where the line tells them."""
+    for name, expression in _engines(registry.names())[0]:
+        if (match := expression.search(line)) is not None:
+            return name, match.group(1)
+    return None
+
+
+def engine(line: str) -> str:
+    """The engine by a line that no other writes; empty where it could be any."""
+    return next((name for name, mark in _engines(registry.names())[1] if mark.search(line)), "")
 
 
 def clean(line: str) -> str:

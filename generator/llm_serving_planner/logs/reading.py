@@ -50,11 +50,10 @@ def _whole_engine(startup: Startup, line: str) -> None:
         startup.first_stamp = moment
     if not startup.ready and lines.is_ready(line):
         startup.ready, startup.ready_stamp = True, moment
-    for engine, expression in lines.VERSIONS:
-        if (match := expression.search(line)) is not None:
-            startup.engine, startup.version = engine, match.group(1)
-    if not startup.engine:
-        startup.engine = next((name for name, mark in lines.ENGINES if mark.search(line)), "")
+    told = lines.version(line)
+    if told is not None:
+        startup.engine, startup.version = told
+    startup.engine = startup.engine or lines.engine(line)
     for name, expression in lines.SETTINGS.items():
         if (match := expression.search(line)) is not None:
             startup.settings[name] = match.group(1)

@@ -1,9 +1,8 @@
 """The comparison as text."""
 
+from llm_serving_planner.engines.registry import label_of
 from llm_serving_planner.logs import failures
 from llm_serving_planner.logs.compare import Report, Row
-
-_NAMES = {"vllm": "vLLM", "tgi": "TGI", "tgis": "TGIS"}
 
 
 def text_report(report: Report) -> str:
@@ -25,7 +24,7 @@ def text_report(report: Report) -> str:
 
 def _head(report: Report) -> str:
     startup = report.startup
-    engine = f"{_NAMES.get(startup.engine, 'engine')} {startup.version}".strip()
+    engine = f"{label_of(startup.engine) or 'engine'} {startup.version}".strip()
     parts = [engine]
     if startup.workers > 1:
         fullest = startup.fullest

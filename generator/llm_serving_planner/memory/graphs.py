@@ -4,6 +4,8 @@ vLLM captures a graph per batch size, each size once in pieces and the sizes of 
 (vLLM 0.33.0 vllm/config/vllm.py:_set_cudagraph_sizes, v1/worker/gpu/cudagraph_utils.py; read 2026-11-25).
 """
 
+from functools import cache
+
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.engines.regime import Regime
 from llm_serving_planner.memory.settings import Gpu, Settings
@@ -26,7 +28,7 @@ def graph_bytes(spec: ModelSpec, *, enforce_eager: bool) -> int:
 
 def largest(spec: ModelSpec, gpu: Gpu, settings: Settings) -> int:
     """Tokens of the largest batch that is captured: twice the sequences, up to a limit."""
-    blackwell = gpu.vendor == "nvidia" and gpu.capability[0] == 10  # of data centres
+    blackwell = gpu.cuda and gpu.capability[0] == 10  # of data centres
     sequences: int = settings.max_num_seqs * settings.positions
     limit = 2 * USUAL_LARGEST if blackwell or spec.architecture in _TWICE else USUAL_LARGEST
     return min(2 * sequences, limit, settings.max_num_batched_tokens)
@@ -35,9 +37,14 @@ def largest(spec: ModelSpec, gpu: Gpu, settings: Settings) -> int:
 def captured(spec: ModelSpec, gpu: Gpu, settings: Settings) -> int:
     """Graphs in all: one in pieces for each size, one as a whole for each that decoding alone can reach."""
     most = largest(spec, gpu, settings)
-    sizes = [size for size in (1, 2, 4, *range(8, 256, 8), *range(256, most + 1, 16)) if size <= most]
     decoding: int = settings.max_num_seqs * settings.positions
-    return len(sizes) + len([size for size in sizes if size <= decoding])
+    return _sizes(most) + _sizes(min(decoding, most))
+
+
+@cache
+def _sizes(most: int) -> int:
+    """Number of batch sizes up to `most` for which vLLM captures a graph."""
+    return len([size for size in (1, 2, 4, *range(8, 256, 8), *range(256, most + 1, 16)) if size <= most])
 
 
 def regime_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> int:

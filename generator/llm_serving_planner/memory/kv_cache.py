@@ -1,6 +1,7 @@
 """KV cache of one rank: bytes of a block and of a request, and the longest context that fits."""
 
 from dataclasses import replace
+from functools import lru_cache
 
 from llm_serving_planner.memory import tensors
 from llm_serving_planner.memory.settings import Settings
@@ -36,14 +37,18 @@ def padded_layers(spec: ModelSpec) -> list[int]:
     return [-(-count // size) * size for count in counts]
 
 
+@lru_cache(maxsize=1024)
+def _padded(spec: ModelSpec) -> tuple[LayerGroup, ...]:
+    return tuple(replace(group, count=count) for group, count in zip(spec.layers, padded_layers(spec), strict=True))
+
+
 def kv_request_bytes(spec: ModelSpec, settings: Settings, tokens: int) -> int:
     """Cache of one request of `tokens` tokens on one rank, in whole blocks.
 
     A window keeps its own tokens and those in flight (vllm/v1/kv_cache_interface.py:SlidingWindowSpec).
     """
     need = 0
-    cached = [replace(group, count=layers) for group, layers in zip(spec.layers, padded_layers(spec), strict=True)]
-    for group in (*cached, *(settings.draft.layers if settings.draft else ())):
+    for group in (*_padded(spec), *(settings.draft.layers if settings.draft else ())):
         page, block = page_bytes(group, settings)
         if group.window is None:
             blocks = -(-tokens // block)

@@ -7,12 +7,16 @@ from llm_serving_planner.models.adapters import Draft, Slots
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """What memory arithmetic needs of a GPU: usable bytes, compute capability, link between the GPUs."""
+    """What memory arithmetic needs of a GPU: usable bytes, compute capability, link between the GPUs.
+
+    `cuda` says that the capability is CUDA's, `reports_total` that the engine is told the bytes.
+    """
 
     total_bytes: int
     capability: tuple[int, int]
     nvlink: bool
-    vendor: str = "nvidia"
+    cuda: bool = True
+    reports_total: bool = True
 
 
 @dataclass(frozen=True, slots=True)

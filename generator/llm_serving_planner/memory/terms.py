@@ -23,7 +23,10 @@ def outside_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime)
 
     Where a version charges its graphs but was never measured, they count on both sides.
     """
-    captured = graphs.regime_bytes(spec, gpu, settings, regime)
+    return _outside(spec, gpu, settings, regime, graphs.regime_bytes(spec, gpu, settings, regime))
+
+
+def _outside(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime, captured: int) -> int:
     needed = regime.context_bytes or vllm.term_bytes("context")
     if not regime.graphs_charged or not regime.measured:
         needed += captured
@@ -81,7 +84,8 @@ def estimate(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> E
     loaded = weights.loaded_bytes(spec, gpu, settings, regime)
     peak = activations.peak_bytes(spec, gpu, settings, regime)
     non_torch = non_torch_bytes(spec, gpu, settings)
-    captured = graphs.regime_bytes(spec, gpu, settings, regime) if regime.graphs_charged else 0
+    captured = graphs.regime_bytes(spec, gpu, settings, regime)
+    charged = captured if regime.graphs_charged else 0
     adapters, draft = extras.lora_bytes(spec, settings), extras.draft_bytes(spec, settings)
     free = requested - loaded - vllm.term_bytes("context")
     requested -= int(regime.hold_back * max(free, 0))
@@ -91,10 +95,10 @@ def estimate(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> E
         weights=loaded,
         activations=peak,
         non_torch=non_torch,
-        cuda_graphs=captured,
-        kv_cache=requested - loaded - peak - non_torch - captured - adapters - draft,
+        cuda_graphs=charged,
+        kv_cache=requested - loaded - peak - non_torch - charged - adapters - draft,
         kv_per_request=kv_request_bytes(spec, settings, settings.max_model_len),
-        outside=outside_bytes(spec, gpu, settings, regime),
+        outside=_outside(spec, gpu, settings, regime, captured),
         margin=margin_bytes(spec, gpu, settings, regime),
         lora=adapters,
         draft=draft,

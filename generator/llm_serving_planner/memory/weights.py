@@ -1,9 +1,11 @@
 """Weights of one rank: what is sharded, what is whole, and what loading them adds."""
 
+from functools import lru_cache
+
 from llm_serving_planner.engines.regime import Regime
 from llm_serving_planner.memory import kernels, tensors
 from llm_serving_planner.memory.kv_cache import BLOCK_TOKENS
-from llm_serving_planner.memory.settings import Gpu, Settings
+from llm_serving_planner.memory.settings import Gpu, ParallelConfig, Settings
 from llm_serving_planner.models.spec import ModelSpec
 
 # Llama 4 has 10,485,760 positions, and its table lies whole on every rank; more is a typo
@@ -36,33 +38,39 @@ def weights_bytes(spec: ModelSpec, tensor_parallel_size: int, *, runtime_fp8: bo
     return int(rank) + 2 * min(spec.rotary_elements, LONGEST_ROTARY_TABLE * spec.head_dim)
 
 
-def rank_weights(spec: ModelSpec, settings: Settings) -> int:
+def rank_weights(spec: ModelSpec, parallel: ParallelConfig, *, runtime_fp8: bool = False) -> int:
     """Weights of the fullest rank where experts may be divided further than the rest of the model."""
-    parallel, fp8 = settings.parallel, settings.runtime_fp8
-    held = weights_bytes(spec, parallel.tensor_parallel_size, runtime_fp8=fp8)
+    held = weights_bytes(spec, parallel.tensor_parallel_size, runtime_fp8=runtime_fp8)
     if spec.moe is None or (parallel.data_parallel_size == 1 and not parallel.enable_expert_parallel):
         return held
-    experts = min(tensors.expert_bytes(spec, linear_bytes(spec, runtime_fp8=fp8)), spec.weights.loaded_bytes)
-    return max(held - int(experts * (1 / parallel.tensor_parallel_size - expert_part(spec, settings))), 0)
+    experts = min(tensors.expert_bytes(spec, linear_bytes(spec, runtime_fp8=runtime_fp8)), spec.weights.loaded_bytes)
+    return max(held - int(experts * (1 / parallel.tensor_parallel_size - expert_part(spec, parallel))), 0)
 
 
-def expert_part(spec: ModelSpec, settings: Settings) -> float:
+def expert_part(spec: ModelSpec, parallel: ParallelConfig) -> float:
     """Part of all experts on the fullest rank."""
-    return tensors.expert_part(spec, settings.parallel.expert_ranks, whole=settings.parallel.enable_expert_parallel)
+    return tensors.expert_part(spec, parallel.expert_ranks, whole=parallel.enable_expert_parallel)
 
 
 def loaded_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> int:
     """What a rank has taken once the model is loaded: weights, the allocator's rounding, layouts of kernels."""
-    tensor_parallel_size, fp8 = settings.parallel.tensor_parallel_size, settings.runtime_fp8
-    total = rank_weights(spec, settings)
-    total += tensors.rounding(
-        spec, tensor_parallel_size, linear_bytes(spec, runtime_fp8=fp8), whole_blocks=regime.whole_blocks
-    )
-    total += kernels.added_bytes(spec, tensor_parallel_size, gpu.capability, regime)
-    total += kernels.imported_bytes(spec, gpu.capability, regime, fp8=fp8 or settings.kv_element_bytes == 1)
+    fp8 = settings.runtime_fp8
+    total = _resident(spec, settings.parallel, gpu.capability, regime, fp8=fp8, cache=settings.kv_element_bytes)
     if spec.mla is not None:
         total += 2 * latent_chunk(settings) * (spec.mla.kv_lora_rank + spec.mla.qk_rope)
     return total
+
+
+@lru_cache(maxsize=4096)  # a search asks for many batches of one model on one GPU
+def _resident(
+    spec: ModelSpec, parallel: ParallelConfig, capability: tuple[int, int], regime: Regime, *, fp8: bool, cache: int
+) -> int:
+    """All of `loaded_bytes` that depends on no batch; `cache` are the bytes of an element of the KV cache."""
+    size = parallel.tensor_parallel_size
+    total = rank_weights(spec, parallel, runtime_fp8=fp8)
+    total += tensors.rounding(spec, size, linear_bytes(spec, runtime_fp8=fp8), whole_blocks=regime.whole_blocks)
+    total += kernels.added_bytes(spec, size, capability, regime)
+    return total + kernels.imported_bytes(spec, capability, regime, fp8=fp8 or cache == 1)
 
 
 def latent_chunk(settings: Settings) -> int:

@@ -1,12 +1,13 @@
 """From the name that a user types to a ModelSpec: the hub first, a folder where it is one, else the catalogue."""
 
+import difflib
 import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from llm_serving_planner.base.errors import HubError, HubUnreachableError, InputError, UnsupportedModelError
-from llm_serving_planner.models import embedded
+from llm_serving_planner.models import embedded, hub
 from llm_serving_planner.models.checkpoint import Checkpoint, TensorInfo
 from llm_serving_planner.models.config.read import parse
 from llm_serving_planner.models.offline import is_offline
@@ -56,8 +57,6 @@ def resolve(
         if known is not None and revision is None:
             tell(f"offline: {_STAND_IN}")
             return known
-    from llm_serving_planner.models import hub
-
     try:
         checkpoint = hub.fetch(model, revision=revision, offline=offline, progress=progress)
     except HubUnreachableError as error:
@@ -87,8 +86,6 @@ def _from_catalogue(
 
 
 def _nearest(model: str) -> str | None:
-    import difflib
-
     lower = {name.lower(): name for name in embedded.model_ids()}
     found = difflib.get_close_matches(model.lower(), lower, n=1, cutoff=0.7)
     return lower[found[0]] if found else None

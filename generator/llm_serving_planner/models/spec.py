@@ -149,6 +149,10 @@ class ModelSpec:
     labels: int = 0
     notes: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        """By the fields in which models of one name differ: a plan asks for the same model's shares again and again."""
+        return hash((self.model_id, self.num_layers, self.weights.loaded_bytes))
+
     @property
     def short_name(self) -> str:
         """Last part of the model id, as people call the model."""

@@ -11,6 +11,7 @@ from typing import Any
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.nodes.machineset import full_zone
 from llm_serving_planner.nodes.pool import NodePlan, architecture
+from llm_serving_planner.planner.devices.registry import find
 
 # Amazon EKS: a name of letters, digits, '-' and '_', 100 at most (docs.aws.amazon.com/eks, CreateCluster; 2026-11-25).
 _CLUSTER = re.compile(r"[0-9A-Za-z][A-Za-z0-9_-]{0,99}")
@@ -190,11 +191,10 @@ def _region(region: str) -> str:
 
 
 def _driver_notes(plan: NodePlan) -> list[str]:
-    if plan.gpu.vendor != "nvidia":
-        return [f"EKS's own images hold no driver for {plan.gpu.device_name}: bring an image with --ami"]
-    return [
-        "EKS's AL2023 image for NVIDIA holds the driver; the device plugin (or GPU Operator without driver) is yours"
-    ]
+    device = find(plan.gpu)
+    if device is not None and device.eks_note:
+        return [device.eks_note]
+    return [f"EKS's own images hold no driver for {plan.gpu.device_name}: bring an image with --ami"]
 
 
 def eksctl(plan: NodePlan, eks: EksOptions) -> tuple[list[dict[str, Any]], list[str]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.hardware.profiles import ALIASES, GpuType, Instance, all_gpus, all_instances, parse_profile
 from llm_serving_planner.nodes.workload import Workload
+from llm_serving_planner.planner.devices.registry import find, is_measured
 from llm_serving_planner.planner.resources import IMAGE_GB
 
 # The operating system, its own images and logs, and the images of the node's agents: an assumption.
@@ -178,7 +179,7 @@ def _counted(profile: str) -> tuple[int, int, GpuType]:
     if match is not None:
         wanted = ALIASES.get(match.group(3), match.group(3))
         gpu = next((gpu for gpu in all_gpus() if gpu.id == wanted), None)
-        if gpu is not None and gpu.vendor != "nvidia":
+        if gpu is not None and not is_measured(gpu):
             count = int(match.group(2))
             if count < 1:
                 raise InputError(f"profile {profile!r}: at least one node and one GPU are needed")
@@ -251,8 +252,7 @@ def _remarks(instance: Instance, nodes: int) -> list[str]:
         notes.append(f"{instance.type} is no longer listed by AWS in the regions that the data was read from")
     if instance.gpu_fraction < 1:
         notes.append(f"{instance.type} has a slice of a GPU: this version plans no engines for it")
-    if instance.gpu.startswith("gaudi"):
-        notes.append(
-            "Gaudi: Intel's operator offers habana.ai/gaudi and sets huge pages aside; see docs/accelerators.md"
-        )
+    device = next((find(gpu) for gpu in all_gpus() if gpu.id == instance.gpu), None)
+    if device is not None and device.node_note:
+        notes.append(device.node_note)
     return notes

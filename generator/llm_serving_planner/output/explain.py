@@ -4,17 +4,14 @@ import shlex
 from typing import Any
 
 from llm_serving_planner.base.units import GIB
+from llm_serving_planner.base.words import counted, times, word
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.memory import pipeline
-from llm_serving_planner.output import flags
 from llm_serving_planner.output.feature_keys import explain_keys
 from llm_serving_planner.planner import resources
-from llm_serving_planner.planner.devices import cpu, rocm_gaudi
 from llm_serving_planner.planner.options import flag, why_pinned
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.search import context_of
-
-_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
 def command_line(plan: Plan) -> str:
@@ -34,13 +31,9 @@ def explain(plan: Plan) -> dict[str, Any]:
         "release": plan.release_name,
         "file": f"values/{plan.file_stem}.yaml",
         "model": _explain_model(plan),
-        "args": _explain_args(plan) | why_pinned(plan.options),
+        "args": _explain_args(plan),
         "use": explain_keys(plan.use),
-        "env": {
-            "VLLM_CPU_KVCACHE_SPACE": f"GiB of cache per process; one request needs "
-            f"{plan.estimate.kv_per_request / GIB:.2f} GiB",
-            "VLLM_CPU_OMP_THREADS_BIND": "processes share the pod's cores",
-        },
+        "env": plan.device.environment_reasons(plan.estimate),
         "has_ray": f"the image is to hold Ray, which stock images of vLLM lost with {vllm.since('ray-dropped')}",
         "cpu": _explain_cores(plan),
         "rollout": "the GPUs of the old pod are freed before the new one asks for them",
@@ -49,6 +42,7 @@ def explain(plan: Plan) -> dict[str, Any]:
         "shared_memory": f"{plan.layout.gpus_per_node} GPU(s) in the pod; {_shared_memory_rule()}"
         + (f"; {plan.use.kv_offload / GIB:.0f} GiB of KV cache" if plan.use.kv_offload else ""),
         **_explain_memory(plan),
+        **plan.device.pod_reasons,
         "storage": f"checkpoint {plan.spec.weights.file_bytes / GIB:.1f} GiB + "
         f"{100 * resources.DISK_SHARE:.0f} % + {resources.DISK_EXTRA_GIB} GiB for compile caches",
         "startup": _explain_startup(plan),
@@ -56,42 +50,19 @@ def explain(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _word(number: int) -> str:
-    """A small number as a word."""
-    return _WORDS[number] if number < len(_WORDS) else str(number)
-
-
-def _times(factor: int) -> str:
-    return {1: "once", 2: "twice"}.get(factor, f"{_word(factor)} times")
-
-
-def _part(parts: int) -> str:
-    return {1: "all", 2: "half"}.get(parts, f"one part in {_word(parts)}")
-
-
-def _cores(count: int) -> str:
-    return f"{_word(count)} core" if count == 1 else f"{_word(count)} cores"
-
-
 def _explain_cores(plan: Plan) -> str:
-    if cpu.is_cpu(plan.profile):
-        return f"{_cores(cpu.CORES_PER_RANK)} per engine process"
     return (
-        f"{_cores(resources.CORES_BASE)} for the API server, {_word(resources.CORES_PER_GPU)} per GPU"
-        + (f", {_word(resources.CORES_PER_ENGINE)} per further engine" if plan.layout.engines_per_pod > 1 else "")
+        f"{counted(resources.CORES_BASE, 'core')} for the API server, {word(resources.CORES_PER_GPU)} per GPU"
+        + (f", {word(resources.CORES_PER_ENGINE)} per further engine" if plan.layout.engines_per_pod > 1 else "")
     )  # fmt: skip
 
 
 def _shared_memory_rule() -> str:
     *steps, (_, most) = resources.SHARED_MEMORY_GIB
-    return ", ".join([*(f"{size}Gi up to {_word(gpus)}" for gpus, size in steps), f"{most}Gi above"])
+    return ", ".join([*(f"{size}Gi up to {word(gpus)}" for gpus, size in steps), f"{most}Gi above"])
 
 
 def _explain_memory(plan: Plan) -> dict[str, str]:
-    if cpu.is_cpu(plan.profile):
-        beside = cpu.HOST_PER_RANK_GIB + cpu.HOST_BASE_GIB
-        text = f"weights, cache and activations of each process, {beside} GiB beside them, the shared memory"
-        return {"memory_request": text, "memory_limit": "the same: nothing of it lies on a GPU"}
     return {
         "memory_request": f"{resources.HOST_BASE_GIB} GiB for the API server, {resources.HOST_PER_GPU_GIB} GiB per GPU "
         "process, "
@@ -110,7 +81,7 @@ def _explain_model(plan: Plan) -> dict[str, str]:
 
 
 def _explain_args(plan: Plan) -> dict[str, str]:
-    """What the planner chose; a pinned option's own reason takes the place of these."""
+    """What the planner chose, or that an option pinned it; an engine's own flags take the reasons of vLLM's."""
     estimate = plan.estimate
     context = f"the model's whole context; one request needs {estimate.kv_per_request / GIB:.2f} GiB of cache"
     if plan.context_limit == "memory":
@@ -126,46 +97,32 @@ def _explain_args(plan: Plan) -> dict[str, str]:
         f"({estimate.outside / GIB:.2f} GiB expected)"
     )
     quantize = "how the checkpoint is stored" if plan.spec.quantization else "weights are quantised at start"
-    kept = flags.TGI_ANSWER_TOKENS
-    return {
+    found = {
         "dtype": dtype,
-        "dtype-str": dtype,
         "max-model-len": context,
-        "max-total-tokens": context,
-        "max-sequence-length": context,
-        "max-input-tokens": f"all but {_word(kept)} token{'' if kept == 1 else 's'} of a request may be prompt",
-        "max-new-tokens": f"{_part(flags.TGIS_ANSWER_PARTS)} of a request's tokens may be answer",
         "max-num-seqs": sequences,
-        "max-concurrent-requests": sequences,
-        "max-batch-size": sequences,
         "max-num-batched-tokens": tokens,
-        "max-batch-prefill-tokens": tokens,
         "gpu-memory-utilization": share,
-        "cuda-memory-fraction": f"the launcher takes {flags.TGI_SHARE:.2f} of this share",
-        "cuda-process-memory-fraction": share,
-        "batch-safety-margin": "percent of the free memory that stays free, the engine's default",
         "kv-cache-dtype": "auto: the data type of the model",
         "quantization": quantize,
-        "quantize": quantize,
         "allow-deprecated-quantization": "this version refuses the checkpoint without it",
         "enforce-eager": "no CUDA graphs: they would not leave room for the cache",
-        "cuda-graphs": "batch sizes of the captured graphs; 0 captures none",
-        "deployment-framework": "the one that shards",
-        "flash-attention": "sharded classes of these models need it",
-        "usage-stats": "nothing is sent out of the cluster",
         "disable-access-log-for-endpoints": "probes and scrapes would fill the log",
         "distributed-timeout-seconds": "nodes that download at different speed wait for each other",
         "enable-auto-tool-choice": "the model decides by itself whether it calls a tool",
         "tool-call-parser": "what this family's tool calls are read by",
         "reasoning-parser": "thoughts come apart from the answer",
+        **why_pinned(plan.options),
     }
+    own = {name: found[flag] for name, flag in plan.engine.flag_names.items()}
+    return found | own | dict(plan.engine.flag_reasons)
 
 
 def _explain_parallelism(plan: Plan) -> str:
     layout = plan.layout
     parallel = layout.parallel
     if layout.gpus == 1:
-        return "one process" if cpu.is_cpu(plan.profile) else "one GPU"
+        return plan.device.one
     parts = []
     if parallel.tensor_parallel_size > 1:
         heads = f"{plan.spec.num_attention_heads} attention heads and {plan.spec.num_kv_heads} KV heads"
@@ -184,20 +141,14 @@ def _explain_parallelism(plan: Plan) -> str:
 
 
 def _explain_selector(plan: Plan) -> str:
-    if cpu.is_cpu(plan.profile):
-        return "any node"
     if plan.profile.instance is not None:
         return "the machine type that was planned for"
-    if rocm_gaudi.is_other(plan.profile):
-        return str(rocm_gaudi.vendor(plan.profile.gpu)["labels_source"])
-    if len(plan.profile.gpu.gfd_product_labels) == 1:
-        return "label of NVIDIA's GPU feature discovery"
-    return "several product labels exist for this GPU: none is demanded"
+    return plan.device.selector_reason(plan.profile.gpu)
 
 
 def _explain_startup(plan: Plan) -> str:
     phases = plan.resources.startup
     return (
-        f"{_times(resources.BUDGET_FACTOR)} {phases.base} s start + {phases.download} s download + "
+        f"{times(resources.BUDGET_FACTOR)} {phases.base} s start + {phases.download} s download + "
         f"{phases.load} s load + {phases.compile} s compile, at least {resources.LEAST_BUDGET_SECONDS}"
     )

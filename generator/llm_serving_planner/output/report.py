@@ -4,7 +4,6 @@ import shlex
 from pathlib import Path
 
 from llm_serving_planner.base.units import GIB
-from llm_serving_planner.engines import parsers
 from llm_serving_planner.output import home
 from llm_serving_planner.output.values import summary
 from llm_serving_planner.planner.plan import Plan
@@ -89,8 +88,8 @@ def _use(plan: Plan) -> list[str]:
     if "tool-call-parser" in use.args or "reasoning-parser" in use.args:
         named = [f"{flag} {use.args[flag]}" for flag in ("tool-call-parser", "reasoning-parser") if flag in use.args]
         lines.append(f"  tools     {', '.join(named)}")
-    elif plan.options.engine == "vllm" and not use.pooling and parsers.offer(plan.spec):
-        lines.append(f"  tools     {parsers.offer(plan.spec)}")
+    elif not use.pooling and (offer := plan.engine.tool_offer(plan.spec)):
+        lines.append(f"  tools     {offer}")
     return lines
 
 

@@ -5,15 +5,12 @@ from typing import Any
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.base.version import __version__
-from llm_serving_planner.engines import frozen, vllm
 from llm_serving_planner.output.feature_keys import using_keys
 from llm_serving_planner.output.flags import engine_args, engine_env
-from llm_serving_planner.planner.devices import cpu, rocm_gaudi
 from llm_serving_planner.planner.plan import Plan
 
 _PRE_STOP_SECONDS = 15  # endpoints leave the Service before the engine drains; KServe uses 15 (read 2026-11-22)
 _DRAIN_SECONDS = 60
-_GPU_TAINT = {"key": "", "operator": "Exists", "effect": "NoSchedule"}
 
 
 def build_values(plan: Plan) -> dict[str, Any]:
@@ -22,7 +19,7 @@ def build_values(plan: Plan) -> dict[str, Any]:
     Raises:
         InputError: the deployment needs something that only the user can name (a token's secret, a model's volume).
     """
-    spec, options = plan.spec, plan.options
+    spec, options, engine, device = plan.spec, plan.options, plan.engine, plan.device
     _check_token(plan)
     if _is_folder(plan) and plan.deployment.storage not in {"existingClaim", "hostPath"}:
         raise InputError(
@@ -49,8 +46,8 @@ def build_values(plan: Plan) -> dict[str, Any]:
             "resourceName": plan.profile.gpu.resource_name,
             "product": plan.profile.gpu.device_name,
             "nodeSelector": _node_selector(plan),
-            "tolerations": [] if cpu.is_cpu(plan.profile) else [{**_GPU_TAINT, "key": plan.profile.gpu.resource_name}],
-            **(rocm_gaudi.gpu_values(plan.profile, plan.layout.gpus_per_node) if _other(plan) else {}),
+            "tolerations": device.tolerations(plan.profile.gpu),
+            **device.values(plan.profile, plan.layout.gpus_per_node),
         },
         "cpu": {"request": str(plan.resources.cpu_request)},
         "memory": {
@@ -68,15 +65,11 @@ def build_values(plan: Plan) -> dict[str, Any]:
         "rollout": {"mode": "recreate"},
         "drain": {
             "preStopSeconds": _PRE_STOP_SECONDS,
-            "shutdownTimeoutSeconds": (
-                _DRAIN_SECONDS
-                if options.engine != "vllm" or vllm.at_least(plan.engine_version, "shutdown-timeout")
-                else 0
-            ),
+            "shutdownTimeoutSeconds": _DRAIN_SECONDS if engine.drains(plan.engine_version) else 0,
         },
         "replicas": options.replicas,
         "platform": options.platform,
-        **({"security": {"allowRoot": True}} if options.engine == "tgi" and options.image is None else {}),
+        **({"security": {"allowRoot": True}} if engine.root_only and options.image is None else {}),
         "auth": {"hfToken": {"existingSecret": options.hf_token_secret or "", "key": "token"}},
         "plan": plan_block(plan),
     }
@@ -106,7 +99,7 @@ def _engine(plan: Plan) -> dict[str, Any]:
     }
     if plan.deployment.executor == "ray":
         engine["hasRay"] = True
-    if plan.options.engine == "tgi" and plan.options.image is not None:
+    if plan.engine.root_only and plan.options.image is not None:
         engine["rootless"] = True
     env = engine_env(plan)
     if env:
@@ -121,11 +114,7 @@ def _image(plan: Plan) -> dict[str, str]:
         InputError: no tag, or the tag that moves.
     """
     if plan.options.image is None:
-        if cpu.is_cpu(plan.profile):
-            return cpu.image(plan.engine_version)
-        if _other(plan):
-            return rocm_gaudi.image(plan.profile.gpu, plan.options, plan.engine_version)
-        return frozen.image(plan.options.engine, plan.engine_version)
+        return plan.device.image(plan.profile.gpu, plan.engine, plan.engine_version)
     name, _, tag = plan.options.image.rpartition(":")
     if not name or "/" in tag or tag == "latest":
         raise InputError(f"--image {plan.options.image}: [registry/]repository:tag is expected, with a tag that stays")
@@ -133,10 +122,6 @@ def _image(plan: Plan) -> dict[str, str]:
     if rest and ("." in first or ":" in first or first == "localhost"):
         return {"registry": first, "repository": rest, "tag": tag}
     return {"registry": "docker.io", "repository": name, "tag": tag}
-
-
-def _other(plan: Plan) -> bool:
-    return rocm_gaudi.is_other(plan.profile)
 
 
 def _is_folder(plan: Plan) -> bool:
@@ -150,7 +135,7 @@ def _model(plan: Plan) -> dict[str, Any]:
         model = {"id": spec.short_name, "path": f"/llm/models/{spec.short_name}"}
     elif plan.options.revision or spec.revision:
         model["revision"] = spec.revision or plan.options.revision
-    if plan.options.engine == "vllm":
+    if plan.engine.names_model:
         model["servedName"] = plan.served_name
         model |= {"aliases": list(plan.options.alias)} if plan.options.alias else {}
         model |= {"task": plan.use.task} if plan.use.pooling else {}
@@ -162,10 +147,7 @@ def _model(plan: Plan) -> dict[str, Any]:
 def _node_selector(plan: Plan) -> dict[str, str]:
     if plan.profile.instance is not None:
         return {"node.kubernetes.io/instance-type": plan.profile.instance.type}
-    if _other(plan):
-        return rocm_gaudi.node_selector(plan.profile.gpu)
-    labels = plan.profile.gpu.gfd_product_labels
-    return {"nvidia.com/gpu.product": labels[0]} if len(labels) == 1 else {}
+    return plan.device.node_selector(plan.profile.gpu)
 
 
 def _storage(plan: Plan) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from llm_serving_planner.engines import vllm
+from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.planner.layout import Layout
 from llm_serving_planner.planner.options import Options
 
@@ -38,7 +39,7 @@ def choose_deployment(layout: Layout, options: Options, version: str) -> Deploym
         reasons.append("executor ray: one node needs no Ray")
     if controller == "raycluster" and executor != "ray":
         reasons.append(f"controller raycluster needs executor ray, not {executor}")
-    if executor == "ray" and several and not (options.image_has_ray or vllm.ray_in_image(version)):
+    if executor == "ray" and several and not (options.image_has_ray or engine_of(options.engine).has_ray(version)):
         reasons.append(
             f"executor ray: stock images have no Ray since vLLM {vllm.since('ray-dropped')} (this is {version}): "
             f"executor mp, or an image {_OWN_IMAGE.format(version=version)}"

@@ -6,7 +6,8 @@ fast link inside a node, the second on the network between nodes (vLLM 0.33.0 do
 
 from dataclasses import dataclass
 
-from llm_serving_planner.engines import frozen
+from llm_serving_planner.engines.base import Engine
+from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.hardware.profiles import GpuProfile
 from llm_serving_planner.memory.settings import ParallelConfig
 from llm_serving_planner.models.spec import ModelSpec
@@ -46,17 +47,17 @@ def choose_layout(spec: ModelSpec, profile: GpuProfile, options: Options) -> Lay
         return _data_parallel(spec, profile, options)
     reasons: list[str] = []
     rejected: list[str] = []
-    nodes = profile.nodes
-    if options.engine != "vllm" and (nodes > 1 or (options.pipeline_parallel_size or 1) > 1):
+    nodes, engine = profile.nodes, engine_of(options.engine)
+    if not engine.pipeline and (nodes > 1 or (options.pipeline_parallel_size or 1) > 1):
         reasons.append(
-            f"{frozen.label(options.engine)} shards inside one node and has no pipeline parallelism: "
+            f"{engine.label} shards inside one node and has no pipeline parallelism: "
             "a profile of one node, or --engine vllm"
         )
         nodes = 1
-    tensor = options.tensor_parallel_size or _tensor(spec, profile, options, rejected)
-    pipeline = options.pipeline_parallel_size or _pipeline(profile, options, tensor, nodes)
+    tensor = options.tensor_parallel_size or _tensor(spec, profile, options, engine, rejected)
+    pipeline = options.pipeline_parallel_size or _pipeline(profile, engine, tensor, nodes)
     reasons += rules.parallel_reasons(spec, tensor, 1, expert=options.enable_expert_parallel)
-    reasons += frozen.shard_reasons(options.engine, spec, tensor)
+    reasons += engine.shard_reasons(spec, tensor)
     if pipeline > spec.num_layers:
         reasons.append(f"pipeline parallel size {pipeline} is above the {spec.num_layers} layers")
     if tensor * pipeline % nodes:
@@ -80,7 +81,7 @@ def choose_layout(spec: ModelSpec, profile: GpuProfile, options: Options) -> Lay
     return Layout(parallel, nodes, per_node, tuple(reasons), tuple(rejected))
 
 
-def _tensor(spec: ModelSpec, profile: GpuProfile, options: Options, rejected: list[str]) -> int:
+def _tensor(spec: ModelSpec, profile: GpuProfile, options: Options, engine: Engine, rejected: list[str]) -> int:
     """Largest size inside a node that no rule forbids; a counted profile of one node is used whole."""
     available = profile.gpus_per_node
     if options.pipeline_parallel_size is not None:
@@ -90,7 +91,7 @@ def _tensor(spec: ModelSpec, profile: GpuProfile, options: Options, rejected: li
         return available
     for size in range(available, 0, -1):
         against = rules.parallel_reasons(spec, size, 1, expert=options.enable_expert_parallel)
-        against += frozen.shard_reasons(options.engine, spec, size)
+        against += engine.shard_reasons(spec, size)
         whole = profile.exact_count and available % size
         if not against and not whole:
             break
@@ -102,9 +103,9 @@ def _tensor(spec: ModelSpec, profile: GpuProfile, options: Options, rejected: li
     return size
 
 
-def _pipeline(profile: GpuProfile, options: Options, tensor: int, nodes: int) -> int:
+def _pipeline(profile: GpuProfile, engine: Engine, tensor: int, nodes: int) -> int:
     """Stages: one per node, more where a counted profile has GPUs left in each node, fewer where tensor spans nodes."""
-    if nodes == 1 or options.engine != "vllm":
+    if nodes == 1 or not engine.pipeline:
         return 1
     if tensor > profile.gpus_per_node:
         return max(1, nodes * profile.gpus_per_node // tensor)
@@ -115,8 +116,9 @@ def _data_parallel(spec: ModelSpec, profile: GpuProfile, options: Options) -> La
     """The layout of --data-parallel-size engines: whole engines in every node, as many GPUs for each as there are."""
     data, nodes = options.data_parallel_size or 1, profile.nodes
     reasons: list[str] = []
-    if options.engine != "vllm":
-        reasons.append(f"{frozen.label(options.engine)} has no data parallel: --replicas {data}, or --engine vllm")
+    engine = engine_of(options.engine)
+    if not engine.data_parallel:
+        reasons.append(f"{engine.label} has no data parallel: --replicas {data}, or --engine vllm")
     if data % nodes:
         reasons.append(
             f"data parallel size {data} does not divide by {nodes} nodes: every node holds whole engines, so a "
@@ -150,8 +152,9 @@ def data_parallel_reasons(layout: Layout, spec: ModelSpec, options: Options) -> 
     """What stands against expert parallel, and against Ray between data parallel engines."""
     found = []
     parallel = layout.parallel
-    if options.enable_expert_parallel and options.engine != "vllm":
-        found.append(f"--enable-expert-parallel is vLLM's: {frozen.label(options.engine)} has no such thing")
+    engine = engine_of(options.engine)
+    if options.enable_expert_parallel and not engine.expert_parallel:
+        found.append(f"--enable-expert-parallel is vLLM's: {engine.label} has no such thing")
     if options.enable_expert_parallel and spec.moe is None:
         found.append(f"--enable-expert-parallel: {spec.short_name} has no experts")
     if options.enable_expert_parallel and parallel.expert_ranks == 1:

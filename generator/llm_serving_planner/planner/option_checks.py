@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.engines import frozen
+from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.planner.features import usage
 from llm_serving_planner.planner.options import PINS, USE, Declaration, Options, flag, table
 
@@ -27,9 +27,10 @@ def check_options(options: Options) -> None:
     ]
     if given:
         _walk(options, given, PINS, _whole, _choice, _bounds, _value_needs)
-        _walk(options, given, USE, _engine, _whole, _choice, _needs, _bounds)
+        _walk(options, given, USE, _lacks, _whole, _choice, _needs, _bounds)
         usage.check_words(options)
-        _walk(options, given, PINS, _engine, _needs, _refused)
+        _refuses(options)
+        _walk(options, given, PINS, _needs, _refused)
 
 
 def _walk(options: Options, given: list[tuple[Declaration, Any]], group: str, *checks: _Check) -> None:
@@ -68,12 +69,17 @@ def _needs(options: Options, row: Declaration, _: Any) -> None:
         raise InputError(row.needs[1])
 
 
-def _engine(options: Options, row: Declaration, value: Any) -> None:
-    if value and row.engines and options.engine not in row.engines:
-        raise InputError(
-            row.elsewhere.format(flag=row.flag, engine=frozen.label(options.engine)),
-            hint=row.hints.get(options.engine, row.hint) or None,
-        )
+def _lacks(options: Options, row: Declaration, value: Any) -> None:
+    engine = engine_of(options.engine)
+    way = engine.in_place_of(row.name)
+    if value and way is not None:
+        raise InputError(f"{row.flag} is vLLM's, not {engine.label}'s", hint=way or "use --engine vllm")
+
+
+def _refuses(options: Options) -> None:
+    for name, why in engine_of(options.engine).refuses.items():
+        if getattr(options, name) not in {None, False}:
+            raise InputError(why)
 
 
 def _refused(_: Options, row: Declaration, value: Any) -> None:

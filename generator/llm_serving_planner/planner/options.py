@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, get_args, get_origin
 
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.engines import frozen, vllm
+from llm_serving_planner.engines import registry, vllm
 from llm_serving_planner.models.adapters import Adapter, Draft
 
 PINS, USE = "pins", "use"
@@ -15,9 +15,6 @@ GROUPS = {
     USE: "adapters, tools, drafts, embeddings (vllm; docs/using.md)",
 }
 _POSITIVE = "a positive whole number is expected"
-_CONTEXT_FLAGS = ("max-model-len", "max-total-tokens", "max-sequence-length")
-_SEQUENCE_FLAGS = ("max-num-seqs", "max-concurrent-requests", "max-batch-size")
-_TOKEN_FLAGS = ("max-num-batched-tokens", "max-batch-prefill-tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +26,7 @@ class Form:
         label: its name there.
         unset: what stands in the empty field, or first in the list: what the planner takes.
         labels: entries of a list, value -> text; without them the choices themselves.
+        named: text of a choice, where it is not the choice itself.
         offers: entries that are known at run time only; the first is what the planner takes.
         step: between two values of a real number.
     """
@@ -37,6 +35,7 @@ class Form:
     label: str
     unset: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
+    named: Callable[[str], str] = str
     offers: Callable[[], tuple[str, ...]] | None = None
     step: float | None = None
 
@@ -52,12 +51,11 @@ class Declaration:
         allowed: the choices, or what gives them; empty: anything.
         minimum, above, maximum: bounds of a number, `above` excluded.
         expected: end of the message on a number out of bounds.
-        engines: which take it; empty: all. `elsewhere` is the message for the others ({flag}, {engine}), `hint` goes
-            with it, `hints` are those for one engine.
         needs: another option without which it has no use, and the message.
         value_needs: for one value, another option that it needs, and what that is.
         refused: choices that are known and not planned, with the message.
-        flags: engine flags that it sets as they are; `why` stands beside them in a values file when it is pinned.
+        flags: vLLM's flags that it sets as they are (other engines name theirs after them); `why` stands beside them in
+            a values file when it is pinned.
         form: its place in the site's form, if it has one.
     """
 
@@ -69,10 +67,6 @@ class Declaration:
     above: float | None = None
     maximum: float | None = None
     expected: str = _POSITIVE
-    engines: tuple[str, ...] = ()
-    elsewhere: str = "{flag} is vLLM's, not {engine}'s"
-    hint: str = ""
-    hints: Mapping[str, str] = field(default_factory=dict)
     needs: tuple[str, str] | None = None
     value_needs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     refused: Mapping[str, str] = field(default_factory=dict)
@@ -111,23 +105,14 @@ def option(text: str, *, default: Any = None, **facts: Any) -> Any:
 
 
 def _use(text: str, *, default: Any = None, **facts: Any) -> Any:
-    """An option of use: vLLM's alone."""
-    return option(text, default=default, group=USE, engines=("vllm",), hint="use --engine vllm", **facts)
-
-
-def _engine_types() -> tuple[str, ...]:
-    return frozen.ENGINE_TYPES
+    """An option of use."""
+    return option(text, default=default, group=USE, **facts)
 
 
 def _versions() -> tuple[str, ...]:
     """Versions of vLLM that were read, the default first, then the newest."""
     default = vllm.default_version()
     return (default, *(name for name in reversed(vllm.facts()["read_versions"]) if name != default))
-
-
-def _tgi(way: str) -> Mapping[str, str]:
-    """What TGI has in the option's place (v3.3.7 launcher/src/main.rs)."""
-    return {"tgi": way}
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,15 +126,15 @@ class Options:
 
     engine: str = option(
         "engine that serves the model",
-        default="vllm",
-        allowed=_engine_types,
-        form=Form("Engine", "Engine", "vLLM", {"tgi": "TGI", "tgis": "TGIS"}),
+        default=registry.DEFAULT,
+        allowed=registry.names,
+        form=Form("Engine", "Engine", registry.label_of(registry.DEFAULT), named=registry.label_of),
     )
     max_model_len: int | None = option(
         "tokens of a request, prompt and answer",
         metavar="N",
         minimum=1,
-        flags=_CONTEXT_FLAGS,
+        flags=("max-model-len",),
         form=Form("Service", "Context in tokens", "longest"),
     )
     tensor_parallel_size: int | None = option(
@@ -174,7 +159,7 @@ class Options:
         "data type of weights and computation",
         allowed=("auto", "float16", "bfloat16", "float32"),
         refused={"float32": "--dtype float32 doubles every term and is not sized; float16 or bfloat16 are"},
-        flags=("dtype", "dtype-str"),
+        flags=("dtype",),
         form=Form("Engine", "Data type", "chosen"),
     )
     quantization: str | None = option(
@@ -194,8 +179,6 @@ class Options:
         above=0,
         maximum=1,
         expected="a fraction above 0, at most 1, is expected",
-        engines=("vllm",),
-        elsewhere="{flag} is vLLM's: {engine} holds back a fixed share",
         flags=("gpu-memory-utilization",),
         form=Form("Engine", "Memory share", "computed", step=0.01),
     )
@@ -203,23 +186,19 @@ class Options:
         "requests that run at once",
         metavar="N",
         minimum=1,
-        flags=_SEQUENCE_FLAGS,
+        flags=("max-num-seqs",),
         form=Form("Service", "Requests at once", "engine's own"),
     )
     max_num_batched_tokens: int | None = option(
         "tokens per step",
         metavar="N",
         minimum=1,
-        engines=("vllm", "tgi"),
-        elsewhere="{flag}: {engine} prefills a prompt whole",
-        flags=_TOKEN_FLAGS,
+        flags=("max-num-batched-tokens",),
         form=Form("Engine", "Tokens per step", "engine's own"),
     )
     enforce_eager: bool = option(
         "no CUDA graphs: starts faster, decodes slower",
         default=False,
-        engines=("vllm", "tgi"),
-        elsewhere="{flag}: {engine} captures no CUDA graphs anyway",
         flags=("enforce-eager",),
         form=Form("Engine", "No CUDA graphs"),
     )
@@ -258,8 +237,6 @@ class Options:
     served_name: str | None = option(
         "name of the model in the API",
         metavar="NAME",
-        engines=("vllm",),
-        elsewhere="{flag} is vLLM's: {engine} answers under its model's id",
     )
     replicas: int = option(
         "engines behind the Service", default=1, metavar="N", minimum=1, form=Form("Engine", "Replicas", "1")
@@ -298,9 +275,6 @@ class Options:
         "LoRA adapter: hub id[@revision], or a path in the container (repeatable)",
         default=(),
         metavar="NAME=SOURCE",
-        hints=_tgi(
-            "TGI's own is engine.args.lora-adapters in the values (name=hub id, by commas); it is not sized here"
-        ),
     )
     max_lora_rank: int | None = _use(
         "largest rank of the adapters (16)",
@@ -323,7 +297,6 @@ class Options:
     tool_calling: bool = _use(
         "read tool calls and thoughts as the model writes them",
         default=False,
-        hints=_tgi("TGI reads tool calls of any model by itself"),
     )
     tool_call_parser: str | None = _use(
         "parser of tool calls, in place of the family's", metavar="P", flags=("tool-call-parser",)
@@ -335,7 +308,6 @@ class Options:
     speculative: str | None = _use(
         "ngram, eagle, eagle3, draft_model or mtp",
         metavar="M[:MODEL]",
-        hints=_tgi("TGI's own is engine.args.speculate in the values (n-grams or Medusa); it is not sized here"),
     )
     speculative_tokens: int | None = _use(
         "tokens drafted in a step",

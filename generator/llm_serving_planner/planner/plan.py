@@ -8,12 +8,15 @@ import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from llm_serving_planner.engines import frozen
+from llm_serving_planner.engines.base import Engine
+from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.hardware.profiles import GpuProfile
 from llm_serving_planner.memory import kv_cache, pipeline
 from llm_serving_planner.memory.settings import Estimate, Settings
 from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.planner.deployment import Deployment
+from llm_serving_planner.planner.devices.base import Device
+from llm_serving_planner.planner.devices.registry import device_of
 from llm_serving_planner.planner.features import usage
 from llm_serving_planner.planner.features.usage import NO_USE, Use
 from llm_serving_planner.planner.layout import Layout
@@ -61,6 +64,16 @@ class Plan:
     use: Use = NO_USE
 
     @property
+    def engine(self) -> Engine:
+        """What serves."""
+        return engine_of(self.options.engine)
+
+    @property
+    def device(self) -> Device:
+        """What it serves on."""
+        return device_of(self.profile.gpu)
+
+    @property
     def served_name(self) -> str:
         """Name under which the API offers the model."""
         return self.options.served_name or self.spec.short_name.lower()
@@ -90,7 +103,7 @@ class Plan:
     @property
     def engine_name(self) -> str:
         """Engine and version as people write them."""
-        return f"{frozen.label(self.options.engine)} {self.engine_version}"
+        return f"{self.engine.label} {self.engine_version}"
 
     def to_dict(self) -> dict[str, Any]:
         """Stable JSON form; bytes as integers."""

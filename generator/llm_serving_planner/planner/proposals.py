@@ -22,7 +22,7 @@ def proposal(plan: Plan) -> str | None:
     """
     options, layout = plan.options, plan.layout
     pinned = options.data_parallel_size or options.enable_expert_parallel or options.tensor_parallel_size
-    if options.engine != "vllm" or plan.spec.moe is None or pinned or layout.nodes > 1:
+    if not plan.engine.data_parallel or plan.spec.moe is None or pinned or layout.nodes > 1:
         return None
     for other in _layouts(plan):
         parallel = other.layout.parallel

@@ -1,13 +1,12 @@
 """What a plan says beside its numbers: what it assumes, and what may surprise."""
 
 from llm_serving_planner.base.units import GIB
-from llm_serving_planner.engines import frozen, vllm
 from llm_serving_planner.engines.regime import Regime
-from llm_serving_planner.hardware import profiles
+from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.hardware.profiles import GpuProfile
 from llm_serving_planner.memory.settings import Estimate, Settings
 from llm_serving_planner.models.spec import ModelSpec
-from llm_serving_planner.planner.devices import cpu, rocm_gaudi
+from llm_serving_planner.planner.devices.registry import device_of
 from llm_serving_planner.planner.layout import Layout
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.resources import DEFAULT_DOWNLOAD_GBPS
@@ -18,17 +17,11 @@ def assumptions(
     spec: ModelSpec, profile: GpuProfile, options: Options, regime: Regime, version: str
 ) -> tuple[str, ...]:
     """Facts that a default or an estimate stands in for."""
+    engine, device = engine_of(options.engine), device_of(profile.gpu)
     found = []
     if options.download_gbps is None:
         found.append(f"download at {DEFAULT_DOWNLOAD_GBPS:g} Gbit/s")
-    if rocm_gaudi.is_other(profile):
-        found += rocm_gaudi.assumptions(profile.gpu, options, version)
-    elif not regime.measured:
-        name = frozen.label(options.engine)
-        found.append(f"no start-up of {name} {version} was measured: terms are upper bounds")
-    elif not profile.gpu.compute_capability.startswith("9."):
-        name = frozen.label(options.engine)
-        found.append(f"{name} {version} was measured on Hopper GPUs only: a wider band elsewhere")
+    found += device.memory_assumptions(profile.gpu, options, engine, version, regime)
     if spec.weights.assumed:
         found.append(f"size of the weights is an estimate ({spec.weights.basis})")
     if options.language_model_only and not spec.weights.encoder_bytes:
@@ -39,11 +32,9 @@ def assumptions(
         found.append("whether the model is gated is not known: no token is demanded")
     if spec.revision is None and spec.source == "catalogue" and options.revision is None:
         found.append("commit of the checkpoint is not known offline: the newest is served")
-    if cpu.is_cpu(profile):
-        found.append(f"{profiles.PROCESS_MEMORY_GIB} GiB of memory for each engine process")
-    stock = options.image is None and not rocm_gaudi.is_other(profile)
-    if "assumption" in frozen.facts(options.engine) and stock:
-        found.append(frozen.facts(options.engine)["assumption"])
+    found += device.pod_assumptions()
+    if engine.assumption and device.runs_stock and options.image is None:
+        found.append(engine.assumption)
     if profile.node_memory_mib is None:
         found.append("host memory and CPU of the node are not known: requests are not checked against it")
     return (*found, *spec.notes)
@@ -53,10 +44,11 @@ def warnings(
     estimate: Estimate, settings: Settings, options: Options, version: str, profile: GpuProfile, layout: Layout
 ) -> tuple[str, ...]:
     """What may surprise, though it starts."""
-    found = list(frozen.facts(options.engine).get("warnings", ()))
-    if cpu.is_cpu(profile):
-        return (*found, "CPUs serve one or two users at most: for trying the chart out")
-    if settings.enforce_eager and not options.enforce_eager and options.engine != "tgis":
+    engine, device = engine_of(options.engine), device_of(profile.gpu)
+    found = list(engine.warnings)
+    if device.caveat:
+        return (*found, device.caveat)
+    if settings.enforce_eager and not options.enforce_eager and engine.captures_graphs:
         found.append(
             "CUDA graphs are given up to make room for the cache: decoding is slower; --max-model-len chooses another "
             "balance"
@@ -75,10 +67,7 @@ def warnings(
         found.append(
             "several nodes: every node downloads or mounts the whole model, and the network carries activations"
         )
-    if rocm_gaudi.is_other(profile):
-        found += rocm_gaudi.notes(profile.gpu)
-    elif options.engine == "vllm" and vllm.at_least(version, "driver-580"):
-        found.append(f"vLLM {version} images hold CUDA 13: NVIDIA driver 580 or newer on the node")
+    found += device.notes(profile.gpu, engine, version)
     if options.storage == "emptyDir":
         found.append("emptyDir: every new pod downloads the model again")
     return tuple(found)

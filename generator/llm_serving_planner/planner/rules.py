@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from llm_serving_planner.engines import attention, format_support, versions, vllm
+from llm_serving_planner.engines import figures, format_support
+from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.hardware.compute_capability import Capability, capability, dotted
 from llm_serving_planner.memory.tensors import padded_vocab
 from llm_serving_planner.models.architectures import ARCHITECTURES
@@ -11,8 +12,8 @@ from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.planner.options import Options
 
 __all__ = [
-    "Capability", "Choice", "architecture_reasons", "capability", "choose_types", "engine_reasons", "parallel_reasons",
-    "tensor_parallel_reasons", "valid_tensor_parallel",
+    "Capability", "Choice", "capability", "choose_types", "parallel_reasons", "tensor_parallel_reasons",
+    "valid_tensor_parallel",
 ]  # fmt: skip
 
 
@@ -31,27 +32,6 @@ class Choice:
     notes: tuple[str, ...]
 
 
-def architecture_reasons(spec: ModelSpec, version: str) -> list[str]:
-    """Whether that version of vLLM still serves the model's class."""
-    until = ARCHITECTURES[spec.architecture].until
-    if until is None or versions.not_after(version, until):
-        return []
-    older = versions.not_after(vllm.facts()["oldest"], until)
-    way = f": --engine-version {until}" if older else ", which is older than what is planned here"
-    return [f"vLLM {version} no longer serves {spec.architecture}; {until} was the last that did{way}"]
-
-
-def engine_reasons(version: str, device: str, compute: Capability) -> list[str]:
-    """Whether the image of that version holds code for the GPU at all."""
-    gate = "turing" if vllm.at_least(version, "volta-dropped") else "volta"
-    if compute < vllm.lowest_capability(gate):
-        return [
-            f"vLLM {version} needs compute capability {dotted(vllm.lowest_capability(gate))}, "
-            f"{device} has {dotted(compute)} (vLLM 0.19.1 was the last for 7.0)"
-        ]
-    return []
-
-
 def choose_types(spec: ModelSpec, options: Options, version: str, device: str, compute: Capability) -> Choice:
     """Data types of weights, activations and cache."""
     reasons: list[str] = []
@@ -59,30 +39,17 @@ def choose_types(spec: ModelSpec, options: Options, version: str, device: str, c
     dtype = _dtype(spec, options, device, compute, reasons, notes)
     quantization, flags = _quantization(spec, options, version, device, compute, reasons, notes)
     kv_cache_dtype = options.kv_cache_dtype or "auto"
-    reasons += _cache_reasons(spec, options, version, device, compute)
+    if options.kv_cache_dtype == "fp8":
+        reasons += engine_of(options.engine).cache_reasons(version, spec, device, compute)
     if spec.quantization and spec.quantization.kv_fp8 and kv_cache_dtype == "auto":
         notes.append("the checkpoint declares an FP8 KV cache; sized at 16 bits, the larger of the two")
     return Choice(dtype, quantization, flags, kv_cache_dtype, tuple(reasons), tuple(notes))
 
 
-def _cache_reasons(spec: ModelSpec, options: Options, version: str, device: str, compute: Capability) -> list[str]:
-    if options.kv_cache_dtype != "fp8":
-        return []
-    if options.engine == "tgis":
-        return ["TGIS has no FP8 KV cache"]
-    if options.engine == "tgi":
-        native = vllm.lowest_capability("fp8_native")
-        return (
-            [] if compute >= native else [f"TGI's FP8 KV cache needs {dotted(native)}, {device} has {dotted(compute)}"]
-        )
-    problem = attention.fp8_problem(version, spec, device, compute)
-    return [] if problem is None else [problem]
-
-
 def _dtype(
     spec: ModelSpec, options: Options, device: str, compute: Capability, reasons: list[str], notes: list[str]
 ) -> str:
-    bfloat16 = compute >= vllm.lowest_capability("bfloat16")
+    bfloat16 = compute >= figures.lowest_capability("bfloat16")
     float16 = ARCHITECTURES[spec.architecture].float16
     wanted = options.dtype if options.dtype not in {None, "auto"} else None
     dtype = wanted or (spec.dtype if spec.dtype in {"float16", "bfloat16"} else None)
@@ -147,13 +114,13 @@ def _quantization(
         kind, bits = wanted, None
     else:
         return None, ()
-    found = format_support.support(kind, options.engine, version, compute, bits=bits)
+    found = engine_of(options.engine).support(kind, version, compute, bits=bits)
     if not found.ok:
         reasons.append(format_support.refusal(found, device, compute))
     if found.note:
         notes.append(f"{device} {found.note}")
-    if options.engine != "vllm" and found.quantize:
-        return found.quantize[0], ()  # their launchers take the method as a flag of their own
+    if found.quantize:
+        return found.quantize[0], ()  # such launchers take the method as a flag of their own
     return (None if own is not None else wanted), found.flags
 
 

@@ -1,11 +1,11 @@
 """The search for settings: from what a user would like most down to what the memory allows."""
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 from llm_serving_planner.base.units import GIB
-from llm_serving_planner.engines import frozen
 from llm_serving_planner.engines.regime import Regime
+from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.memory import kv_cache, terms
 from llm_serving_planner.memory.settings import Estimate, Gpu, Settings
 from llm_serving_planner.models.spec import ModelSpec
@@ -19,10 +19,7 @@ SHORTEST_USEFUL_CONTEXT = 2048  # below it the planner does not go by itself
 COMFORTABLE_CONTEXT = 8192  # for less than that the planner gives up sequences and CUDA graphs, for more it does not
 CONTEXT_STEP = 1024
 FALLBACK_CONTEXT = 2048  # vLLM's own fallback where the config names no maximum
-# vLLM get_batch_defaults (0.8.5 to 0.33.0, API server): the tier of 70 GiB and more, A100 left out.
-_LARGE_GPU_BYTES = 70 * GIB
-_LARGE_BATCH = (8192, 1024)
-_SMALL_BATCH = (2048, 256)
+_LARGE_GPU_BYTES = 70 * GIB  # vLLM get_batch_defaults (0.8.5 to 0.33.0, API server), which leaves the A100 out
 _SMALLEST_BATCH_TOKENS = 512
 _SEQUENCES_IF_TIGHT = (64, 16)
 _TOKENS_PER_SEQUENCE = 256  # more sequences than the cache can hold at this length are of no use
@@ -49,6 +46,8 @@ class Search:
     kv_cache_dtype: str
     quantization: str | None
     use: Use = NO_USE
+    _estimates: dict[Settings, Estimate] = field(default_factory=dict, init=False, compare=False)
+    _shares: dict[tuple[int, int, bool], float] = field(default_factory=dict, init=False, compare=False)
 
     def run(self) -> tuple[Settings, Verdict, list[str], list[str]]:
         """(settings, verdict, reasons against, alternatives that were not taken)."""
@@ -72,8 +71,15 @@ class Search:
                 )
         return self._shortened(wanted, *best, rejected)
 
+    def estimate(self, settings: Settings) -> Estimate:
+        """Memory with these settings; computed once for each that the search meets."""
+        found = self._estimates.get(settings)
+        if found is None:
+            found = self._estimates[settings] = terms.estimate(self.spec, self.gpu, settings, self.regime)
+        return found
+
     def _longest(self, settings: Settings, goal: int) -> int:
-        estimate = terms.estimate(self.spec, self.gpu, settings, self.regime)
+        estimate = self.estimate(settings)
         budget = estimate.kv_cache - estimate.margin
         return kv_cache.longest_context(self.spec, settings, budget, goal) if budget > 0 else 0
 
@@ -88,7 +94,7 @@ class Search:
             return self._fewer_sequences(shorter), "fits", [], rejected
         target = wanted if self.options.max_model_len else min(wanted, SHORTEST_USEFUL_CONTEXT)
         pinned = self._settings(target, settings.max_num_batched_tokens, settings.max_num_seqs, settings.enforce_eager)
-        estimate = terms.estimate(self.spec, self.gpu, pinned, self.regime)
+        estimate = self.estimate(pinned)
         if estimate.kv_per_request <= estimate.kv_cache + (estimate.margin if self.options.max_model_len else 0):
             return pinned, "tight", [], rejected
         return pinned, "tight", [self._misfit(estimate, target)], rejected
@@ -113,8 +119,7 @@ class Search:
     def _usual(self) -> list[tuple[int, int, bool]]:
         """(batched tokens, sequences, eager): the engine's own batch, then fewer tokens per step."""
         large = self.gpu.total_bytes >= _LARGE_GPU_BYTES and self.gpu.capability != (8, 0)
-        large = large and self.gpu.vendor != "intel"  # vllm_gaudi/platform.py reports a total of 0
-        tokens, sequences = frozen.batch(self.options.engine) or (_LARGE_BATCH if large else _SMALL_BATCH)
+        tokens, sequences = engine_of(self.options.engine).batch(large=large and self.gpu.reports_total)
         tokens = self.options.max_num_batched_tokens or tokens
         sequences = self.options.max_num_seqs or sequences
         eager = self.options.enforce_eager or not self.regime.graphs
@@ -138,21 +143,28 @@ class Search:
         return batches
 
     def _settings(self, context: int, tokens: int, sequences: int, eager: bool) -> Settings:
-        fields: dict[str, Any] = {
-            "parallel": self.layout.parallel,
-            "max_model_len": context,
-            "max_num_seqs": sequences,
-            "max_num_batched_tokens": self._tokens(context, tokens),
-            "kv_element_bytes": 1 if self.kv_cache_dtype == "fp8" else 2,
-            "enforce_eager": eager,
-            "runtime_fp8": self.quantization == "fp8",
-            "pooling": self.use.pooling,
-            "encoders": self.use.encoders,
-            "lora": self.use.slots,
-            "draft": self.use.draft,
-        }
-        probe = Settings(utilization=1.0, **fields)
-        return Settings(utilization=self._utilization(probe), **fields)
+        tokens = self._tokens(context, tokens)
+        share = self._shares.get((tokens, sequences, eager))
+        if share is None:  # what lies outside depends on the batch, not on the context
+            probe = self._with_share(1.0, context, tokens, sequences, eager)
+            share = self._shares[tokens, sequences, eager] = self._utilization(probe)
+        return self._with_share(share, context, tokens, sequences, eager)
+
+    def _with_share(self, share: float, context: int, tokens: int, sequences: int, eager: bool) -> Settings:
+        return Settings(
+            self.layout.parallel,
+            context,
+            sequences,
+            tokens,
+            share,
+            kv_element_bytes=1 if self.kv_cache_dtype == "fp8" else 2,
+            enforce_eager=eager,
+            runtime_fp8=self.quantization == "fp8",
+            pooling=self.use.pooling,
+            encoders=self.use.encoders,
+            lora=self.use.slots,
+            draft=self.use.draft,
+        )
 
     def _tokens(self, context: int, tokens: int) -> int:
         """Tokens per step: attention both ways takes a prompt whole (vLLM: no chunked prefill for encoders)."""
@@ -172,7 +184,7 @@ class Search:
         """Not more sequences than the cache holds at 256 tokens each, as a power of two, at least 8."""
         if self.options.max_num_seqs is not None:
             return settings
-        estimate = terms.estimate(self.spec, self.gpu, settings, self.regime)
+        estimate = self.estimate(settings)
         one = kv_cache.kv_request_bytes(self.spec, settings, _TOKENS_PER_SEQUENCE)
         if not one:
             return settings
@@ -180,6 +192,8 @@ class Search:
         sequences = settings.max_num_seqs
         while sequences // 2 >= useful:
             sequences //= 2
+        if sequences == settings.max_num_seqs:
+            return settings
         return self._settings(
             settings.max_model_len, settings.max_num_batched_tokens, sequences, settings.enforce_eager
         )

@@ -8,17 +8,16 @@ from dataclasses import replace
 
 from llm_serving_planner.base.errors import DoesNotFitError
 from llm_serving_planner.base.units import GIB, MIB
-from llm_serving_planner.engines import frozen, vllm
-from llm_serving_planner.engines.attention import Attention, attention
-from llm_serving_planner.engines.regime import Regime
+from llm_serving_planner.engines.base import Engine
+from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.hardware.profiles import GpuProfile
-from llm_serving_planner.memory import pipeline, terms
+from llm_serving_planner.memory import pipeline
 from llm_serving_planner.memory.kernels import compiles_at_start
-from llm_serving_planner.memory.settings import Estimate, Gpu, Settings
+from llm_serving_planner.memory.settings import Settings
 from llm_serving_planner.models.spec import ModelSpec
-from llm_serving_planner.planner import remarks, rules
+from llm_serving_planner.planner import remarks
 from llm_serving_planner.planner.deployment import choose_deployment
-from llm_serving_planner.planner.devices import cpu, rocm_gaudi
+from llm_serving_planner.planner.devices.registry import device_of
 from llm_serving_planner.planner.features import speculative, usage
 from llm_serving_planner.planner.features.usage import Use
 from llm_serving_planner.planner.layout import Layout, choose_layout, data_parallel_assumptions, data_parallel_reasons
@@ -39,39 +38,45 @@ def size(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -
     options = options or Options()
     check_options(options)
     full, spec = spec, spec.text_only() if options.language_model_only else spec
-    version, gpu, regime = _target(spec, profile, options)
-    choice, reasons = _choice(spec, profile, options, version, gpu.capability)
-    reasons += _text_only_reasons(full, options, version)
+    engine, device = engine_of(options.engine), device_of(profile.gpu)
+    version = device.version(profile.gpu, options, engine)
+    gpu, regime = device.gpu(profile), device.regime(engine.regime(version, spec), profile.gpu)
+    choice, reasons = device.choice(spec, options, profile.gpu, engine, version, gpu.capability)
+    reasons += _text_only_reasons(full, options, engine, version)
     layout = choose_layout(spec, profile, options)
     reasons += layout.reasons
     use = usage.plan_use(
         spec, options, version, layout.parallel.tensor_parallel_size, layout.parallel.pipeline_parallel_size
     )
     reasons += [*use.reasons, *usage.flag_reasons(use, version)]
-    spec = replace(spec, max_position=speculative.context(use.draft, spec) or spec.max_position)
+    shorter = speculative.context(use.draft, spec)
+    spec = replace(spec, max_position=shorter) if shorter else spec
     deployment = choose_deployment(layout, options, version)
     reasons += (*deployment.reasons, *data_parallel_reasons(layout, spec, options))
     reasons += _context_reasons(spec, options)
-    if rocm_gaudi.is_other(profile):
-        reasons += rocm_gaudi.layout_reasons(layout, profile.gpu)
+    reasons += device.layout_reasons(layout, profile.gpu)
     stage = pipeline.stage_spec(spec, min(layout.parallel.pipeline_parallel_size, spec.num_layers))
-    settings, verdict, memory_reasons, search_rejected = Search(
-        stage, gpu, regime, options, layout, choice.kv_cache_dtype, choice.quantization, use
-    ).run()
+    search = Search(stage, gpu, regime, options, layout, choice.kv_cache_dtype, choice.quantization, use)
+    settings, verdict, memory_reasons, search_rejected = search.run()
     reasons += usage.batch_reasons(use, settings)
     reasons += memory_reasons
-    estimate = terms.estimate(stage, gpu, settings, regime)
+    estimate = search.estimate(settings)
     deep_gemm = compiles_at_start(spec, gpu.capability, regime)
-    resources = _resources(spec, profile, options, layout, use, settings, estimate, deep_gemm=deep_gemm)
+    resources = _resources(spec, options, layout, use, settings, deep_gemm=deep_gemm)
+    resources = device.pod(resources, estimate, layout.gpus_per_node)
     reasons += _node_reasons(profile, resources)
-    kernels = _attention(spec, profile, options, version, choice, layout)
+    sharded = layout.parallel.tensor_parallel_size if not layout.reasons else 1
+    kernels = device.attention(
+        spec, profile.gpu, engine, version, gpu.capability, choice.kv_cache_dtype, tensor_parallel_size=sharded
+    )
     if not kernels.backend and choice.kv_cache_dtype != "fp8":
-        reasons.append(f"vLLM {version} has no attention for it on {profile.gpu.device_name}: {kernels.reason}")
+        reasons.append(
+            f"{engine.label} {version} has no attention for it on {profile.gpu.device_name}: {kernels.reason}"
+        )
     if reasons:
-        name = f"{frozen.label(options.engine)} {version}"
+        name = f"{engine.label} {version}"
         raise DoesNotFitError(f"{spec.model_id} does not run on {profile.name} with {name}", tuple(reasons), ())
-    if cpu.is_cpu(profile):
-        estimate = cpu.capped(estimate)
+    estimate = device.capped(estimate)
     limit = "model" if settings.max_model_len == context_of(spec) else "memory"
     return Plan(
         spec=spec,
@@ -102,32 +107,17 @@ def size(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -
     )
 
 
-def _target(spec: ModelSpec, profile: GpuProfile, options: Options) -> tuple[str, Gpu, Regime]:
-    """Version of the engine, the GPU that it meets, and how this version uses memory there."""
-    nvlink = profile.link in {"nvlink", "nvswitch"}
-    compute = rules.capability(profile.gpu.compute_capability or "0")
-    gpu = Gpu(int(profile.gpu.memory_usable_gib * GIB), compute, nvlink=nvlink, vendor=profile.gpu.vendor)
-    if rocm_gaudi.is_other(profile):
-        version = rocm_gaudi.version(profile.gpu, options)
-        return version, gpu, rocm_gaudi.regime(frozen.regime(options.engine, version, spec), profile.gpu)
-    version = frozen.check_version(options.engine, options.engine_version)
-    regime = frozen.regime(options.engine, version, spec)
-    return version, gpu, replace(regime, graphs=False) if cpu.is_cpu(profile) else regime
-
-
 def _resources(
     spec: ModelSpec,
-    profile: GpuProfile,
     options: Options,
     layout: Layout,
     use: Use,
     settings: Settings,
-    estimate: Estimate,
     *,
     deep_gemm: bool,
 ) -> Resources:
     """What a pod asks its node for, and how long it may take to start."""
-    resources = plan_resources(
+    return plan_resources(
         spec,
         layout.gpus_per_node,
         enforce_eager=settings.enforce_eager,
@@ -139,39 +129,6 @@ def _resources(
         engines_per_pod=layout.engines_per_pod,
         deep_gemm=deep_gemm,
     )
-    return cpu.pod(resources, estimate, layout.gpus_per_node) if cpu.is_cpu(profile) else resources
-
-
-def _choice(
-    spec: ModelSpec, profile: GpuProfile, options: Options, version: str, compute: rules.Capability
-) -> tuple[rules.Choice, list[str]]:
-    """Data types, and what the engine forbids for the model on such GPUs."""
-    device = profile.gpu.device_name
-    if cpu.is_cpu(profile):
-        choice = cpu.choose_types(spec, options)
-        return choice, [*rules.architecture_reasons(spec, version), *choice.reasons]
-    if rocm_gaudi.is_other(profile):
-        choice = rocm_gaudi.choose_types(spec, options, profile.gpu)
-        against = rocm_gaudi.engine_reasons(profile.gpu, options, version)
-        against += rules.architecture_reasons(spec, version) if options.engine == "vllm" else []
-        return choice, [*against, *choice.reasons]
-    reasons = frozen.reasons(options.engine, spec, device, compute)
-    if options.engine == "vllm":
-        reasons = rules.engine_reasons(version, device, compute) + rules.architecture_reasons(spec, version)
-    choice = rules.choose_types(spec, options, version, device, compute)
-    return choice, [*reasons, *choice.reasons]
-
-
-def _attention(
-    spec: ModelSpec, profile: GpuProfile, options: Options, version: str, choice: rules.Choice, layout: Layout
-) -> Attention:
-    if cpu.is_cpu(profile):
-        return cpu.ATTENTION
-    if rocm_gaudi.is_other(profile):
-        return rocm_gaudi.attention(spec, profile.gpu, options)
-    compute = rules.capability(profile.gpu.compute_capability)
-    size = layout.parallel.tensor_parallel_size if not layout.reasons else 1
-    return attention(options.engine, version, spec, compute, choice.kv_cache_dtype, tensor_parallel_size=size)
 
 
 def _context_reasons(spec: ModelSpec, options: Options) -> list[str]:
@@ -181,16 +138,16 @@ def _context_reasons(spec: ModelSpec, options: Options) -> list[str]:
     return []
 
 
-def _text_only_reasons(spec: ModelSpec, options: Options, version: str) -> list[str]:
+def _text_only_reasons(spec: ModelSpec, options: Options, engine: Engine, version: str) -> list[str]:
     """Why the encoders cannot be left out."""
     if not options.language_model_only:
         return []
-    if options.engine != "vllm":
-        return [f"--language-model-only is vLLM's: {frozen.label(options.engine)} loads a checkpoint whole"]
+    if engine.whole_checkpoint:
+        return [engine.whole_checkpoint]
     if not spec.multimodal:
         return [f"--language-model-only: {spec.short_name} has no encoder to leave out"]
-    problem = vllm.flag_problem("language-model-only", version)
-    return [f"vLLM {version}: {problem}"] if problem else []
+    problem = engine.flag_problem("language-model-only", version)
+    return [f"{engine.label} {version}: {problem}"] if problem else []
 
 
 def _node_reasons(profile: GpuProfile, resources: Resources) -> list[str]:

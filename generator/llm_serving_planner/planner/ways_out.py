@@ -5,13 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from llm_serving_planner.base.errors import DoesNotFitError, InputError
-from llm_serving_planner.engines import format_support, vllm
+from llm_serving_planner.engines import format_support, registry
 from llm_serving_planner.hardware.compute_capability import capability
 from llm_serving_planner.hardware.profiles import GpuProfile, all_instances, parse_profile
 from llm_serving_planner.models.config import formats
 from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.models.variants import variants_of
 from llm_serving_planner.planner import rules
+from llm_serving_planner.planner.devices.registry import device_of, is_measured
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.proposals import make_plan
@@ -32,7 +33,7 @@ def _try(spec: ModelSpec, profile: GpuProfile, options: Options) -> Plan | None:
 
 def ways_out(spec: ModelSpec, profile: GpuProfile, options: Options) -> tuple[str, ...]:
     """One line per way that was planned and fits; empty when none was found."""
-    if profile.gpu.vendor == "cpu":
+    if device_of(profile.gpu).only_machines:
         return tuple(_machines(spec, options))
     return (
         *_other_settings(spec, profile, options),
@@ -53,7 +54,8 @@ def _other_settings(spec: ModelSpec, profile: GpuProfile, options: Options) -> I
         plan = _try(spec, profile, replace(options, tensor_parallel_size=None))
         if plan:
             yield f"leave --tensor-parallel-size away ({plan.layout.parallel.tensor_parallel_size} fits)"
-    if spec.multimodal and not options.language_model_only and options.engine == "vllm":
+    engine = registry.engine_of(options.engine)
+    if spec.multimodal and not options.language_model_only and not engine.whole_checkpoint:
         plan = _try(spec, profile, replace(options, language_model_only=True))
         if plan:
             yield f"--language-model-only (no images or sound; {plan.settings.max_model_len:,} tokens of context)"
@@ -62,7 +64,7 @@ def _other_settings(spec: ModelSpec, profile: GpuProfile, options: Options) -> I
         plan = _try(spec, profile, replace(options, data_parallel_size=None, enable_expert_parallel=False))
         if plan:
             yield f"leave --data-parallel-size away (tensor parallel {plan.layout.parallel.tensor_parallel_size} fits)"
-    elif spec.moe is not None and not options.enable_expert_parallel and options.engine == "vllm":
+    elif spec.moe is not None and not options.enable_expert_parallel and engine.expert_parallel:
         plan = _try(spec, profile, replace(options, enable_expert_parallel=True))
         if plan:
             yield f"--enable-expert-parallel ({plan.settings.max_model_len:,} tokens of context)"
@@ -71,7 +73,7 @@ def _other_settings(spec: ModelSpec, profile: GpuProfile, options: Options) -> I
         freed: dict[str, Any] = {name: None}
         if getattr(options, name) is not None and _try(spec, profile, replace(options, **freed)):
             yield f"leave --{name.replace('_', '-')} away"
-    if options.engine_version is None and options.engine == "vllm" and profile.gpu.vendor == "nvidia":
+    if options.engine_version is None and device_of(profile.gpu).runs_stock:
         yield from _older_engine(spec, profile, options)
     if options.kv_cache_dtype is None and _try(spec, profile, replace(options, kv_cache_dtype="fp8")):
         yield "--kv-cache-dtype fp8 (half the cache, slightly less exact)"
@@ -94,12 +96,16 @@ def _older_engine(spec: ModelSpec, profile: GpuProfile, options: Options) -> Ite
 
     Never for the sake of memory alone: an old engine is no remedy for a small GPU.
     """
-    default, device = vllm.default_version(), profile.gpu.device_name
+    engine = registry.engine_of(options.engine)
+    older = engine.older_versions()
+    if not older:
+        return
+    default, device = engine.check_version(None), profile.gpu.device_name
     compute = capability(profile.gpu.compute_capability)
-    against = rules.engine_reasons(default, device, compute)
+    against = engine.image_reasons(default, spec, device, compute)
     if not against and not rules.choose_types(spec, options, default, device, compute).reasons:
         return
-    for version in reversed(vllm.facts()["read_versions"]):
+    for version in older:
         if _try(spec, profile, replace(options, engine_version=version)):
             yield f"--engine-version {version}"
             return
@@ -122,7 +128,7 @@ def _checkpoints(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iter
         plan = _try(variant, profile, free)
         if plan is not None and variant.quantization is not None:
             kind = formats.kind_of(variant.quantization)
-            support = format_support.support(kind, "vllm", plan.engine_version, compute)
+            support = format_support.support(kind, plan.engine_version, compute)
             size = variant.weights.loaded_bytes
             planned.append(((-variant.quantization.bits, not support.native, size), kind, support, plan))
     taken: dict[int, int] = {}
@@ -162,16 +168,18 @@ def _unpinned(options: Options) -> Options:
 
 
 def _other_engine(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
-    if options.engine != "vllm" and _try(spec, profile, replace(options, engine="vllm", engine_version=None)):
-        yield "--engine vllm"
-    if profile.gpu.generation == "gaudi1" and _try(spec, profile, replace(options, engine="tgi", engine_version=None)):
-        yield "--engine tgi (Gaudi 1)"
+    default = registry.DEFAULT
+    if options.engine != default and _try(spec, profile, replace(options, engine=default, engine_version=None)):
+        yield f"--engine {default}"
+    for name, of in device_of(profile.gpu).other_engines(profile.gpu):
+        if _try(spec, profile, replace(options, engine=name, engine_version=None)):
+            yield f"--engine {name} ({of})"
 
 
 def _more_nodes(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
     """The same GPUs in several nodes, pipeline parallel; and stages in one node where its GPUs divide no layer."""
     plain = _unpinned(options)
-    if options.engine != "vllm":
+    if not registry.engine_of(options.engine).pipeline:
         return
     for stages in range(2, profile.gpus_per_node + 1 if profile.nodes == 1 else 1):
         plan = _try(spec, profile, replace(plain, pipeline_parallel_size=stages))
@@ -205,7 +213,7 @@ def _machines(spec: ModelSpec, options: Options) -> Iterator[str]:
             profile = parse_profile(machine.type)
         except InputError:  # slices of a GPU and further vendors are not planned
             continue
-        if profile.gpu.vendor != "nvidia":  # others are not measured: never offered unasked
+        if not is_measured(profile.gpu):  # others are not measured: never offered unasked
             continue
         plan = _try(spec, profile, plain)
         if plan:

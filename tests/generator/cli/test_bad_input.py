@@ -216,7 +216,8 @@ def test_ctrl_c_in_the_middle(tmp_path: Path, hub: FakeHub) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores it
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "HF_ENDPOINT": hub.url},
     )  # fmt: skip
-    while not hub.requests and process.poll() is None:
+    while not hub.requests:
+        assert process.poll() is None, process.communicate()[1]
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from llm_serving_planner.base.documents import load_values
+from llm_serving_planner.cli import main as main_module
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.output.schema import validate
 from support.command import MISTRAL, run
@@ -128,3 +129,26 @@ def test_profiles_models_schema_and_validate_answer(tmp_path: Path) -> None:
     done = run("validate", "v.yaml", "--format", "json", cwd=tmp_path)
     assert json.loads(done.stdout) == [{"file": "v.yaml", "ok": True, "problem": None}]
     assert load_values(tmp_path / "v.yaml") == {"replicas": 1}
+
+
+def test_each_command_is_in_the_module_that_is_named_for_it() -> None:
+    """A command loads the parser of one module; the table says of which."""
+    (whole,) = (
+        action for action in main_module.build_parser()._actions if action.choices and not action.option_strings
+    )
+    assert list(whole.choices or ()) == list(main_module._COMMANDS)
+    for module in dict.fromkeys(main_module._COMMANDS.values()):
+        (part,) = (
+            action
+            for action in main_module.build_parser(module)._actions
+            if action.choices and not action.option_strings
+        )
+        assert list(part.choices or ()) == [name for name, home in main_module._COMMANDS.items() if home == module]
+
+
+def test_an_unknown_command_is_told_all_others(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main_module.main(["plam"])
+    assert ended.value.code == 2
+    assert "invalid choice: 'plam'" in (told := capsys.readouterr().err)
+    assert "preflight" in told

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from llm_serving_planner.base.errors import InputError, ServerError
+from llm_serving_planner.cluster import forward, kubectl
 from support.command import run
 from support.fake_engine import FakeEngine, chunk, stream
 
@@ -132,8 +134,6 @@ def test_a_closed_pipe_leaves_it_too(cluster: Cluster) -> None:
 
 
 def test_a_kubectl_that_does_not_stop_is_killed(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm_serving_planner.cluster import forward
-
     cluster.script["stubborn"] = True
     monkeypatch.setenv("PATH", cluster.path())
     monkeypatch.setattr(forward, "_STOP_SECONDS", 0.1)
@@ -172,9 +172,6 @@ def test_one_place_at_a_time() -> None:
 
 
 def test_a_cluster_that_does_not_list_its_services(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm_serving_planner.base.errors import InputError
-    from llm_serving_planner.cluster import forward, kubectl
-
     (cluster.folder / "kubectl").write_text(f"#!{sys.executable}\nimport time\ntime.sleep(30)\n")
     monkeypatch.setenv("PATH", cluster.path())
     monkeypatch.setattr(kubectl, "ANSWER_SECONDS", 0.2)
@@ -186,9 +183,6 @@ def test_a_cluster_that_does_not_list_its_services(cluster: Cluster, monkeypatch
 
 
 def test_a_forward_that_never_comes(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    from llm_serving_planner.base.errors import ServerError
-    from llm_serving_planner.cluster import forward
-
     program = cluster.folder / "kubectl"
     program.write_text(KUBECTL.replace('print("Forwarding from 127', 'time.sleep(30); print("Forwarding from 127'))
     monkeypatch.setenv("PATH", cluster.path())

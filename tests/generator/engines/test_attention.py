@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from llm_serving_planner.base.errors import DoesNotFitError
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.engines.attention import attention, fp8_problem
+from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.hardware.compute_capability import Capability
 from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.models import embedded
@@ -77,25 +78,23 @@ CASES: list[tuple[str, Capability, str, str, str]] = [
 
 @pytest.mark.parametrize(("model", "gpu", "version", "cache", "backend"), CASES, ids=lambda value: str(value)[-20:])
 def test_the_backend_of_a_model_on_a_gpu(model: str, gpu: Capability, version: str, cache: str, backend: str) -> None:
-    found = attention("vllm", version, spec(model), gpu, cache)
+    found = attention(version, spec(model), gpu, cache)
     assert found.backend == backend, found.reason
     assert found.reason
 
 
 def test_the_reason_is_one_line() -> None:
-    found = attention("vllm", "0.33.0", spec(LLAMA), A10G, "fp8")
+    found = attention("0.33.0", spec(LLAMA), A10G, "fp8")
     assert found.reason == "not FLASH_ATTN: no FP8 cache on this GPU (vLLM 0.33.0, compute capability 8.6)"
-    assert attention("vllm", "0.33.0", spec(LLAMA), H100, "auto").reason == (
+    assert attention("0.33.0", spec(LLAMA), H100, "auto").reason == (
         "FA3, first choice (vLLM 0.33.0, compute capability 9.0)"
     )
 
 
 def test_few_heads_per_rank_choose_another_sparse_backend() -> None:
-    eight = attention("vllm", "0.33.0", spec(V32), B200, "auto", tensor_parallel_size=8)
+    eight = attention("0.33.0", spec(V32), B200, "auto", tensor_parallel_size=8)
     assert eight.backend == "FLASH_ATTN_MLA_SPARSE_FA4"
-    assert (
-        attention("vllm", "0.24.0", spec(V32), B200, "auto", tensor_parallel_size=8).backend == "FLASHINFER_MLA_SPARSE"
-    )
+    assert attention("0.24.0", spec(V32), B200, "auto", tensor_parallel_size=8).backend == "FLASHINFER_MLA_SPARSE"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +113,7 @@ def test_few_heads_per_rank_choose_another_sparse_backend() -> None:
     ],
 )
 def test_tgi_and_tgis(engine: str, model: str, gpu: Capability, cache: str, backend: str, reason: str) -> None:
-    found = attention(engine, "", spec(model), gpu, cache)
+    found = engine_of(engine).attention("", spec(model), gpu, cache)
     assert found.backend == backend
     assert found.reason.startswith(reason)
 
@@ -141,7 +140,7 @@ FP8_CASES: list[tuple[str, Capability, str, str | None]] = [
 
 @pytest.mark.parametrize(("model", "gpu", "version", "expected"), FP8_CASES)
 def test_where_an_fp8_cache_can_be_kept(model: str, gpu: Capability, version: str, expected: str | None) -> None:
-    assert fp8_problem(version, spec(model), "it", gpu) == expected
+    assert fp8_problem(version, spec(model), "it", gpu, vllm.facts()["read_versions"]) == expected
 
 
 @given(
@@ -150,11 +149,11 @@ def test_where_an_fp8_cache_can_be_kept(model: str, gpu: Capability, version: st
     st.sampled_from([T4, A100, A10G, L4, H100, B200, RTX]),
 )
 def test_every_model_has_attention_or_is_refused(one: ModelSpec, version: str, gpu: Any) -> None:
-    found = attention("vllm", version, one, gpu, "auto")
+    found = attention(version, one, gpu, "auto")
     sparse = one.architecture in {"DeepseekV32ForCausalLM", "GlmMoeDsaForCausalLM"}
     assert found.reason
     assert found.backend or sparse
-    if attention("vllm", version, one, gpu, "fp8").backend:
+    if attention(version, one, gpu, "fp8").backend:
         assert found.backend
 
 

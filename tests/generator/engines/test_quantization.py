@@ -1,6 +1,7 @@
 """Quantised checkpoints: how they are read, and which engine runs them on which GPU."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llm_serving_planner.base.errors import DoesNotFitError, HubError, InputError, UnsupportedModelError
 from llm_serving_planner.engines import format_support, versions
+from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.hardware.compute_capability import Capability, capability
 from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.models import embedded
@@ -190,7 +192,7 @@ CASES: list[tuple[str, Capability, str, str]] = [
 
 @pytest.mark.parametrize(("kind", "gpu", "version", "expected"), CASES, ids=lambda value: str(value)[:30])
 def test_a_kind_runs_or_is_refused(kind: str, gpu: Capability, version: str, expected: str) -> None:
-    found = format_support.support(kind, "vllm", version, gpu)
+    found = format_support.support(kind, version, gpu)
     assert (found.kernel if found.ok else format_support.refusal(found, "it", gpu)) == expected
 
 
@@ -210,7 +212,7 @@ def test_a_kind_runs_or_is_refused(kind: str, gpu: Capability, version: str, exp
     ],
 )
 def test_tgi_and_tgis(engine: str, kind: str, gpu: Capability, bits: int, expected: Any) -> None:
-    found = format_support.support(kind, engine, "", gpu, bits=bits)
+    found = engine_of(engine).support(kind, "", gpu, bits=bits)
     assert (found.quantize if found.ok else format_support.refusal(found, "it", gpu)) == expected
 
 
@@ -223,7 +225,7 @@ def test_every_value_of_quantize_in_tgi_loads_some_kind() -> None:
     assert {
         value for kind in formats.kinds().values() for value in kind.get("tgi", {"quantize": []})["quantize"]
     } == listed
-    assert not format_support.support("exl2", "tgi", "", A10G).tensor_parallel
+    assert not engine_of("tgi").support("exl2", "", A10G).tensor_parallel
 
 
 @given(
@@ -232,8 +234,8 @@ def test_every_value_of_quantize_in_tgi_loads_some_kind() -> None:
 def test_a_newer_gpu_never_runs_less_unless_the_data_say_so(kind: str, version: str, one: Any, other: Any) -> None:
     older, newer = sorted((one, other))
     first, second = (
-        format_support.support(kind, "vllm", version, older),
-        format_support.support(kind, "vllm", version, newer),
+        format_support.support(kind, version, older),
+        format_support.support(kind, version, newer),
     )
     held = versions.entry_for(formats.kinds()[kind]["vllm"], version)
     if first.ok and not second.ok:
@@ -246,11 +248,11 @@ def test_a_newer_gpu_never_runs_less_unless_the_data_say_so(kind: str, version: 
 @given(st.sampled_from(sorted(formats.kinds())), st.sampled_from(GPUS))
 def test_every_refusal_says_why_and_every_version_named_keeps_its_word(kind: str, gpu: Any) -> None:
     for version in VERSIONS:
-        found = format_support.support(kind, "vllm", version, gpu)
+        found = format_support.support(kind, version, gpu)
         assert found.ok != bool(found.reason)
         last = (formats.kinds()[kind].get("until") or {}).get("version")
         if f"--engine-version {last}" in found.way_out:
-            assert format_support.support(kind, "vllm", str(last), gpu).ok
+            assert format_support.support(kind, str(last), gpu).ok
 
 
 def test_the_data_are_ordered_and_sourced() -> None:
@@ -269,8 +271,6 @@ def test_the_data_are_ordered_and_sourced() -> None:
 
 
 def spec_of(quantization: Quantization) -> Any:
-    from dataclasses import replace
-
     spec = embedded.find("meta-llama/Llama-3.1-8B-Instruct")
     assert spec is not None
     return replace(spec, quantization=quantization, weights=replace(spec.weights, loaded_bytes=6_000_000_000))

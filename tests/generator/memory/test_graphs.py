@@ -44,7 +44,7 @@ def test_some_capture_up_to_twice_as_large_a_batch() -> None:
     assert graphs.largest(DENSE, BLACKWELL, chosen) == 1024
     assert graphs.captured(DENSE, BLACKWELL, chosen) == 2 * 83  # as vLLM 0.33.0 models/config.py says of gpt-oss
     assert graphs.largest(DENSE, Gpu(GIB, (12, 0), nvlink=False), chosen) == 512
-    assert graphs.largest(DENSE, Gpu(GIB, (10, 0), nvlink=False, vendor="amd"), chosen) == 512
+    assert graphs.largest(DENSE, Gpu(GIB, (10, 0), nvlink=False, cuda=False), chosen) == 512
     assert graphs.largest(replace(DENSE, architecture="GptOssForCausalLM"), HOPPER, chosen) == 1024
     drafting = compiled(32, draft=Draft("ngram", 3))
     assert graphs.largest(DENSE, HOPPER, drafting) == 256

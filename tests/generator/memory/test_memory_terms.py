@@ -6,9 +6,10 @@ import pytest
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.engines.regime import Regime
-from llm_serving_planner.memory import kv_cache, pipeline, terms
+from llm_serving_planner.memory import extras, kv_cache, pipeline, terms
 from llm_serving_planner.memory.graphs import graph_bytes
 from llm_serving_planner.memory.settings import Estimate, Gpu, ParallelConfig, Settings
+from llm_serving_planner.models.adapters import Draft, Slots
 from llm_serving_planner.models.spec import LayerGroup, ModelSpec, Moe, Recurrent, Weights
 from support.made_up import (
     AMPERE,
@@ -226,9 +227,6 @@ def test_a_stage_is_its_share() -> None:
 
 
 def test_adapters_and_drafts_are_terms_of_their_own() -> None:
-    from llm_serving_planner.memory import extras
-    from llm_serving_planner.models.adapters import Draft, Slots
-
     draft = Draft("eagle3", 3, head_bytes=10**8, layers=(LayerGroup("full", 1, 4, 50, 50),))
     chosen = settings(lora=Slots(2, 16, 2), draft=draft)
     assert (chosen.positions, EAGER.positions) == (4, 1)

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from llm_serving_planner.base.units import MIB
 from llm_serving_planner.memory import tensors, weights
-from llm_serving_planner.models.spec import LayerGroup, Mla, Moe, Quantization, Recurrent, Weights
+from llm_serving_planner.memory.settings import Settings
+from llm_serving_planner.models.spec import LayerGroup, Mla, ModelSpec, Moe, Quantization, Recurrent, Weights
 from support.made_up import (
     DENSE,
     EAGER,
@@ -22,6 +23,10 @@ from support.made_up import (
 
 KEYS = 10 * 1000 * 4 * (50 + 50)  # parameters
 NORMS = 1000 * 21
+
+
+def rank_weights(spec: ModelSpec, chosen: Settings) -> int:
+    return weights.rank_weights(spec, chosen.parallel, runtime_fp8=chosen.runtime_fp8)
 
 
 @pytest.mark.parametrize("ranks", [1, 2, 4, 8])
@@ -86,21 +91,21 @@ def test_what_is_whole_on_every_rank() -> None:
 def test_experts_over_data_parallel_ranks() -> None:
     experts = 2 * 3 * 10 * 16 * 1000 * 500
     held = weights.weights_bytes(EXPERTS, 2)
-    assert weights.rank_weights(EXPERTS, settings(tensor_parallel_size=2)) == held
-    assert weights.rank_weights(EXPERTS, settings(tensor_parallel_size=2, data_parallel_size=4)) == held - int(
+    assert rank_weights(EXPERTS, settings(tensor_parallel_size=2)) == held
+    assert rank_weights(EXPERTS, settings(tensor_parallel_size=2, data_parallel_size=4)) == held - int(
         experts * (1 / 2 - 1 / 8)
     )
-    assert weights.rank_weights(
+    assert rank_weights(
         EXPERTS, settings(tensor_parallel_size=1, data_parallel_size=3, enable_expert_parallel=True)
     ) == (weights.weights_bytes(EXPERTS, 1) - int(experts * (1 - 6 / 16)))
-    assert weights.rank_weights(EXPERTS, settings(tensor_parallel_size=3, enable_expert_parallel=True)) == (
+    assert rank_weights(EXPERTS, settings(tensor_parallel_size=3, enable_expert_parallel=True)) == (
         weights.weights_bytes(EXPERTS, 3) - int(experts * (1 / 3 - 6 / 16))
     )
-    assert weights.rank_weights(DENSE, settings(data_parallel_size=4)) == weights.weights_bytes(DENSE, 1)
+    assert rank_weights(DENSE, settings(data_parallel_size=4)) == weights.weights_bytes(DENSE, 1)
     few = replace(EXPERTS, weights=Weights(1000, 1000, ""))
-    assert weights.rank_weights(few, settings(data_parallel_size=2)) == weights.weights_bytes(few, 1) - 500
+    assert rank_weights(few, settings(data_parallel_size=2)) == weights.weights_bytes(few, 1) - 500
     halved = settings(tensor_parallel_size=1, data_parallel_size=2, runtime_fp8=True)
-    assert weights.rank_weights(EXPERTS, halved) == (
+    assert rank_weights(EXPERTS, halved) == (
         weights.weights_bytes(EXPERTS, 1, runtime_fp8=True) - int(experts // 2 * (1 - 1 / 2))
     )
 

@@ -10,7 +10,7 @@ from llm_serving_planner.memory import activations, kernels, kv_cache, pipeline,
 from llm_serving_planner.memory.settings import Gpu, ParallelConfig, Settings
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.config.rotary import elements
-from llm_serving_planner.models.spec import ModelSpec
+from llm_serving_planner.models.spec import Mla, ModelSpec
 from support.made_up import changed
 
 H100 = Gpu(int(79.19 * GIB), (9, 0), nvlink=True)
@@ -55,8 +55,6 @@ def settings(**changes: object) -> Settings:
 )  # fmt: skip
 def test_rotary_tables_by_kind(rows: int, text: dict[str, object], architecture: str, rank: int, expected: int) -> None:
     """Kinds of vllm/model_executor/layers/rotary_embedding of 0.25.1."""
-    from llm_serving_planner.models.spec import Mla
-
     mla = Mla(rank, 0, 64, 128, 128) if rank else None
     assert elements({"max_position_embeddings": rows, **text}, {}, architecture, 128, mla) == expected
 

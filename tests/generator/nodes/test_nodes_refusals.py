@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from llm_serving_planner.cli.main import main
+from llm_serving_planner.cluster import kubectl
 from llm_serving_planner.nodes.machinesets_read import CLUSTER_LABEL
 from support.command import run
 from support.machines import FACTS, IN_EKSCTL, IN_KARPENTER, IN_OPENSHIFT, check, item
@@ -250,8 +251,6 @@ def test_no_client_and_a_failing_one(tmp_path: Path) -> None:
 def test_a_cluster_that_does_not_answer(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from llm_serving_planner.cluster import kubectl
-
     path = fake(tmp_path, "oc", "import time; time.sleep(60)")
     monkeypatch.setattr(kubectl, "ANSWER_SECONDS", 0.2)
     monkeypatch.setenv("PATH", path)

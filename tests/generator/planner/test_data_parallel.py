@@ -27,6 +27,10 @@ BASE = Settings(ParallelConfig(1), 8192, 256, 2048, 0.9)
 H200 = Gpu(int(139.8 * GIB), (9, 0), nvlink=True)
 
 
+def rank_weights(spec: ModelSpec, chosen: Settings) -> int:
+    return weights.rank_weights(spec, chosen.parallel, runtime_fp8=chosen.runtime_fp8)
+
+
 def spec(name: str) -> ModelSpec:
     found = embedded.find(name)
     assert found is not None
@@ -52,14 +56,14 @@ def test_experts_are_counted_by_hand() -> None:
 def test_experts_are_divided_over_all_ranks_and_the_rest_is_repeated() -> None:
     found = spec(QWEN)
     experts = tensors.expert_bytes(found, 2)
-    alone = weights.rank_weights(found, BASE)
+    alone = rank_weights(found, BASE)
     for data, expert in ((8, True), (8, False)):
-        rank = weights.rank_weights(found, changed(BASE, data_parallel_size=data, enable_expert_parallel=expert))
+        rank = rank_weights(found, changed(BASE, data_parallel_size=data, enable_expert_parallel=expert))
         assert alone - rank == pytest.approx(experts * 7 / 8, rel=1e-6)
-    mixed = weights.rank_weights(
+    mixed = rank_weights(
         found, changed(BASE, tensor_parallel_size=2, data_parallel_size=4, enable_expert_parallel=True)
     )
-    two = weights.rank_weights(found, changed(BASE, tensor_parallel_size=2))
+    two = rank_weights(found, changed(BASE, tensor_parallel_size=2))
     assert two - mixed == pytest.approx(experts * (1 / 2 - 1 / 8), rel=1e-6)
 
 
@@ -73,7 +77,7 @@ def test_whole_experts_are_rounded_up() -> None:
 def test_a_dense_model_is_repeated_and_its_engines_do_not_talk() -> None:
     found, one = spec(DENSE), plan(DENSE, "1xl4")
     four = plan(DENSE, "4xl4", data_parallel_size=4)
-    assert weights.rank_weights(found, four.settings) == weights.rank_weights(found, one.settings)
+    assert rank_weights(found, four.settings) == rank_weights(found, one.settings)
     assert four.estimate.non_torch == one.estimate.non_torch
     assert (
         four.layout.parallel.tensor_parallel_size,

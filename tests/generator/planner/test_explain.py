@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
-from llm_serving_planner.engines import vllm
+from llm_serving_planner.engines import tgi, tgis, vllm
 from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.models import embedded
-from llm_serving_planner.output import explain, flags, report
+from llm_serving_planner.output import explain, report
 from llm_serving_planner.output.render import render_values
 from llm_serving_planner.planner import resources
 from llm_serving_planner.planner.devices import cpu
@@ -52,9 +52,9 @@ CONSTANTS: list[tuple[ModuleType, str, Any, str, dict[str, Any], str, str]] = [
     (cpu, "CORES_PER_RANK", 3, "cpu", {}, "two cores per engine process", "three cores per engine process"),
     (cpu, "HOST_PER_RANK_GIB", 4, "cpu", {}, "3 GiB beside them", "6 GiB beside them"),
     (cpu, "HOST_BASE_GIB", 4, "cpu", {}, "3 GiB beside them", "5 GiB beside them"),
-    (flags, "TGI_SHARE", 0.95, "2xa10g", TGI, "takes 0.90 of this share", "takes 0.95 of this share"),
-    (flags, "TGI_ANSWER_TOKENS", 2, "2xa10g", TGI, "all but one token of", "all but two tokens of"),
-    (flags, "TGIS_ANSWER_PARTS", 4, "2xa10g", TGIS, "half of a request's", "one part in four of a request's"),
+    (tgi, "SHARE", 0.95, "2xa10g", TGI, "takes 0.90 of this share", "takes 0.95 of this share"),
+    (tgi, "ANSWER_TOKENS", 2, "2xa10g", TGI, "all but one token of", "all but two tokens of"),
+    (tgis, "ANSWER_PARTS", 4, "2xa10g", TGIS, "half of a request's", "one part in four of a request's"),
 ]  # fmt: skip
 
 
@@ -106,11 +106,18 @@ ALLOWED = {
 }
 
 
+_SEAMS = (*PACKAGE.parent.glob("engines/*.py"), *PACKAGE.parent.glob("planner/devices/*.py"))
+_REASONS = {"flag_reasons", "pod_reasons", "environment_reasons", "selector_reason"}
+
+
 def typed() -> list[str]:
-    """Every piece of text that explain.py, feature_keys.py and the template hold themselves; no docstrings."""
+    """Every piece of text of explain.py, feature_keys.py, the template, and the reasons of engines and devices."""
     found = []
-    for name in ("explain.py", "feature_keys.py"):
-        tree = ast.parse((PACKAGE / name).read_text())
+    for path in (PACKAGE / "explain.py", PACKAGE / "feature_keys.py", *_SEAMS):
+        tree: ast.AST = ast.parse(path.read_text())
+        if path in _SEAMS:
+            reasons = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name in _REASONS]
+            tree = ast.Module(list(reasons), [])
         formats = {
             id(piece)
             for node in ast.walk(tree)
@@ -120,7 +127,7 @@ def typed() -> list[str]:
         docs = {
             id(node.body[0].value)
             for node in ast.walk(tree)
-            if isinstance(node, ast.Module | ast.FunctionDef) and isinstance(node.body[0], ast.Expr)
+            if isinstance(node, ast.Module | ast.FunctionDef) and node.body and isinstance(node.body[0], ast.Expr)
         }
         found += [
             node.value

@@ -29,7 +29,6 @@ class More(Options):
     made_up: str | None = option(
         "how much is made up",
         allowed=("little", "much", "all"),
-        engines=("vllm",),
         needs=("image", "--made-up has no use without --image"),
         refused={"all": "--made-up all is not planned"},
         flags=("dtype",),
@@ -72,7 +71,6 @@ def test_the_check_knows_all_that_its_row_says(more: type[More]) -> None:
     assert str(refused(more(made_up_size=0))) == "--made-up-size is 0: a positive whole number is expected"
     assert str(refused(more(made_up="much"))) == "--made-up has no use without --image"
     assert str(refused(more(made_up="all", image="r.example/x:1"))) == "--made-up all is not planned"
-    assert str(refused(more(made_up="much", engine="tgi"))) == "--made-up is vLLM's, not TGI's"
 
 
 def test_a_plan_records_and_explains_it(more: type[More]) -> None:

@@ -15,7 +15,7 @@ from llm_serving_planner.models.spec import ModelSpec, Quantization
 from llm_serving_planner.output.render import render_values
 from llm_serving_planner.output.schema import validate
 from llm_serving_planner.output.values import build_values
-from llm_serving_planner.planner.devices import rocm_gaudi
+from llm_serving_planner.planner.devices.registry import device_of
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.proposals import make_plan
@@ -192,7 +192,7 @@ FILE = "gpusPerNode: 2\ngpu: {{name: MI308X, usableMemoryGiB: 191.0{}}}\n"
 def test_a_file_may_describe_another_accelerator(tmp_path: Path) -> None:
     made = plan(described(tmp_path, FILE.format(", vendor: amd, generation: gfx942")))
     assert (made.profile.gpu.resource_name, made.attention) == ("amd.com/gpu", "ROCM_ATTN")
-    assert rocm_gaudi.is_other(made.profile)
+    assert device_of(made.profile.gpu).vendor == "amd"
 
 
 @pytest.mark.parametrize(

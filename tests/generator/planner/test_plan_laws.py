@@ -1,5 +1,6 @@
 """Laws of the planner, over the whole catalogue and all GPUs."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -140,8 +141,6 @@ def test_a_model_survives_its_plain_form(spec: ModelSpec) -> None:
 
 
 def _through_json(data: dict[str, Any]) -> dict[str, Any]:
-    import json
-
     read: dict[str, Any] = json.loads(json.dumps(data))
     return read
 

@@ -10,6 +10,7 @@ import yaml
 from llm_serving_planner.base.errors import DoesNotFitError, InputError
 from llm_serving_planner.base.tables import load_data
 from llm_serving_planner.base.units import GIB
+from llm_serving_planner.cli.main import build_parser
 from llm_serving_planner.engines import features, parsers, vllm
 from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.memory import extras
@@ -27,6 +28,7 @@ from llm_serving_planner.planner.option_checks import check_options
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.proposals import make_plan
+from llm_serving_planner.planner.ways_out import ways_out
 from support.command import run
 from support.configs import BASE, EACH, LLAMA, read
 from support.fake_hub import safetensors
@@ -462,8 +464,6 @@ def test_a_template_of_ones_own_travels_in_the_values(tmp_path: Path) -> None:
 
 def test_every_option_is_in_the_documents_and_in_the_help(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "using.md").read_text()
-    from llm_serving_planner.cli.main import build_parser
-
     text = run("plan", "--help", cwd=tmp_path).stdout
     assert build_parser().prog in text
     named = ("task", "alias", "lora", "max-lora-rank", "max-loras", "max-cpu-loras", "tool-calling",
@@ -495,8 +495,6 @@ def test_safetensors_of_a_bert_in_float32_are_counted_at_16_bits(tmp_path: Path)
 
 
 def test_ways_out_give_up_what_serves_beside_the_model() -> None:
-    from llm_serving_planner.planner.ways_out import ways_out
-
     adapters = tuple(f"a{n}=o/a{n}" for n in range(8))
     options = Options(lora=adapters, max_lora_rank=512, max_model_len=8192)
     profile = parse_profile("1xa10g")

@@ -5,9 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from llm_serving_planner.base.errors import HubUnreachableError, InputError, UnsupportedModelError
+from llm_serving_planner.base.files import read_text
+from llm_serving_planner.engines.registry import engine_of
+from llm_serving_planner.models import hub
 from llm_serving_planner.models.adapters import Adapter, Draft
 from llm_serving_planner.models.checkpoint import Checkpoint
 from llm_serving_planner.models.config.fields import optional, positive, text_config
+from llm_serving_planner.models.resolve import resolve
 from llm_serving_planner.models.spec import LayerGroup
 from llm_serving_planner.planner.features import lora, speculative
 from llm_serving_planner.planner.options import Options
@@ -25,7 +29,7 @@ def resolved(
         HubError, UnsupportedModelError: of the draft model.
     """
     found = options
-    if options.lora and options.engine == "vllm":
+    if options.lora and engine_of(options.engine).in_place_of("lora") is None:
         found = replace(found, adapters=_adapters(options, offline=offline, progress=progress, tell=tell))
     if options.speculative is not None:
         found = replace(found, draft=_draft(options, offline=offline, progress=progress, tell=tell))
@@ -38,8 +42,6 @@ def _adapters(
     options: Options, *, offline: bool, progress: Callable[[str], None], tell: Callable[[str], None]
 ) -> tuple[Adapter, ...]:
     """Adapters of the hub pinned to their commit, with their rank; as asked for where it cannot be reached."""
-    from llm_serving_planner.models import hub
-
     found = []
     for adapter in lora.parse_all(options.lora):
         if offline or not adapter.id:
@@ -72,8 +74,6 @@ def _is_file(word: str) -> bool:
 
 
 def _template(path: Path) -> str:
-    from llm_serving_planner.base.files import read_text
-
     text = read_text(path.expanduser())
     if not text.strip():
         raise InputError(f"--chat-template {path}: the file is empty")
@@ -83,8 +83,6 @@ def _template(path: Path) -> str:
 
 
 def _draft(options: Options, *, offline: bool, progress: Callable[[str], None], tell: Callable[[str], None]) -> Draft:
-    from llm_serving_planner.models.resolve import resolve
-
     draft = speculative.parse(options.speculative or "", options.speculative_tokens)
     if draft.path:
         raise InputError(
@@ -104,8 +102,6 @@ def _draft(options: Options, *, offline: bool, progress: Callable[[str], None], 
             file_bytes=spec.weights.file_bytes,
             gated=bool(spec.gated),
         )
-    from llm_serving_planner.models import hub
-
     checkpoint = hub.fetch(draft.id, revision=draft.revision or None, offline=offline, progress=progress)
     try:
         return head(draft, checkpoint)

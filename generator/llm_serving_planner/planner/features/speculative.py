@@ -4,6 +4,7 @@ A draft's weights lie beside the model's on the same GPUs, its layers have a cac
 step verifies `tokens` + 1 positions per sequence. Not measured: upper bounds.
 """
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -12,6 +13,7 @@ from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.engines import features, versions
 from llm_serving_planner.models.adapters import Draft
 from llm_serving_planner.models.spec import LayerGroup, ModelSpec
+from llm_serving_planner.planner.rules import tensor_parallel_reasons
 
 
 @cache
@@ -65,15 +67,11 @@ def with_heads(draft: Draft, target: ModelSpec) -> Draft:
     index = next((group for group in target.layers if group.kind == "index"), None)
     if index is not None:
         layers += (LayerGroup("index", 1, index.kv_heads, index.k_dim, index.v_dim),)
-    from dataclasses import replace
-
     return replace(draft, head_bytes=layer + 4 * target.hidden_size**2, layers=layers)
 
 
 def reasons(draft: Draft, target: ModelSpec, version: str, tensor: int, pipeline: int) -> list[str]:
     """What stands against the draft on this model and layout."""
-    from llm_serving_planner.planner.rules import tensor_parallel_reasons
-
     facts = _data()["methods"][draft.method]
     found = []
     if not versions.not_after(facts["from"], version):

@@ -5,7 +5,8 @@ from typing import Any
 
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.base.units import GIB
-from llm_serving_planner.engines import frozen, parsers, vllm
+from llm_serving_planner.engines import parsers, vllm
+from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.memory import extras
 from llm_serving_planner.memory.settings import Settings
 from llm_serving_planner.models.adapters import Adapter, Draft, Slots
@@ -120,8 +121,9 @@ def plan_use(spec: ModelSpec, options: Options, version: str, tensor: int, pipel
         InputError: an option that contradicts the model, such as an unknown parser.
     """
     task = task_of(spec, options)
-    if options.engine != "vllm":
-        why = [f"{frozen.label(options.engine)} gives text only, {spec.architecture} gives none"]
+    engine = engine_of(options.engine)
+    if engine.generates_only:
+        why = [f"{engine.label} gives text only, {spec.architecture} gives none"]
         return Use(reasons=tuple(why if task != "generate" else ()))
     reasons = _task_reasons(spec, options, task)
     args, template, notes = _tools(spec, options, version)
