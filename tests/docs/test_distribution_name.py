@@ -6,6 +6,8 @@ import subprocess
 import pytest
 from support.helm import ROOT
 
+pytestmark = pytest.mark.prose
+
 # Installers and what of their words takes a distribution's name; the name ends where no name of a package goes on.
 _COMMAND = re.compile(
     r"\b(?:pipx? +(?:install|download|index|wheel|show|uninstall|upgrade|run|inject)|pip +[a-z]+ +versions"

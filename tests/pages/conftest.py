@@ -5,10 +5,14 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import pytest
+from llm_serving_planner.models import embedded
 from playwright.sync_api import Browser, sync_playwright
 from support.helm import ROOT
+from support.laws import NIGHTLY
 from website import build, runtime
 from website.build import Files
 
@@ -18,9 +22,16 @@ AXE = "axe-core@4.14.1"
 
 
 @pytest.fixture(scope="session")
-def files() -> Files:
+def shown_models() -> list[str]:
+    """The models of the matrix of what fits: all at night, else every tenth, because each is planned on every GPU."""
+    return embedded.model_ids()[:: 1 if NIGHTLY else 10]
+
+
+@pytest.fixture(scope="session")
+def files(shown_models: list[str]) -> Files:
     """Every file but assets/runtime.js, which needs npm."""
-    return build.site(ROOT, None)
+    with patch("website.cells.embedded", SimpleNamespace(model_ids=lambda: shown_models, find=embedded.find)):
+        return build.site(ROOT, None)
 
 
 @pytest.fixture(scope="session")

@@ -49,7 +49,12 @@ def run(*words: str, cwd: Path | None = None, **env: str) -> subprocess.Complete
 def run_process(
     *words: str, cwd: Path | None = None, limit: int | None = None, **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own; `limit` is the largest file in bytes that it may write."""
+    """The command in a process of its own; `limit` is the largest file in bytes that it may write.
+
+    Under a limit Python would cut what it compiles, too, and everybody's next import would fail: it writes none there.
+    """
+    if limit is not None:
+        env["PYTHONDONTWRITEBYTECODE"] = "1"
 
     def small_disk() -> None:
         if limit is not None:
