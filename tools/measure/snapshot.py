@@ -137,8 +137,8 @@ def renders(tree: Path) -> dict[str, str]:
                 raw = chart._raw()  # noqa: SLF001 - the wheel has no public way to name APIs
                 rendered = json.loads(_native.call_string("helm_render", raw, json.dumps(values), options))
             except HelmError as error:
-                # Helm names the line of the template before the message, and the chain of includes
-                found[f"{path.stem} as {name[:10]}: refusal"] = str(error).rpartition("error calling fail:")[2].strip()
+                # Helm names the line of the template before the message
+                found[f"{path.stem} as {name[:10]}: refusal"] = str(error).partition("): \n")[2]
                 continue
             for place, text in rendered.items():
                 if place.endswith("NOTES.txt"):
