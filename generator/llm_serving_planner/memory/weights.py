@@ -38,7 +38,7 @@ def weights_bytes(spec: ModelSpec, tensor_parallel_size: int, *, runtime_fp8: bo
     return int(rank) + 2 * min(spec.rotary_elements, LONGEST_ROTARY_TABLE * spec.head_dim)
 
 
-def rank_weights(spec: ModelSpec, parallel: ParallelConfig, *, runtime_fp8: bool = False) -> int:
+def rank_weights(spec: ModelSpec, parallel: ParallelConfig, *, runtime_fp8: bool) -> int:
     """Weights of the fullest rank where experts may be divided further than the rest of the model."""
     held = weights_bytes(spec, parallel.tensor_parallel_size, runtime_fp8=runtime_fp8)
     if spec.moe is None or (parallel.data_parallel_size == 1 and not parallel.enable_expert_parallel):

@@ -26,8 +26,8 @@ def check_options(options: Options) -> None:
         if (value := getattr(options, row.name)) != row.default and value is not None
     ]
     if given:
-        _walk(options, given, PINS, _whole, _choice, _bounds, _value_needs)
-        _walk(options, given, USE, _lacks, _whole, _choice, _needs, _bounds)
+        _walk(options, given, PINS, _choice, _bounds, _value_needs)
+        _walk(options, given, USE, _lacks, _choice, _needs, _bounds)
         usage.check_words(options)
         _refuses(options)
         _walk(options, given, PINS, _needs, _refused)
@@ -38,11 +38,6 @@ def _walk(options: Options, given: list[tuple[Declaration, Any]], group: str, *c
         for row, value in given:
             if row.group == group:
                 check(options, row, value)
-
-
-def _whole(_: Options, row: Declaration, value: Any) -> None:
-    if row.type is int and row.minimum is not None and value < row.minimum:
-        raise InputError(f"{row.flag} is {value}: {row.expected}")
 
 
 def _choice(_: Options, row: Declaration, value: Any) -> None:
