@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from llm_serving_planner.base.errors import HubError, HubUnreachableError, InputError, UnsupportedModelError
+from llm_serving_planner.base.shapes import check_shape, understood
 from llm_serving_planner.models import embedded, hub
 from llm_serving_planner.models.checkpoint import Checkpoint, TensorInfo
 from llm_serving_planner.models.config.read import parse
@@ -95,8 +96,18 @@ def spec_of(checkpoint: Checkpoint) -> ModelSpec:
     """Read a checkpoint's files into a ModelSpec.
 
     Raises:
+        SchemaError: a field has another shape than any model's.
         UnsupportedModelError: a field is not understood, or config and tensors contradict each other.
     """
+    where = f"config.json of {checkpoint.model_id}"
+    check_shape("config", checkpoint.config, where)
+    if checkpoint.quant_config is not None:
+        check_shape("quantization", checkpoint.quant_config, f"the file beside {where}")
+    with understood(where):
+        return _spec_of(checkpoint)
+
+
+def _spec_of(checkpoint: Checkpoint) -> ModelSpec:
     probe = Weights(0, 0, "")
     spec = parse(
         checkpoint.config,
