@@ -80,7 +80,7 @@ def check_depth(data: Any, where: str) -> None:
     Raises:
         InputError: deeper than DEEPEST.
     """
-    level, depth = [data], 0
+    level, depth = [data] if isinstance(data, dict | list) else [], 0
     while level:
         if depth > DEEPEST:
             raise InputError(f"{where} nests deeper than {DEEPEST} levels")

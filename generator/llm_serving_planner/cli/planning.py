@@ -83,6 +83,7 @@ def _plan(arguments: argparse.Namespace) -> int:
 
 
 def _values(arguments: argparse.Namespace) -> int:
+    from llm_serving_planner.base.documents import parse_documents
     from llm_serving_planner.base.writing import check_target, write_text
     from llm_serving_planner.output.render import render_values
     from llm_serving_planner.output.report import next_command, text_report
@@ -97,13 +98,12 @@ def _values(arguments: argparse.Namespace) -> int:
         check_target(path)
     plan = make(arguments.model, arguments.profile, options, offline=arguments.offline)
     text = render_values(plan)
-    import yaml
-
-    validate(yaml.safe_load(text), f"values of {plan.file_stem}")
+    (values,) = parse_documents(text, "values")
+    validate(values, f"values of {plan.file_stem}")
     if path is None:
         if arguments.check:
             raise InputError("--check compares with a file: name it with -o")
-        sys.stdout.write(text if arguments.format == "text" else json.dumps(yaml.safe_load(text), indent=2) + "\n")
+        sys.stdout.write(text if arguments.format == "text" else json.dumps(values, indent=2) + "\n")
         return Exit.OK
     if not named:
         path = path / f"{plan.file_stem}.yaml"

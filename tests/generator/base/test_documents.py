@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from llm_serving_planner.base import jsontext
 from llm_serving_planner.base.documents import load_values, parse_documents, plain
 from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.validation import go_pattern
+from support.command import run
 
 TEXTS = [
     "a: 1\na: 2\n", "a: y\nb: N\nc: yes\nd: on\ne: Off\n", "a: .nan\n", "a: -.inf\n",
@@ -137,3 +139,30 @@ def test_nine_levels_of_anchors_end_at_once(tmp_path: Path) -> None:
 def test_json_is_yaml_too() -> None:
     document = {"a": [1, 2.5, None, True, "x"], "b": {"c": {}}}
     assert parse_documents(json.dumps(document), "x") == [document]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "found"),
+    [
+        (r"^[a-z]*$", "x\n", False),
+        (r"^[a-z]*$", "x", True),
+        (r"^(a|b$)*$", "b", True),
+        (r"^\d+$", "٣", False),
+        (r"^[^\s]*$", "a\x0bb", True),
+        (r"^[^\s]*$", "a\u00a0b", True),
+        (r"^\w+$", "ä", False),
+        (r"^a\$$", "a$", True),
+        (r"^[$]$", "$", True),
+        (r"(^|/)\.\.(/|$)", "a/..", True),
+        (r"(^|/)\.\.(/|$)", "a/..\n", False),
+    ],
+)
+def test_patterns_end_where_gos_end(pattern: str, text: str, found: bool) -> None:
+    assert bool(go_pattern(pattern).search(text)) is found
+
+
+def test_no_model_id_may_end_with_a_newline(tmp_path: Path) -> None:
+    (tmp_path / "v.yaml").write_text('model: {id: "org/x\\n"}\n')
+    done = run("validate", "v.yaml", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "/model/id: 'org/x\\n' does not match" in done.stderr

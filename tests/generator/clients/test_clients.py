@@ -382,3 +382,25 @@ def test_bad_prompts_and_keys(tmp_path: Path) -> None:
 def test_the_library_refuses_a_bad_address() -> None:
     with pytest.raises(InputError):
         OpenAI("http://user@host")
+
+
+def test_the_key_goes_nowhere_else(engine: FakeEngine) -> None:
+    """Neither to where a redirect points, nor through a proxy of the environment."""
+    other = FakeEngine()
+    try:
+        for status in (301, 302, 307, 308):
+            engine.chat(Reply([b""], status, headers={"Location": f"{other.url}/v1/chat/completions"}))
+            done = ask(engine, OPENAI_API_KEY="sk-1", http_proxy=other.url, HTTP_PROXY=other.url, all_proxy=other.url)
+            assert done.returncode == 1
+            assert f"HTTP {status}, it sends elsewhere" in done.stderr
+        assert other.requests == []
+    finally:
+        other.close()
+
+
+def test_a_command_ends_within_its_deadline(engine: FakeEngine) -> None:
+    engine.chat(stream(b": ping\n\n", "hang"))
+    done = run_process("query", "Hi", "--base-url", engine.url, "--deadline", "0.5")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "error: query did not end within 0.5 seconds\nhint: --deadline gives it longer" in done.stderr
+    assert "--deadline: nan must be above 0" in run("query", "Hi", "--deadline", "nan").stderr
