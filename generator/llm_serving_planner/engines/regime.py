@@ -1,9 +1,9 @@
 """How a range of engine versions divides GPU memory."""
 
-from dataclasses import dataclass
+from llm_serving_planner.base.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Regime:
     """How one range of engine versions divides GPU memory; the fields are those of data/engines.json.
 

@@ -1,9 +1,9 @@
 """A plan, and the layout of the same GPUs that it did not take where that one holds more cache."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from llm_serving_planner.base.errors import DoesNotFitError
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.hardware.profiles import GpuProfile
 from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.planner.options import Options

@@ -4,9 +4,8 @@ Pure: no I/O beyond the package's own tables. The choice of settings goes from w
 whole context, the engine's usual batch) down to what the memory allows.
 """
 
-from dataclasses import replace
-
 from llm_serving_planner.base.errors import DoesNotFitError
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.base.units import GIB, MIB
 from llm_serving_planner.engines.base import Engine
 from llm_serving_planner.engines.registry import engine_of

@@ -1,9 +1,9 @@
 """Everything that the options of use decide, in one answer for planner, values and report."""
 
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.records import asdict, field, record
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import parsers, vllm
 from llm_serving_planner.engines.registry import engine_of
@@ -18,7 +18,7 @@ from llm_serving_planner.planner.options import Options
 MODALITIES = ("image", "video", "audio")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Use:
     """What is served beside or in place of plain generation.
 
