@@ -38,3 +38,7 @@ class Regime:
     graph_width_bytes: int = 0
     tuning_copy: bool = False
     margin: tuple[float, int] | None = None
+
+    def __hash__(self) -> int:
+        """By the fields that tell regimes apart: every term of a search is asked for with the same one."""
+        return hash((self.source, self.default_utilization, self.margin))

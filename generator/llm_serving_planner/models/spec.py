@@ -172,7 +172,9 @@ class ModelSpec:
     @property
     def hybrid(self) -> bool:
         """More than one kind of cache: windows, recurrent state."""
-        return len([group for group in self.layers if group.kind != "index"]) > 1 or self.recurrent is not None
+        if self.recurrent is not None or len(self.layers) < 2:
+            return self.recurrent is not None
+        return len([group for group in self.layers if group.kind != "index"]) > 1
 
     def text_only(self) -> "ModelSpec":
         """The model without its encoders, as `--language-model-only` serves it."""

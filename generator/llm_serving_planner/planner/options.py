@@ -355,6 +355,17 @@ def table(of: type[Options] | None = None) -> tuple[Declaration, ...]:
     return _table(holder)
 
 
+def plain(of: type[Options]) -> Options:
+    """The options of which none is given, in that class."""
+    holder: Any = of  # mypy takes no dataclass for hashable
+    return _plain(holder)
+
+
+@cache
+def _plain(of: type[Options]) -> Options:
+    return of()
+
+
 @cache
 def _table(of: type[Options]) -> tuple[Declaration, ...]:
     return tuple(

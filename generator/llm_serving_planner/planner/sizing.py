@@ -21,7 +21,7 @@ from llm_serving_planner.planner.features import speculative, usage
 from llm_serving_planner.planner.features.usage import Use
 from llm_serving_planner.planner.layout import Layout, choose_layout, data_parallel_assumptions, data_parallel_reasons
 from llm_serving_planner.planner.option_checks import check_options
-from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.options import Options, plain
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.resources import Resources, plan_resources
 from llm_serving_planner.planner.search import Search, context_of
@@ -34,7 +34,7 @@ def size(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -
         InputError: an option is malformed, whatever the model.
         DoesNotFitError: physics or the engine forbid it; all reasons at once (no ways out: see `ways_out`).
     """
-    options = options or Options()
+    options = options or plain(Options)
     check_options(options)
     full, spec = spec, spec.text_only() if options.language_model_only else spec
     engine, device = engine_of(options.engine), device_of(profile.gpu)

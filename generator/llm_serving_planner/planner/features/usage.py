@@ -59,7 +59,7 @@ class Use:
         vllm/multimodal/encoder_budget.py, read 2026-11-25).
         """
         given = self.args.get("limit-mm-per-prompt", {})
-        return not {"image", "video"} <= set(given) or any(given.values())
+        return not given or not {"image", "video"} <= set(given) or any(given.values())
 
 
 NO_USE = Use()
