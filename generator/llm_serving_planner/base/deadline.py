@@ -4,14 +4,13 @@ Three ways, each for what the one before cannot end: a signal, which interrupts 
 run; a thread, for libraries that go on after a signal; a timer in C, for code that never gives Python its turn.
 """
 
+import _thread  # threading would double what an offline plan loads
 import faulthandler
 import os
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from types import FrameType
+from typing import Any
 
 _GRACE_SECONDS = 2.0
 
@@ -32,20 +31,28 @@ def deadline(seconds: float, message: str, code: int) -> Iterator[None]:
     Raises:
         DeadlineError: in the block, when the time is over.
     """
+    if sys.platform == "emscripten":  # neither signals nor threads; the page ends its worker
+        yield
+        return
     with ExitStack() as stack:
-        if threading.current_thread() is threading.main_thread() and hasattr(signal, "SIGALRM"):
+        if _thread.get_ident() == _main_thread() and sys.platform != "win32":
             stack.enter_context(_alarm(seconds))
-        timer = threading.Timer(seconds + _GRACE_SECONDS, _leave, (message, code))
-        timer.daemon = True
-        timer.start()
-        stack.callback(timer.cancel)
+        stack.enter_context(_watch(seconds + _GRACE_SECONDS, message, code))
         stack.enter_context(_last(seconds + 2 * _GRACE_SECONDS))
         yield
 
 
+def _main_thread() -> int:
+    """The main thread's number; without threading, which nobody has loaded then, there is no other thread."""
+    threading = sys.modules.get("threading")
+    return _thread.get_ident() if threading is None else int(threading.main_thread().ident)
+
+
 @contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
-    def over(_number: int, _frame: FrameType | None) -> None:
+    import signal
+
+    def over(_number: int, _frame: Any) -> None:
         raise DeadlineError
 
     before = signal.signal(signal.SIGALRM, over)
@@ -58,9 +65,26 @@ def _alarm(seconds: float) -> Iterator[None]:
 
 
 @contextmanager
+def _watch(seconds: float, message: str, code: int) -> Iterator[None]:
+    """A thread that leaves the process when the lock is not given back in time."""
+    running = _thread.allocate_lock()
+    running.acquire()
+
+    def watch() -> None:
+        if not running.acquire(timeout=seconds):
+            _leave(message, code)
+
+    _thread.start_new_thread(watch, ())
+    try:
+        yield
+    finally:
+        running.release()
+
+
+@contextmanager
 def _last(seconds: float) -> Iterator[None]:
-    """Faulthandler's timer runs without Python's lock; it ends the process with code 1."""
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - no path of anybody's
+    """The timer of faulthandler runs without Python's lock; it ends the process with code 1."""
+    with open(os.devnull, "w", encoding="ascii") as nowhere:  # noqa: PTH123 - no path of anybody's
         faulthandler.dump_traceback_later(seconds, exit=True, file=nowhere)
         try:
             yield

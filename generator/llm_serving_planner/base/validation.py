@@ -1,6 +1,5 @@
 """Checks a document against a JSON schema and words each problem for a person."""
 
-import difflib
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -70,6 +69,8 @@ def go_pattern(text: str) -> re.Pattern[str]:
 
 
 def _explain(error: Any) -> Iterator[tuple[str, str]]:
+    import difflib
+
     path = "/" + "/".join(_short(str(part), 60) for part in error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.schema.get("properties"), dict):
         known = error.schema["properties"]

@@ -2,18 +2,18 @@
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llm_serving_planner.base import jsontext
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.base.files import opened
+from llm_serving_planner.base.records import record
 
 _MOST_DIMENSIONS = 16
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TensorInfo:
     """Header of one tensor: safetensors' dtype name, shape, bytes."""
 
@@ -22,7 +22,7 @@ class TensorInfo:
     nbytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Checkpoint:
     """Files of one checkpoint.
 

@@ -10,7 +10,7 @@ from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.base.printable import harmless
 from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.planner.features import usage
-from llm_serving_planner.planner.options import PINS, USE, Declaration, Options, flag, table
+from llm_serving_planner.planner.options import PINS, USE, Declaration, Options, flag, plain, table
 
 _LONGEST_WORD = 4096  # characters; PATH_MAX of Linux is the longest that anything here is held to
 
@@ -23,6 +23,8 @@ def check_options(options: Options) -> None:
     Raises:
         InputError: one line for the first such option.
     """
+    if options == plain(type(options)):
+        return
     given = [
         (row, value)
         for row in table(type(options))
