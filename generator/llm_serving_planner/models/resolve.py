@@ -100,8 +100,20 @@ def spec_of(checkpoint: "Checkpoint") -> ModelSpec:
     """Read a checkpoint's files into a ModelSpec.
 
     Raises:
+        SchemaError: a field has another shape than any model's.
         UnsupportedModelError: a field is not understood, or config and tensors contradict each other.
     """
+    from llm_serving_planner.base.shapes import check_shape, understood
+
+    where = f"config.json of {checkpoint.model_id}"
+    check_shape("config", checkpoint.config, where)
+    if checkpoint.quant_config is not None:
+        check_shape("quantization", checkpoint.quant_config, f"the file beside {where}")
+    with understood(where):
+        return _spec_of(checkpoint)
+
+
+def _spec_of(checkpoint: "Checkpoint") -> ModelSpec:
     from llm_serving_planner.models.config.read import parse
 
     probe = Weights(0, 0, "")
