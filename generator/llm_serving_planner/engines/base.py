@@ -132,10 +132,6 @@ class Engine(Protocol):
         """How the engine divides GPU memory."""
 
     @abstractmethod
-    def batch(self, *, large: bool) -> tuple[int, int]:
-        """(tokens of a step, requests at once) that the engine starts from; `large` GPUs have 70 GiB and more."""
-
-    @abstractmethod
     def args(self, start: Start) -> dict[str, Any]:
         """Flags (without dashes) with their values."""
 

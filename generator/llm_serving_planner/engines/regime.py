@@ -2,6 +2,22 @@
 
 from dataclasses import dataclass
 
+from llm_serving_planner.hardware.compute_capability import Capability
+
+
+@dataclass(frozen=True, slots=True)
+class BatchTier:
+    """Batch that an engine starts from on GPUs of at least `least_bytes` of memory, those named by `unless_*` left out.
+
+    `unless_name` is a part of the device's name in lower case, `unless_capability` a compute capability.
+    """
+
+    tokens: int
+    sequences: int
+    least_bytes: int = 0
+    unless_name: str = ""
+    unless_capability: Capability | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Regime:
@@ -14,6 +30,7 @@ class Regime:
     graph of one layer, `graph_width_bytes` those of a column of the hidden state while the largest is captured; 0
     where the version has no figure of its own. With `tuning_copy` the compiler times its kernels on copies of their
     arguments. `margin` is the band of a device for which nothing was measured: (share of the memory, least bytes).
+    `batches` are the batches that the engine starts from, largest GPUs first.
     """
 
     default_utilization: float
@@ -38,3 +55,21 @@ class Regime:
     graph_width_bytes: int = 0
     tuning_copy: bool = False
     margin: tuple[float, int] | None = None
+    batches: tuple[BatchTier, ...] = ()
+
+    def batch(self, total_bytes: int, capability: Capability, device: str) -> tuple[int, int]:
+        """(tokens of a step, requests at once) of the first tier of `batches` that the GPU belongs to.
+
+        Args:
+            total_bytes: memory of the device as the engine is told; 0 where it is told nothing.
+            capability: compute capability.
+            device: name of the device, as its driver reports it.
+
+        Raises:
+            LookupError: no tier takes it, which a last tier of 0 bytes rules out.
+        """
+        for tier in self.batches:
+            named = tier.unless_name and tier.unless_name in device.lower()
+            if total_bytes >= tier.least_bytes and not named and capability != tier.unless_capability:
+                return tier.tokens, tier.sequences
+        raise LookupError(f"{self.source}: no batch for {device}")

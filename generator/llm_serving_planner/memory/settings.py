@@ -9,7 +9,8 @@ from llm_serving_planner.models.adapters import Draft, Slots
 class Gpu:
     """What memory arithmetic needs of a GPU: usable bytes, compute capability, link between the GPUs.
 
-    `cuda` says that the capability is CUDA's, `reports_total` that the engine is told the bytes.
+    `cuda` says that the capability is CUDA's, `reports_total` that the engine is told the bytes; `name` is that
+    of the device.
     """
 
     total_bytes: int
@@ -17,6 +18,7 @@ class Gpu:
     nvlink: bool
     cuda: bool = True
     reports_total: bool = True
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
