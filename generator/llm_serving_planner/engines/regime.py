@@ -20,6 +20,23 @@ class BatchTier:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheRules:
+    """How a range of versions keeps what windows and recurrent states cache.
+
+    Attributes:
+        batches_ahead: batches beyond one per pipeline stage whose tokens a window still holds (async scheduling).
+        state_pages: pages of a layer's state that a request holds while prefixes are cached.
+        checkpoint_kinds: kinds of recurrent layers that hold a page more, for a checkpoint within a prefill.
+        states_bound_sequences: with CUDA graphs the engine ends where more sequences than pages are allowed.
+    """
+
+    batches_ahead: int = 0
+    state_pages: int = 1
+    checkpoint_kinds: tuple[str, ...] = ()
+    states_bound_sequences: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Regime:
     """How one range of engine versions divides GPU memory; the fields are those of data/engines.json.
 
@@ -30,7 +47,8 @@ class Regime:
     graph of one layer, `graph_width_bytes` those of a column of the hidden state while the largest is captured; 0
     where the version has no figure of its own. With `tuning_copy` the compiler times its kernels on copies of their
     arguments. `margin` is the band of a device for which nothing was measured: (share of the memory, least bytes).
-    `batches` are the batches that the engine starts from, largest GPUs first.
+    `batches` are the batches that the engine starts from, largest GPUs first; `cache` are the rules of
+    windows and states.
     """
 
     default_utilization: float
@@ -56,6 +74,7 @@ class Regime:
     tuning_copy: bool = False
     margin: tuple[float, int] | None = None
     batches: tuple[BatchTier, ...] = ()
+    cache: CacheRules = CacheRules()
 
     def batch(self, total_bytes: int, capability: Capability, device: str) -> tuple[int, int]:
         """(tokens of a step, requests at once) of the first tier of `batches` that the GPU belongs to.

@@ -14,7 +14,7 @@ from llm_serving_planner.engines import attention, figures, format_support, pars
 from llm_serving_planner.engines.attention import Attention
 from llm_serving_planner.engines.base import NOTHING, Engine, Start
 from llm_serving_planner.engines.format_support import Support
-from llm_serving_planner.engines.regime import BatchTier, Regime
+from llm_serving_planner.engines.regime import BatchTier, CacheRules, Regime
 from llm_serving_planner.engines.versions import parse_version
 from llm_serving_planner.hardware.compute_capability import Capability, capability, dotted
 from llm_serving_planner.models.architectures import ARCHITECTURES
@@ -107,6 +107,19 @@ def regime(version: str, architecture: str, *, moe: bool, hybrid: bool) -> Regim
         graph_width_bytes=chosen.get("graph_width_kib", 0) * 1024,
         tuning_copy=chosen.get("tuning_copy", False),
         batches=batches(version),
+        cache=cache_rules(version),
+    )
+
+
+@cache
+def cache_rules(version: str) -> CacheRules:
+    """How a version keeps what windows and recurrent states cache."""
+    entry = versions.entry_for(facts()["cache_rules"], version) or facts()["cache_rules"][0]
+    return CacheRules(
+        batches_ahead=entry["batches_ahead"],
+        state_pages=entry["state_pages"],
+        checkpoint_kinds=tuple(entry.get("checkpoint_kinds", ())),
+        states_bound_sequences=entry.get("states_bound_sequences", False),
     )
 
 

@@ -50,6 +50,8 @@ class Settings:
 
     `pooling` engines give vectors or scores and sample nothing; without `encoders` no image or sound is taken.
     Without `multicast` NVLink's multicast is switched off with all that builds on it (NVLS, symmetric memory).
+    `batches_ahead` are batches beyond one per pipeline stage whose tokens a window still holds, `state_pages` the pages
+    of a layer's recurrent state that a request holds, each a multiple of `state_step` tokens (`kv_cache.state_rules`).
     """
 
     parallel: ParallelConfig
@@ -65,6 +67,9 @@ class Settings:
     lora: Slots | None = None
     draft: Draft | None = None
     multicast: bool = True
+    batches_ahead: int = 0
+    state_pages: int = 1
+    state_step: int = 16
 
     @property
     def positions(self) -> int:

@@ -79,7 +79,20 @@ class Search:
     def _longest(self, settings: Settings, goal: int) -> int:
         estimate = self.estimate(settings)
         budget = estimate.kv_cache - estimate.margin
-        return kv_cache.longest_context(self.spec, settings, budget, goal) if budget > 0 else 0
+        if budget <= 0 or self._lacks_states(settings, budget):
+            return 0
+        return kv_cache.longest_context(self.spec, settings, budget, goal)
+
+    def _lacks_states(self, settings: Settings, budget: int) -> bool:
+        """Whether the engine would refuse the sequences that were asked for, since fewer states have a page."""
+        pages = self._state_pages(settings, budget)
+        return self.options.max_num_seqs is not None and pages is not None and settings.max_num_seqs > pages
+
+    def _state_pages(self, settings: Settings, budget: int) -> int | None:
+        """Most sequences for whose states the engine finds pages; None where it does not ask."""
+        if settings.enforce_eager or not self.regime.cache.states_bound_sequences:
+            return None
+        return kv_cache.state_pages(self.spec, settings, budget)
 
     def _shortened(
         self, wanted: int, longest: int, settings: Settings, rejected: list[str]
@@ -93,9 +106,18 @@ class Search:
         target = wanted if self.options.max_model_len else min(wanted, SHORTEST_USEFUL_CONTEXT)
         pinned = self._settings(target, settings.max_num_batched_tokens, settings.max_num_seqs, settings.enforce_eager)
         estimate = self.estimate(pinned)
+        pages = self._state_pages(pinned, estimate.kv_cache)
+        if pages is not None and 0 < pages < pinned.max_num_seqs:
+            return pinned, "tight", [self._too_few_pages(pinned, pages)], rejected
         if estimate.kv_per_request <= estimate.kv_cache + (estimate.margin if self.options.max_model_len else 0):
             return pinned, "tight", [], rejected
         return pinned, "tight", [self._misfit(estimate, target)], rejected
+
+    def _too_few_pages(self, settings: Settings, pages: int) -> str:
+        return (
+            f"{settings.max_num_seqs:,} sequences need a page each for their recurrent state, the cache has {pages:,}: "
+            f"--max-num-seqs {pages}, or --enforce-eager (the engine ends the start with CUDA graphs)"
+        )
 
     def _misfit(self, estimate: Estimate, tokens: int) -> str:
         used = estimate.used
@@ -149,6 +171,9 @@ class Search:
         return self._with_share(share, context, tokens, sequences, eager)
 
     def _with_share(self, share: float, context: int, tokens: int, sequences: int, eager: bool) -> Settings:
+        pages, step = kv_cache.state_rules(
+            self.spec, self.gpu, self.regime, prefixes=self.options.prefix_caching != "off"
+        )
         return Settings(
             self.layout.parallel,
             context,
@@ -162,6 +187,9 @@ class Search:
             encoders=self.use.encoders,
             lora=self.use.slots,
             draft=self.use.draft,
+            batches_ahead=0 if self.use.pooling else self.regime.cache.batches_ahead,
+            state_pages=pages,
+            state_step=step,
         )
 
     def _tokens(self, context: int, tokens: int) -> int:
@@ -188,7 +216,8 @@ class Search:
             return settings
         useful = max(8, estimate.kv_cache // one)
         sequences = settings.max_num_seqs
-        while sequences // 2 >= useful:
+        pages = self._state_pages(settings, estimate.kv_cache - estimate.margin)
+        while sequences // 2 >= useful or (pages is not None and sequences > max(pages, 1)):
             sequences //= 2
         if sequences == settings.max_num_seqs:
             return settings
