@@ -165,6 +165,12 @@ class Engine(Protocol):
         """Why the engine cannot be given `flag` (without dashes); None when it can."""
         return None
 
+    def start_problems(
+        self, version: str, facts: Mapping[str, Any], environment: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """Settings that contradict each other so that the engine ends its start (see `start_rules.broken`)."""
+        return []
+
     def drains(self, version: str) -> bool:
         """Whether it finishes running requests when it is told to stop."""
         return True

@@ -47,6 +47,8 @@ class Regime:
     graph of one layer, `graph_width_bytes` those of a column of the hidden state while the largest is captured; 0
     where the version has no figure of its own. With `tuning_copy` the compiler times its kernels on copies of their
     arguments. `margin` is the band of a device for which nothing was measured: (share of the memory, least bytes).
+    `non_torch_bytes` is memory outside PyTorch with one rank, `mxfp4_layer_bytes` and `mxfp4_expert_bytes` are what
+    layouts of MXFP4 experts on Hopper took beyond the rules; 0 where the version has no figure of its own.
     `batches` are the batches that the engine starts from, largest GPUs first; `cache` are the rules of
     windows and states.
     """
@@ -73,6 +75,9 @@ class Regime:
     graph_width_bytes: int = 0
     tuning_copy: bool = False
     margin: tuple[float, int] | None = None
+    non_torch_bytes: int = 0
+    mxfp4_layer_bytes: int = 0
+    mxfp4_expert_bytes: int = 0
     batches: tuple[BatchTier, ...] = ()
     cache: CacheRules = CacheRules()
 

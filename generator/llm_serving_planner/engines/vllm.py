@@ -4,13 +4,14 @@ No other module compares versions; it asks for a regime, a gate or a flag. The m
 stand in for the other engines' own.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.base.tables import load_data
 from llm_serving_planner.base.units import GIB, MIB
-from llm_serving_planner.engines import attention, figures, format_support, parsers, versions
+from llm_serving_planner.engines import attention, figures, format_support, parsers, start_rules, versions
 from llm_serving_planner.engines.attention import Attention
 from llm_serving_planner.engines.base import NOTHING, Engine, Start
 from llm_serving_planner.engines.format_support import Support
@@ -106,6 +107,9 @@ def regime(version: str, architecture: str, *, moe: bool, hybrid: bool) -> Regim
         graph_each_bytes=chosen.get("graph_each_kib", 0) * 1024,
         graph_width_bytes=chosen.get("graph_width_kib", 0) * 1024,
         tuning_copy=chosen.get("tuning_copy", False),
+        non_torch_bytes=chosen.get("non_torch_mib", 0) * MIB,
+        mxfp4_layer_bytes=chosen.get("mxfp4_layer_kib", 0) * 1024,
+        mxfp4_expert_bytes=chosen.get("mxfp4_expert_kib", 0) * 1024,
         batches=batches(version),
         cache=cache_rules(version),
     )
@@ -252,6 +256,12 @@ class Vllm(Engine):
     def flag_problem(self, flag: str, version: str) -> str | None:
         """By the flag table."""
         return flag_problem(flag, version)
+
+    def start_problems(
+        self, version: str, facts: Mapping[str, Any], environment: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """By the table of its checks."""
+        return start_rules.broken(version, facts, environment)
 
     def drains(self, version: str) -> bool:
         """From the gate on."""

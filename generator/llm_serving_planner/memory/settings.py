@@ -48,7 +48,8 @@ class ParallelConfig:
 class Settings:
     """Engine settings that decide memory.
 
-    `pooling` engines give vectors or scores and sample nothing; without `encoders` no image or sound is taken.
+    `pooling` engines give vectors or scores and sample nothing; without `encoders` no image or sound is taken, those
+    of the kinds in `without_items` are not.
     Without `multicast` NVLink's multicast is switched off with all that builds on it (NVLS, symmetric memory).
     `batches_ahead` are batches beyond one per pipeline stage whose tokens a window still holds, `state_pages` the pages
     of a layer's recurrent state that a request holds, each a multiple of `state_step` tokens (`kv_cache.state_rules`).
@@ -64,6 +65,7 @@ class Settings:
     runtime_fp8: bool = False
     pooling: bool = False
     encoders: bool = True
+    without_items: tuple[str, ...] = ()
     lora: Slots | None = None
     draft: Draft | None = None
     multicast: bool = True

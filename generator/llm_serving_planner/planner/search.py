@@ -185,6 +185,7 @@ class Search:
             runtime_fp8=self.quantization == "fp8",
             pooling=self.use.pooling,
             encoders=self.use.encoders,
+            without_items=self.use.without_items,
             lora=self.use.slots,
             draft=self.use.draft,
             batches_ahead=0 if self.use.pooling else self.regime.cache.batches_ahead,
@@ -196,7 +197,16 @@ class Search:
         """Tokens per step: attention both ways takes a prompt whole (vLLM: no chunked prefill for encoders)."""
         if self.regime.whole_prompt:
             return context
+        if self.options.max_num_batched_tokens is None:
+            tokens = max(tokens, self._item(context))
         return max(context, tokens) if not self.spec.layers and self.spec.recurrent is None else tokens
+
+    def _item(self, context: int) -> int:
+        """Tokens of the largest item where attention both ways takes it whole, so that a step must hold it; else 0."""
+        encoder = self.spec.encoder
+        if encoder is None or not (encoder.two_way and self.use.encoders):
+            return 0
+        return encoder.largest_item(context, self.use.without_items)
 
     def _utilization(self, probe: Settings) -> float:
         """The engine's default, lowered so that what lies outside u * M has room; two decimals."""
