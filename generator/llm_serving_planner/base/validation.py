@@ -1,6 +1,7 @@
 """Checks a document against a JSON schema and words each problem for a person."""
 
 import difflib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,9 +26,13 @@ def validate_with(schema: Json, document: Json, where: str) -> None:
 def _explain(error: Any) -> Iterator[tuple[str, str]]:
     path = "/" + "/".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.schema.get("properties"), dict):
-        known = error.schema["properties"]
-        for key in sorted(str(key) for key in error.instance if key not in known):
-            near = difflib.get_close_matches(key, known, n=1)
+        listed = error.schema["properties"]
+        known = [key for key, node in listed.items() if not (isinstance(node, dict) and node.get("deprecated"))]
+        free = error.schema.get("patternProperties", {})
+        for key in sorted(str(key) for key in error.instance if key not in listed):
+            if any(re.search(pattern, key) for pattern in free):
+                continue
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             way = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
             yield f"{path.rstrip('/')}/{key}", f"unknown key; {way}"
     elif error.validator in {"anyOf", "oneOf"} and error.context:
