@@ -1,6 +1,5 @@
 """Checks a document against a JSON schema and words each problem for a person."""
 
-import difflib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -24,6 +23,8 @@ def validate_with(schema: Json, document: Json, where: str) -> None:
 
 
 def _explain(error: Any) -> Iterator[tuple[str, str]]:
+    import difflib
+
     path = "/" + "/".join(str(part) for part in error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.schema.get("properties"), dict):
         listed = error.schema["properties"]

@@ -1,8 +1,8 @@
 """What every command of the command line shares: exit codes, how it speaks to people, registration."""
 
 import argparse
+import os
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +23,27 @@ class Exit(IntEnum):
     DIFFERS = 3
     BUG = 70
     INTERRUPTED = 130
+
+
+class Formatter(argparse.HelpFormatter):
+    """argparse's, told the width of the terminal: it would load shutil and three kinds of archives to find it."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    """As shutil.get_terminal_size."""
+    try:
+        columns = int(os.environ.get("COLUMNS", ""))
+    except ValueError:
+        columns = 0
+    if columns <= 0:
+        try:
+            columns = os.get_terminal_size(sys.__stdout__.fileno()).columns  # type: ignore[union-attr]
+        except (AttributeError, ValueError, OSError):
+            columns = 0
+    return columns or 80
 
 
 class Add(Protocol):
@@ -57,6 +78,8 @@ def add_format(command: argparse.ArgumentParser) -> None:
 @contextmanager
 def waiting(what: str) -> Iterator[Callable[[str], None]]:
     """Progress on stderr, silent during the first second."""
+    import threading
+
     started = time.monotonic()
     timer = threading.Timer(_PATIENCE_SECONDS, say, (f"{what} ...",))
     timer.daemon = True

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from llm_serving_planner.base.errors import DoesNotFitError, LlmServingError
 from llm_serving_planner.base.version import __version__
-from llm_serving_planner.cli.console import Exit, complain, say
+from llm_serving_planner.cli.console import Exit, Formatter, complain, say
 
 # Every command and the module that has it: a command loads its own and no other.
 _COMMANDS = {
@@ -71,6 +71,10 @@ def _print_error(error: LlmServingError, arguments: argparse.Namespace) -> None:
     complain(error)
 
 
+class _Formatter(Formatter, argparse.RawDescriptionHelpFormatter):
+    """For the examples."""
+
+
 def build_parser(module: str | None = None) -> argparse.ArgumentParser:
     """The command line: the commands of one module, or the whole."""
     parser = argparse.ArgumentParser(
@@ -84,13 +88,15 @@ def build_parser(module: str | None = None) -> argparse.ArgumentParser:
         "  llm-serving advise Qwen/Qwen3-8B --max-model-len 16384 --concurrency 16 --cloud aws\n"
         "  llm-serving validate values/*.yaml\n"
         "  kubectl logs deploy/mistral-llm-serving | llm-serving check - --values values/mistral-2xt4.yaml",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
     )
     parser.add_argument("--version", action="version", version=f"llm-serving {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND", prog=parser.prog)
 
     def add(name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        command = commands.add_parser(
+            name, help=text, description=text[0].upper() + text[1:] + ".", formatter_class=Formatter
+        )
         command.add_argument("--debug", action="store_true", help="show the traceback of a bug")
         command.set_defaults(run=run, whole=build_parser)
         return command

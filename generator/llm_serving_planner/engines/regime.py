@@ -1,9 +1,9 @@
 """How a range of engine versions divides GPU memory."""
 
-from dataclasses import dataclass
+from llm_serving_planner.base.records import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Regime:
     """How one range of engine versions divides GPU memory; the fields are those of data/engines.json.
 
@@ -38,3 +38,7 @@ class Regime:
     graph_width_bytes: int = 0
     tuning_copy: bool = False
     margin: tuple[float, int] | None = None
+
+    def __hash__(self) -> int:
+        """By the fields that tell regimes apart: every term of a search is asked for with the same one."""
+        return hash((self.source, self.default_utilization, self.margin))

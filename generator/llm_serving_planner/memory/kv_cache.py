@@ -1,8 +1,8 @@
 """KV cache of one rank: bytes of a block and of a request, and the longest context that fits."""
 
-from dataclasses import replace
 from functools import lru_cache
 
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.memory import tensors
 from llm_serving_planner.memory.settings import Settings
 from llm_serving_planner.models.spec import LayerGroup, ModelSpec

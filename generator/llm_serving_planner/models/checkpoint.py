@@ -3,16 +3,16 @@
 import json
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.records import record
 
 _LONGEST_HEADER = 100_000_000  # limit of the safetensors format (huggingface/safetensors, read 2026-11-22)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TensorInfo:
     """Header of one tensor: safetensors' dtype name, shape, bytes."""
 
@@ -21,7 +21,7 @@ class TensorInfo:
     nbytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Checkpoint:
     """Files of one checkpoint.
 

@@ -9,7 +9,7 @@ from typing import Any
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.planner.features import usage
-from llm_serving_planner.planner.options import PINS, USE, Declaration, Options, flag, table
+from llm_serving_planner.planner.options import PINS, USE, Declaration, Options, flag, plain, table
 
 _Check = Callable[[Options, Declaration, Any], None]
 
@@ -20,6 +20,8 @@ def check_options(options: Options) -> None:
     Raises:
         InputError: one line for the first such option.
     """
+    if options == plain(type(options)):
+        return
     given = [
         (row, value)
         for row in table(type(options))

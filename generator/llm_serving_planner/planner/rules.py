@@ -1,7 +1,6 @@
 """What hardware and engine forbid, whatever the memory: every reason is collected, none is guessed away."""
 
-from dataclasses import dataclass
-
+from llm_serving_planner.base.records import record
 from llm_serving_planner.engines import figures, format_support
 from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.hardware.compute_capability import Capability, capability, dotted
@@ -17,7 +16,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """Outcome of the rules for data types: what is written to the engine, and what stands against it.
 

@@ -1,11 +1,11 @@
 """Drafts and templates that must be read before a plan: the one module here that touches hub and files."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from llm_serving_planner.base.errors import HubUnreachableError, InputError, UnsupportedModelError
 from llm_serving_planner.base.files import read_text
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.models import hub
 from llm_serving_planner.models.adapters import Adapter, Draft
