@@ -38,7 +38,7 @@ Paths among them for which no key is asked though one is set, as JSON: vLLM guar
 {{- $s := .Values.service -}}
 {{- $given := pick $s "ipFamilyPolicy" "ipFamilies" "loadBalancerClass" "loadBalancerSourceRanges" "externalTrafficPolicy" -}}
 {{- $given = merge $given (pick $s "internalTrafficPolicy" "sessionAffinity") -}}
-{{- if not $s.allocateLoadBalancerNodePorts }}{{ $_ := set $given "allocateLoadBalancerNodePorts" "false" }}{{ end -}}
+{{- if and (eq $s.type "LoadBalancer") (not $s.allocateLoadBalancerNodePorts) }}{{ $_ := set $given "allocateLoadBalancerNodePorts" "false" }}{{ end -}}
 {{- range $field, $value := $given }}
 {{- if kindIs "string" $value | and $value }}
 {{ $field }}: {{ $value }}

@@ -75,9 +75,6 @@
       . (index $s . | toJson | trimAll "\"") $s.type (join " or " $types)) -}}
 {{- end -}}
 {{- end -}}
-{{- if and (not $s.allocateLoadBalancerNodePorts) (ne $s.type "LoadBalancer") -}}
-{{- $problems = append $problems (printf "service.allocateLoadBalancerNodePorts is false, but service.type is %s. Set it to true, or service.type=LoadBalancer." $s.type) -}}
-{{- end -}}
 {{- if and (gt (len $s.ipFamilies) 1) (not (hasSuffix "DualStack" $s.ipFamilyPolicy)) -}}
 {{- $problems = append $problems (printf "service.ipFamilies has two families (%s), but service.ipFamilyPolicy is %s. Set it to PreferDualStack or RequireDualStack."
       (join ", " $s.ipFamilies) ($s.ipFamilyPolicy | default "empty")) -}}
