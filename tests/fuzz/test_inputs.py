@@ -5,6 +5,7 @@ asked too little.
 """
 
 import contextlib
+import functools
 import json
 import os
 import resource
@@ -279,6 +280,7 @@ def _helms(text: str) -> str:
     return ""
 
 
+@functools.cache
 def _chart() -> Any:
     return Chart.load(str(CHART))
 
@@ -331,7 +333,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
         )
 
     monkeypatch.setattr(kubectl.Client, "_answer", answer)
-    monkeypatch.setattr(kubectl.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
     return table
 
 

@@ -350,6 +350,6 @@ def test_a_header_that_claims_more_than_there_is(tmp_path: Path) -> None:
 
 def test_the_clients_own_settings_stay_as_they_were(hub: FakeHub) -> None:
     fetch()
-    from huggingface_hub.utils import get_session
+    from huggingface_hub import get_session
 
     assert get_session().event_hooks["response"] == []
