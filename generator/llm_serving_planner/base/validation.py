@@ -22,7 +22,21 @@ def validate_with(schema: Json, document: Any, where: str) -> None:
     Raises:
         SchemaError: all problems, the first twenty of many.
     """
-    found = islice(_validator()(schema).iter_errors(document), _MOST_FOUND)
+    judge(validator(schema), document, where)
+
+
+def validator(schema: Json) -> Any:
+    """A schema, ready to judge many documents."""
+    return _dialect()(schema)
+
+
+def judge(ready: Any, document: Any, where: str) -> None:
+    """Check a document with `validator`.
+
+    Raises:
+        SchemaError: all problems, the first twenty of many.
+    """
+    found = islice(ready.iter_errors(document), _MOST_FOUND)
     problems = sorted({problem for error in found for problem in islice(_explain(error), _MOST_FOUND)})
     if len(problems) > _MOST_PROBLEMS:
         more = len(problems) - _MOST_PROBLEMS
@@ -32,7 +46,7 @@ def validate_with(schema: Json, document: Any, where: str) -> None:
 
 
 @cache
-def _validator() -> Any:
+def _dialect() -> Any:
     """JSON Schema 2020-12 with Go's regular expressions, as Helm checks it."""
     import jsonschema
 
@@ -48,7 +62,7 @@ def _validator() -> Any:
                         yield from validator.descend(value, schema, path=key, schema_path=expression)
 
     keywords = {"pattern": pattern, "patternProperties": pattern_properties}
-    return jsonschema.validators.extend(jsonschema.Draft202012Validator, keywords)
+    return jsonschema.validators.extend(jsonschema.Draft202012Validator, keywords)  # type: ignore[no-untyped-call]
 
 
 @cache

@@ -43,9 +43,9 @@ ALIASES = {
     "hl-225": "gaudi2",
     "hl-325": "gaudi3",
 }
-_PROFILE = re.compile(r"(?:(\d+)x)?(\d+)x([a-z0-9][a-z0-9.-]*)")
-_CPUS = re.compile(r"(?:(\d+)x)??(?:(\d+)x)?cpu")
-_MACHINES = re.compile(r"(?:(\d+)x)?(.+)")
+_PROFILE = re.compile(r"(?:(\d{1,9})x)?(\d{1,9})x([a-z0-9][a-z0-9.-]*)", re.ASCII)
+_CPUS = re.compile(r"(?:(\d{1,9})x)??(?:(\d{1,9})x)?cpu", re.ASCII)
+_MACHINES = re.compile(r"(?:(\d{1,9})x)?(.+)", re.ASCII)
 _LINKS: dict[str, Link] = {"none": "none", "pcie": "pcie", "nvlink": "nvlink", "nvswitch": "nvswitch"}
 
 
@@ -208,7 +208,7 @@ def _hint(name: str) -> str:
 
     last = name.rsplit("x", 1)[-1] if re.match(r"[-\d.]+x", name) else name
     known = [gpu.id for gpu in all_gpus()] + [machine.type.lower() for machine in all_instances()] + list(ALIASES)
-    near = difflib.get_close_matches(last, known, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(last[:100], known, n=1, cutoff=0.6)
     return f"did you mean {near[0]}? {_HOW}" if near and near[0] != last else _HOW
 
 

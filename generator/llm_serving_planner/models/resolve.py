@@ -92,7 +92,7 @@ def _nearest(model: str) -> str | None:
     import difflib
 
     lower = {name.lower(): name for name in embedded.model_ids()}
-    found = difflib.get_close_matches(model.lower(), lower, n=1, cutoff=0.7)
+    found = difflib.get_close_matches(model.lower()[:200], lower, n=1, cutoff=0.7)
     return lower[found[0]] if found else None
 
 
