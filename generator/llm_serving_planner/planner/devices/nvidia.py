@@ -1,5 +1,7 @@
 """NVIDIA GPUs: the only ones on which start-ups were measured, and for which the engines' own images are made."""
 
+from dataclasses import replace
+
 from llm_serving_planner.engines.attention import Attention
 from llm_serving_planner.engines.base import Engine
 from llm_serving_planner.hardware.compute_capability import Capability
@@ -47,6 +49,10 @@ class Nvidia(Device):
     def image(self, gpu: GpuType, engine: Engine, version: str) -> dict[str, str]:
         """The engine's own."""
         return engine.image(version)
+
+    def tolerations(self, gpu: GpuType) -> list[dict[str, str]]:
+        """Of the taint of GPU nodes, which is the same where they offer slices."""
+        return super().tolerations(replace(gpu, resource_name="nvidia.com/gpu") if gpu.part else gpu)
 
     def node_selector(self, gpu: GpuType) -> dict[str, str]:
         """Where exactly one value of the label is known."""
