@@ -1,8 +1,8 @@
 """The search for settings: from what a user would like most down to what the memory allows."""
 
-from dataclasses import dataclass, field
 from typing import Literal
 
+from llm_serving_planner.base.records import field, record
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import figures
 from llm_serving_planner.engines.regime import Regime
@@ -29,7 +29,7 @@ def context_of(spec: ModelSpec) -> int:
     return spec.max_position or FALLBACK_CONTEXT
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Search:
     """Finds the settings: whole context and usual batch first, then smaller batches, then a shorter context.
 

@@ -6,9 +6,9 @@ decides and asks the engine for its share: it knows whether the engine's own ima
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Protocol
 
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines.attention import Attention
 from llm_serving_planner.engines.base import NOTHING, Engine
