@@ -291,7 +291,7 @@ def _of_slices(name: str, found: re.Match[str]) -> GpuProfile:
     count, gpu_id, label, parts, size = found.groups()
     whole = _of_gpu(name, 1, 1, str(_gpu_id(gpu_id))).gpu
     nominal = _nominal_gb(whole.id)
-    if whole.vendor != "nvidia" or not _has_mig(whole) or int(size) > nominal:
+    if not _has_mig(whole) or int(size) > nominal:
         raise InputError(
             f"profile {name!r}: {whole.device_name} has no MIG slice {label}",
             hint="A30, A100, H100, H200, GH200, B200 and RTX PRO 6000 have some; `nvidia-smi mig -lgip` lists them",
