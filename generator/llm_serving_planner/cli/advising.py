@@ -78,7 +78,7 @@ def _advise(arguments: argparse.Namespace) -> int:
     if not advice.rows:
         say("error: nothing in the data serves this workload")
         say("hint: ask for less context or fewer requests at once, try --quantised, or loosen the filters")
-        return Exit.REFUSED
+        return Exit.MISFIT
     return Exit.OK
 
 

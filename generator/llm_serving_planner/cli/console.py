@@ -6,23 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import IntEnum
 from typing import Protocol
 
 from llm_serving_planner.base.errors import LlmServingError
+from llm_serving_planner.cli.exits import Exit
+
+__all__ = ["Add", "Exit", "add_format", "complain", "say", "tell", "waiting"]
 
 _PATIENCE_SECONDS = 1.0
-
-
-class Exit(IntEnum):
-    """Exit codes of the command."""
-
-    OK = 0
-    REFUSED = 1
-    USAGE = 2
-    DIFFERS = 3
-    BUG = 70
-    INTERRUPTED = 130
 
 
 class Add(Protocol):

@@ -1,6 +1,6 @@
 """Command line: the parser, errors and exit codes; each command has a module in `commands`.
 
-Exit codes: 0 done, 1 expected refusal, 2 usage, 3 `--check` found a difference, 70 a bug, 130 Ctrl-C.
+Exit codes: see `exits`.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except LlmServingError as error:
         _print_error(error, arguments)
-        return Exit.REFUSED
+        return Exit.MISFIT if isinstance(error, DoesNotFitError) else Exit.REFUSED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK

@@ -28,6 +28,9 @@ def register(add: Add) -> None:
         help="chart that the next command names: oci://..., a .tgz or a folder (default: LLM_SERVING_CHART, else the "
         "folder charts/llm-serving where there is one, else the published chart of this version)",
     )
+    values.add_argument(
+        "--force", action="store_true", help="write also what is predicted not to start, inside the error band"
+    )
     values.add_argument("--catalog", type=Path, help="take name and options from this catalog where it lists the model")
 
 
@@ -79,7 +82,28 @@ def _plan(arguments: argparse.Namespace) -> int:
         from llm_serving_planner.output.report import text_report
 
         sys.stdout.write(text_report(plan))
-    return Exit.OK
+        _say_alternatives(plan, arguments)
+    return _exit_of(plan)
+
+
+def _exit_of(plan: "Plan") -> Exit:
+    return Exit.DOUBTFUL if plan.verdict == "doubtful" else Exit.OK
+
+
+def _say_alternatives(plan: "Plan", arguments: argparse.Namespace) -> None:
+    """At most three other plans, each as the command that was planned and works as typed."""
+    from llm_serving_planner.output.explain import plan_command
+    from llm_serving_planner.planner.alternatives import alternatives
+
+    if plan.verdict == "doubtful":
+        from llm_serving_planner.planner.ways_out import ways_out
+
+        for way in ways_out(plan.spec, plan.profile, plan.options):
+            sys.stdout.write(f"  try: {way}\n")
+        return
+    for other in alternatives(plan):
+        command = plan_command(other.model, other.profile, other.options, offline=arguments.offline)
+        sys.stdout.write(f"  {'or:':<9} {command}  # {other.kind}: {other.gain}\n")
 
 
 def _values(arguments: argparse.Namespace) -> int:
@@ -92,6 +116,11 @@ def _values(arguments: argparse.Namespace) -> int:
     if arguments.catalog is not None:
         options = _from_catalog(arguments, options)
     plan = make(arguments.model, arguments.profile, options, offline=arguments.offline)
+    if plan.verdict == "doubtful" and not arguments.force:
+        say(text_report(plan).rstrip("\n"))
+        say("error: predicted not to start, inside the error band: nothing is written")
+        say("hint: `llm-serving plan` names other plans; --force writes the file all the same")
+        return Exit.DOUBTFUL
     text = render_values(plan)
     import yaml
 

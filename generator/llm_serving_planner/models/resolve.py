@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from llm_serving_planner.base.errors import HubError, HubUnreachableError, InputError, UnsupportedModelError
-from llm_serving_planner.models import embedded, hub
+from llm_serving_planner.models import embedded, hub, variants
 from llm_serving_planner.models.checkpoint import Checkpoint, TensorInfo
 from llm_serving_planner.models.config.read import parse
 from llm_serving_planner.models.offline import is_offline
@@ -53,7 +53,7 @@ def resolve(
         UnsupportedModelError: a field of the config is not understood.
     """
     if is_offline(asked=offline) and not _is_folder(model):
-        known = embedded.find(model)
+        known = _known(model)
         if known is not None and revision is None:
             tell(f"offline: {_STAND_IN}")
             return known
@@ -64,6 +64,11 @@ def resolve(
     return spec_of(checkpoint)
 
 
+def _known(model: str) -> ModelSpec | None:
+    """What is known without the hub: the catalogue, and quantised checkpoints that follow from it."""
+    return embedded.find(model) or variants.find(model)
+
+
 def _is_folder(model: str) -> bool:
     return model.startswith((".", "/", "~")) or Path(model).is_dir()
 
@@ -71,7 +76,7 @@ def _is_folder(model: str) -> bool:
 def _from_catalogue(
     model: str, revision: str | None, error: HubUnreachableError, tell: Callable[[str], None]
 ) -> ModelSpec:
-    known = embedded.find(model)
+    known = _known(model)
     if known is not None and revision is not None:
         raise HubError(f"{error}; the embedded catalogue knows no revisions of {model}", hint="leave --revision away")
     if known is not None:

@@ -43,8 +43,8 @@ def text_report(plan: Plan) -> str:
         f"{settings.max_num_batched_tokens}, gpu-memory-utilization {settings.utilization}"
         f"{', eager' if settings.enforce_eager else ''}",
         f"  attention {plan.attention}: {plan.attention_reason}",
-        f"  start-up  about {seconds // 60}:{seconds % 60:02} min (download {phases.download} s, load "
-        f"{phases.load} s, compile {phases.compile} s); budget {phases.budget // 60} min",
+        f"  start-up  about {seconds // 60}:{seconds % 60:02} min (start {phases.base} s, download "
+        f"{phases.download} s, load {phases.load} s, compile {phases.compile} s); budget {phases.budget // 60} min",
         f"  pod       {plan.resources.cpu_request} CPU, memory {plan.resources.memory_request // GIB} to "
         f"{plan.resources.memory_limit // GIB} GiB, shared memory {plan.resources.shared_memory // GIB} GiB, disk "
         f"{plan.resources.disk // GIB} GiB ({plan.deployment.storage})",

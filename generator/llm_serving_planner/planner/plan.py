@@ -39,6 +39,8 @@ class Plan:
         warnings: what may surprise, though it starts.
         attention: kernels that the engine picks by itself, and why.
         rejected: alternatives that were not taken, with the reason.
+        replicas: engines behind one Service, each with the layout and settings; several on one profile where each fits
+            a share of it.
     """
 
     spec: ModelSpec
@@ -62,6 +64,7 @@ class Plan:
     warnings: tuple[str, ...]
     rejected: tuple[str, ...]
     use: Use = NO_USE
+    replicas: int = 1
 
     @property
     def engine(self) -> Engine:
@@ -126,6 +129,7 @@ class Plan:
                 "expert": self.layout.parallel.enable_expert_parallel,
                 "nodes": self.layout.nodes,
                 "gpus_per_node": self.layout.gpus_per_node,
+                "replicas": self.replicas,
                 "controller": self.deployment.controller,
                 "executor": self.deployment.executor,
             },

@@ -104,6 +104,7 @@ def size(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -
         warnings=choice.notes + use.notes + remarks.warnings(estimate, settings, options, version, profile, layout),
         rejected=(*layout.rejected, *search_rejected),
         use=use,
+        replicas=options.replicas,
     )
 
 
