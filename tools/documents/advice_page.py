@@ -5,14 +5,14 @@ import statistics
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from llm_serving_planner.advice import roofline
-from llm_serving_planner.advice.roofline import Engine, Prediction
 from llm_serving_planner.advice.workload import Workload
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.memory.settings import ParallelConfig, Settings
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec, Quantization
+from llm_serving_planner.speed import constants, roofline
+from llm_serving_planner.speed.roofline import Engine, Prediction
 
 DATA = Path(__file__).parent.parent.parent / "docs" / "data"
 TEXT = Path(__file__).parent / "advice_page.md"
@@ -81,7 +81,7 @@ def compare(row: dict[str, str]) -> Comparison:
     measured, metric = float(row["value"]), row["metric"]
     if metric == "output_tok_s":
         return Comparison(row, measured, found.tokens_per_second, found.low, found.high)
-    prompts = found.burst_seconds - roofline.REQUEST_SECONDS
+    prompts = found.burst_seconds - constants.request_seconds()
     if metric == "ttft_ms":
         first = 1000 * found.first_token_seconds
         last = max(first, 1000 * found.burst_seconds)

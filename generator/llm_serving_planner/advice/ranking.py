@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from llm_serving_planner.advice import candidates, roofline
+from llm_serving_planner.advice import candidates
 from llm_serving_planner.advice.candidates import Filters
-from llm_serving_planner.advice.roofline import Prediction
 from llm_serving_planner.advice.workload import Workload
 from llm_serving_planner.base.errors import DoesNotFitError
 from llm_serving_planner.base.units import GIB
@@ -18,6 +17,8 @@ from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.search import context_of
+from llm_serving_planner.speed import roofline
+from llm_serving_planner.speed.roofline import Prediction
 
 MULTIPLES = (2, 4)  # nodes of one engine, or engines, where one machine does not do it
 

@@ -7,7 +7,6 @@ import textwrap
 from typing import Any
 
 from llm_serving_planner.advice.ranking import Advice, Row
-from llm_serving_planner.advice.roofline import BAND, MOE_BAND
 
 WIDTH = 100
 TOP = 20  # rows of the text form when nobody says how many
@@ -31,7 +30,8 @@ def remarks(advice: Advice) -> list[str]:
     dates = sorted({row.machine.usd_date or "" for row in advice.rows if row.machine and row.usd_per_hour is not None})
     when = f"{dates[0]} to {dates[-1]}" if len(dates) > 1 else "".join(dates)
     regions = sorted({row.machine.usd_region or "" for row in advice.rows if row.machine and row.machine.usd_region})
-    band = MOE_BAND if advice.spec.moe else BAND
+    bands = sorted({row.prediction.band for row in advice.rows if row.prediction}) or [(1.0, 1.0)]
+    band = bands[0]
     found = [
         f"prices: on-demand list prices of {when} in {', '.join(regions)}; spot, reserved and negotiated prices are "
         "not in the data, storage and traffic come on top"

@@ -13,10 +13,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from llm_serving_planner.advice import candidates, roofline
+from llm_serving_planner.advice import candidates
 from llm_serving_planner.advice.candidates import Filters, check_filters
 from llm_serving_planner.advice.ranking import Advice, Row, advise, rank
-from llm_serving_planner.advice.roofline import Engine, predict, step_seconds
 from llm_serving_planner.advice.table import render, without_dearer_twins
 from llm_serving_planner.advice.workload import Workload, workload_for
 from llm_serving_planner.base.errors import InputError
@@ -28,6 +27,7 @@ from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.search import context_of
+from llm_serving_planner.speed.roofline import Engine, predict, step_seconds
 from support.command import run
 from support.laws import law
 

@@ -1,7 +1,6 @@
 """Data and expert parallel in the planner: bytes by hand, layouts, refusals, the proposal."""
 
 import pytest
-from llm_serving_planner.advice.roofline import engine_of, predict
 from llm_serving_planner.advice.workload import Workload
 from llm_serving_planner.base.errors import DoesNotFitError, InputError
 from llm_serving_planner.base.units import GIB
@@ -18,6 +17,7 @@ from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.ways_out import ways_out
+from llm_serving_planner.speed.roofline import engine_of, predict
 from support.made_up import changed
 
 QWEN = "Qwen/Qwen3-30B-A3B"
