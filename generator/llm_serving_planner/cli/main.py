@@ -81,7 +81,7 @@ def build_parser(module: str | None = None) -> argparse.ArgumentParser:
         "  llm-serving values meta-llama/Llama-3.1-8B-Instruct --profile g5.12xlarge "
         "--hf-token-secret hf-token -o values/\n"
         "  llm-serving plan ./my-model --profile 4xl40s --max-model-len 16384 --format json\n"
-        "  llm-serving advise Qwen/Qwen3-8B --max-model-len 16384 --concurrency 16 --cloud aws\n"
+        "  llm-serving advise Qwen/Qwen3-8B --workload chat --users 200 --ttft 1s --itl 33ms --cloud aws\n"
         "  llm-serving validate values/*.yaml\n"
         "  kubectl logs deploy/mistral-llm-serving | llm-serving check - --values values/mistral-2xt4.yaml",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -16,12 +16,22 @@ from llm_serving_planner.planner.search import LONG_CONTEXT, LONG_REQUESTS, cont
 
 def command_line(plan: Plan) -> str:
     """The command that gives this plan again."""
-    return _typed("values", plan.spec.model_id, plan.profile.name, plan.options)
+    typed = _typed("values", plan.spec.model_id, plan.profile.name, plan.options)
+    return f"{typed} {shlex.join(plan.asked)}" if plan.asked else typed
 
 
-def plan_command(model: str, profile: str, options: Options, *, offline: bool) -> str:
+def typed_values(
+    model: str, profile: str, options: Options, *, asked: tuple[str, ...] = (), offline: bool = False
+) -> str:
+    """`llm-serving values` with every pin and the workload, as it is typed."""
+    words = _typed("values", model, profile, options)
+    return " ".join(filter(None, (words, shlex.join(asked), "--offline" if offline else "")))
+
+
+def plan_command(model: str, profile: str, options: Options, *, offline: bool, asked: tuple[str, ...] = ()) -> str:
     """`llm-serving plan` with every pin, as it is typed."""
-    return _typed("plan", model, profile, options) + (" --offline" if offline else "")
+    words = _typed("plan", model, profile, options)
+    return " ".join(filter(None, (words, shlex.join(asked), "--offline" if offline else "")))
 
 
 def _typed(command: str, model: str, profile: str, options: Options) -> str:

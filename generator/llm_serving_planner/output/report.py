@@ -50,6 +50,7 @@ def text_report(plan: Plan) -> str:
         f"{plan.resources.disk // GIB} GiB ({plan.deployment.storage})",
         f"  source    {plan.spec.source}: {plan.spec.weights.basis.removeprefix(f'{plan.spec.source}: ')}",
         *_use(plan),
+        *_promise(plan),
     ]
     for label, entries in (
         ("assumed", plan.assumptions),
@@ -91,6 +92,45 @@ def _use(plan: Plan) -> list[str]:
     elif not use.pooling and (offer := plan.engine.tool_offer(plan.spec)):
         lines.append(f"  tools     {offer}")
     return lines
+
+
+def _promise(plan: Plan) -> list[str]:
+    """The workload, and what the plan gives under it, each figure with band and label."""
+    if plan.workload is None:
+        return []
+    load = plan.workload
+    names = (("users", "users"), ("requestRate", "requests/s"), ("concurrency", "at once"))
+    amount = next(f"{load[key]:,} {words}" for key, words in names if key in load)
+    asked = f"{load['name']}: {amount}, {load['promptTokens']:,} prompt + {load['answerTokens']:,} answer tokens"
+    if load["assumed"]:
+        asked += f" (assumed: {', '.join(load['assumed'])})"
+    lines = [f"  workload  {asked}"]
+    if plan.promise is None:
+        return [*lines, "  promise   none: the data do not hold the GPU's bandwidth and rate, or nothing is generated"]
+    made = plan.promise
+    share = f"{made['percentile']:g} %"
+    times = [
+        f"{name} {_time(made[key]['value'])} ({_time(made[key]['low'])} to {_time(made[key]['high'])})"
+        for name, key in (("TTFT", "ttftSeconds"), ("ITL", "itlSeconds"), ("request", "e2eSeconds"))
+    ]
+    rates = [
+        f"{_rate(made[key]['value'])} ({_rate(made[key]['low'])} to {_rate(made[key]['high'])}) {name}"
+        for name, key in (("requests/s", "requestsPerSecond"), ("tokens/s", "tokensPerSecond"))
+    ]
+    label = made["ttftSeconds"]["label"]
+    lines += [
+        f"  promise   {'meets' if not made['misses'] else 'misses'}; at {share}: {', '.join(times)}; {label}",
+        f"            {', '.join(rates)}; bears {_rate(made['mostRequestsPerSecond'])} requests/s at the most; {label}",
+    ]
+    return [*lines, *(f"  misses    {miss}" for miss in made["misses"])]
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _time(value: float) -> str:
+    return f"{1000 * value:.3g} ms" if value < 1 else f"{value:.3g} s"
 
 
 def _bar(terms: tuple[tuple[str, int], ...]) -> str:

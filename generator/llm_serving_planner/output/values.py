@@ -201,6 +201,8 @@ def plan_block(plan: Plan) -> dict[str, Any]:
             **({"lora": gib(estimate.lora)} if estimate.lora else {}),
             **({"draft": gib(estimate.draft)} if estimate.draft else {}),
         },
+        **({"workload": dict(plan.workload)} if plan.workload is not None else {}),
+        **({"promise": dict(plan.promise)} if plan.promise is not None else {}),
         "cacheTokens": plan.cache_tokens,
         "concurrency": round(estimate.concurrency, 2),
         "startupSeconds": {

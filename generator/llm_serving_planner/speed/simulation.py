@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from llm_serving_planner.speed.steps import Steps
 
 _SEED = 20261129
+_ENDLESS = 1e15  # tokens of a cache that never fills
 _WARM = 0.15  # share of the requests that come first and are not counted: the engine fills up
 
 
@@ -137,7 +138,7 @@ class _Engine:
         self, steps: Steps, requests: Requests, *, budget: int, seats: int, cache: float, reading: float
     ) -> None:
         self.reading = reading
-        self.steps, self.budget, self.seats, self.cache = steps, budget, seats, cache
+        self.steps, self.budget, self.seats, self.cache = steps, budget, seats, min(cache, _ENDLESS)
         self.requests = requests
         self.now = 0.0
         self.count = 0  # steps so far
