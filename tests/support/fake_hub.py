@@ -3,6 +3,7 @@
 Each model is a folder of bytes and a list of troubles. What was asked is recorded.
 """
 
+import contextlib
 import hashlib
 import json
 import struct
@@ -12,6 +13,7 @@ from typing import Any
 
 from support.local_server import LocalServer
 
+_BODIES = ("dribble", "endless")
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -20,7 +22,9 @@ class FakeModel:
     """Files and behaviour of one repository.
 
     `statuses` maps a path suffix to answers that come before the real one: a status, "cut" for a connection that
-    ends in the middle of the body, or "hang" for one that never answers.
+    ends in the middle of the body, "hang" for one that never answers, "dribble" for one that sends a byte every now and
+    then, "endless" for a body without end, "later" for a 429 that asks to wait a day, or bytes for the body itself.
+    Silence lasts until the server closes.
     """
 
     files: dict[str, bytes]
@@ -103,11 +107,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _model(self, path: str, name: str, model: FakeModel) -> None:
         for suffix, answers in model.statuses.items():
-            if path.endswith(suffix) and answers:
+            if path.endswith(suffix) and answers and not (self.command == "HEAD" and answers[0] in _BODIES):
                 answer = answers.pop(0)
                 if answer == "hang":
-                    self.owner.closing.wait(30)
+                    self.owner.closing.wait()
                     self.close_connection = True
+                elif answer in {"dribble", "endless"}:
+                    self._stream(b" " if answer == "dribble" else b" " * 65536, 0.2 if answer == "dribble" else 0)
+                elif answer == "later":
+                    self._send(429, b'{"error": "try later"}', {"Retry-After": "86400"})
+                elif isinstance(answer, bytes):
+                    self._send(200, answer, {"Content-Type": "application/json"})
                 elif answer == "cut":
                     self._cut()
                 else:
@@ -171,6 +181,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(b'{"id":')
         self.wfile.flush()
         self.close_connection = True
+
+    def _stream(self, block: bytes, pause: float) -> None:
+        """Blocks until the other side has enough."""
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            while not self.owner.closing.wait(pause):
+                self.wfile.write(block)
+                self.wfile.flush()
 
     def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)

@@ -1,11 +1,10 @@
 """How a range of engine versions divides GPU memory."""
 
-from dataclasses import dataclass
-
+from llm_serving_planner.base.records import record
 from llm_serving_planner.hardware.compute_capability import Capability
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BatchTier:
     """Batch that an engine starts from on GPUs of at least `least_bytes` of memory, those named by `unless_*` left out.
 
@@ -19,7 +18,24 @@ class BatchTier:
     unless_capability: Capability | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
+class CacheRules:
+    """How a range of versions keeps what windows and recurrent states cache.
+
+    Attributes:
+        batches_ahead: batches beyond one per pipeline stage whose tokens a window still holds (async scheduling).
+        state_pages: pages of a layer's state that a request holds while prefixes are cached.
+        checkpoint_kinds: kinds of recurrent layers that hold a page more, for a checkpoint within a prefill.
+        states_bound_sequences: with CUDA graphs the engine ends where more sequences than pages are allowed.
+    """
+
+    batches_ahead: int = 0
+    state_pages: int = 1
+    checkpoint_kinds: tuple[str, ...] = ()
+    states_bound_sequences: bool = False
+
+
+@record
 class Regime:
     """How one range of engine versions divides GPU memory; the fields are those of data/engines.json.
 
@@ -30,7 +46,10 @@ class Regime:
     graph of one layer, `graph_width_bytes` those of a column of the hidden state while the largest is captured; 0
     where the version has no figure of its own. With `tuning_copy` the compiler times its kernels on copies of their
     arguments. `margin` is the band of a device for which nothing was measured: (share of the memory, least bytes).
-    `batches` are the batches that the engine starts from, largest GPUs first.
+    `non_torch_bytes` is memory outside PyTorch with one rank, `mxfp4_layer_bytes` and `mxfp4_expert_bytes` are what
+    layouts of MXFP4 experts on Hopper took beyond the rules; 0 where the version has no figure of its own.
+    `batches` are the batches that the engine starts from, largest GPUs first; `cache` are the rules of
+    windows and states.
     """
 
     default_utilization: float
@@ -55,7 +74,15 @@ class Regime:
     graph_width_bytes: int = 0
     tuning_copy: bool = False
     margin: tuple[float, int] | None = None
+    non_torch_bytes: int = 0
+    mxfp4_layer_bytes: int = 0
+    mxfp4_expert_bytes: int = 0
     batches: tuple[BatchTier, ...] = ()
+    cache: CacheRules = CacheRules()
+
+    def __hash__(self) -> int:
+        """By the fields that tell regimes apart: every term of a search is asked for with the same one."""
+        return hash((self.source, self.default_utilization, self.margin))
 
     def batch(self, total_bytes: int, capability: Capability, device: str) -> tuple[int, int]:
         """(tokens of a step, requests at once) of the first tier of `batches` that the GPU belongs to.

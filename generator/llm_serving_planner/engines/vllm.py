@@ -4,17 +4,18 @@ No other module compares versions; it asks for a regime, a gate or a flag. The m
 stand in for the other engines' own.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.base.tables import load_data
 from llm_serving_planner.base.units import GIB, MIB
-from llm_serving_planner.engines import attention, figures, format_support, parsers, versions
+from llm_serving_planner.engines import attention, figures, format_support, parsers, start_rules, versions
 from llm_serving_planner.engines.attention import Attention
 from llm_serving_planner.engines.base import NOTHING, Engine, Start
 from llm_serving_planner.engines.format_support import Support
-from llm_serving_planner.engines.regime import BatchTier, Regime
+from llm_serving_planner.engines.regime import BatchTier, CacheRules, Regime
 from llm_serving_planner.engines.versions import parse_version
 from llm_serving_planner.hardware.compute_capability import Capability, capability, dotted
 from llm_serving_planner.models.architectures import ARCHITECTURES
@@ -106,7 +107,23 @@ def regime(version: str, architecture: str, *, moe: bool, hybrid: bool) -> Regim
         graph_each_bytes=chosen.get("graph_each_kib", 0) * 1024,
         graph_width_bytes=chosen.get("graph_width_kib", 0) * 1024,
         tuning_copy=chosen.get("tuning_copy", False),
+        non_torch_bytes=chosen.get("non_torch_mib", 0) * MIB,
+        mxfp4_layer_bytes=chosen.get("mxfp4_layer_kib", 0) * 1024,
+        mxfp4_expert_bytes=chosen.get("mxfp4_expert_kib", 0) * 1024,
         batches=batches(version),
+        cache=cache_rules(version),
+    )
+
+
+@cache
+def cache_rules(version: str) -> CacheRules:
+    """How a version keeps what windows and recurrent states cache."""
+    entry = versions.entry_for(facts()["cache_rules"], version) or facts()["cache_rules"][0]
+    return CacheRules(
+        batches_ahead=entry["batches_ahead"],
+        state_pages=entry["state_pages"],
+        checkpoint_kinds=tuple(entry.get("checkpoint_kinds", ())),
+        states_bound_sequences=entry.get("states_bound_sequences", False),
     )
 
 
@@ -232,6 +249,24 @@ class Vllm(Engine):
         problem = attention.fp8_problem(version, spec, device, compute, facts()["read_versions"])
         return [] if problem is None else [problem]
 
+    def cache_type_reasons(
+        self, kind: str, version: str, spec: ModelSpec, device: str, compute: Capability
+    ) -> list[str]:
+        """By the table of types."""
+        entry, found = figures.cache_types()[kind], []
+        if not versions.not_after(entry["from"], version):
+            found.append(f"--kv-cache-dtype {kind} came with vLLM {entry['from']}")
+        least = entry.get("capability")
+        if least and compute < capability(least):
+            found.append(f"--kv-cache-dtype {kind} needs compute capability {least}, {device} has {dotted(compute)}")
+        if spec.mla is not None:
+            found.append(f"--kv-cache-dtype {kind} is not kept for multi-head latent attention: fp8")
+        return found
+
+    def takes_declared_cache(self, version: str) -> bool:
+        """From the gate on."""
+        return at_least(version, "declared-cache")
+
     def support(self, kind: str, version: str, compute: Capability, *, bits: int | None = None) -> Support:
         """By version."""
         return format_support.support(kind, version, compute, bits=bits)
@@ -239,6 +274,12 @@ class Vllm(Engine):
     def flag_problem(self, flag: str, version: str) -> str | None:
         """By the flag table."""
         return flag_problem(flag, version)
+
+    def start_problems(
+        self, version: str, facts: Mapping[str, Any], environment: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """By the table of its checks."""
+        return start_rules.broken(version, facts, environment)
 
     def drains(self, version: str) -> bool:
         """From the gate on."""

@@ -6,9 +6,9 @@ inside an engine, or has CUDA graphs again.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
 from llm_serving_planner.base.errors import DoesNotFitError, InputError
+from llm_serving_planner.base.records import record, replace
 from llm_serving_planner.engines import format_support
 from llm_serving_planner.hardware.compute_capability import capability
 from llm_serving_planner.hardware.profiles import GpuProfile, parse_profile
@@ -27,7 +27,7 @@ _MODEST = 2 * COMFORTABLE_CONTEXT  # a context that is enough where something el
 _LOSS = "loss of quality not measured"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Alternative:
     """Another plan: what speaks for it, and what is typed for it."""
 

@@ -4,9 +4,8 @@ Tensor parallel ranks wait for each other twice in every layer. An engine that n
 on each than one engine over all of them, as long as what the copies of the weights take leaves enough cache.
 """
 
-from dataclasses import replace
-
 from llm_serving_planner.base.errors import DoesNotFitError
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.hardware.profiles import GpuProfile
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan

@@ -1,9 +1,10 @@
 """The search for settings: from what a user would like most down to what the memory allows."""
 
-from dataclasses import dataclass, field
 from typing import Literal
 
+from llm_serving_planner.base.records import field, record
 from llm_serving_planner.base.units import GIB
+from llm_serving_planner.engines import figures
 from llm_serving_planner.engines.regime import Regime
 from llm_serving_planner.memory import kv_cache, terms
 from llm_serving_planner.memory.settings import Estimate, Gpu, Settings
@@ -46,7 +47,7 @@ def _shorter(tried: list[tuple[int, str, bool]], context: int) -> list[str]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Search:
     """Finds the settings: the engine's own step, with the longest context that it leaves room for.
 
@@ -120,7 +121,20 @@ class Search:
     def _longest(self, settings: Settings, goal: int) -> int:
         estimate = self.estimate(settings)
         budget = estimate.kv_cache - estimate.margin
-        return kv_cache.longest_context(self.spec, settings, budget, goal) if budget > 0 else 0
+        if budget <= 0 or self._lacks_states(settings, budget):
+            return 0
+        return kv_cache.longest_context(self.spec, settings, budget, goal)
+
+    def _lacks_states(self, settings: Settings, budget: int) -> bool:
+        """Whether the engine would refuse the sequences that were asked for, since fewer states have a page."""
+        pages = self._state_pages(settings, budget)
+        return self.options.max_num_seqs is not None and pages is not None and settings.max_num_seqs > pages
+
+    def _state_pages(self, settings: Settings, budget: int) -> int | None:
+        """Most sequences for whose states the engine finds pages; None where it does not ask."""
+        if settings.enforce_eager or not self.regime.cache.states_bound_sequences:
+            return None
+        return kv_cache.state_pages(self.spec, settings, budget)
 
     def _shortened(
         self, wanted: int, longest: int, settings: Settings, tried: list[tuple[int, str, bool]]
@@ -135,10 +149,19 @@ class Search:
             return shortest, "fits", [self._misfit(self.estimate(shortest), target)], []
         pinned = self._settings(wanted, *batch)
         estimate = self.estimate(pinned)
+        pages = self._state_pages(pinned, estimate.kv_cache)
+        if pages is not None and 0 < pages < pinned.max_num_seqs:
+            return pinned, "tight", [self._too_few_pages(pinned, pages)], []
         if estimate.kv_per_request <= estimate.kv_cache:
             return pinned, "tight", [], _shorter(tried, wanted)
         inside = estimate.kv_per_request <= estimate.kv_cache + estimate.margin
         return pinned, "doubtful", [] if inside else [self._misfit(estimate, wanted)], _shorter(tried, wanted)
+
+    def _too_few_pages(self, settings: Settings, pages: int) -> str:
+        return (
+            f"{settings.max_num_seqs:,} sequences need a page each for their recurrent state, the cache has {pages:,}: "
+            f"--max-num-seqs {pages}, or --enforce-eager (the engine ends the start with CUDA graphs)"
+        )
 
     def _misfit(self, estimate: Estimate, tokens: int) -> str:
         used = estimate.used
@@ -206,26 +229,44 @@ class Search:
         return self._with_share(share, context, tokens, sequences, eager)
 
     def _with_share(self, share: float, context: int, tokens: int, sequences: int, eager: bool) -> Settings:
+        pages, step = kv_cache.state_rules(
+            self.spec, self.gpu, self.regime, prefixes=self.options.prefix_caching != "off"
+        )
+        element, scales = figures.cache_bytes(self.kv_cache_dtype)
         return Settings(
             self.layout.parallel,
             context,
             sequences,
             tokens,
             share,
-            kv_element_bytes=1 if self.kv_cache_dtype == "fp8" else 2,
+            kv_element_bytes=element,
+            kv_scale_bytes=scales,
             enforce_eager=eager,
             runtime_fp8=self.quantization == "fp8",
             pooling=self.use.pooling,
             encoders=self.use.encoders,
+            without_items=self.use.without_items,
             lora=self.use.slots,
             draft=self.use.draft,
+            batches_ahead=0 if self.use.pooling else self.regime.cache.batches_ahead,
+            state_pages=pages,
+            state_step=step,
         )
 
     def _tokens(self, context: int, tokens: int) -> int:
         """Tokens per step: attention both ways takes a prompt whole (vLLM: no chunked prefill for encoders)."""
         if self.regime.whole_prompt:
             return context
+        if self.options.max_num_batched_tokens is None:
+            tokens = max(tokens, self._item(context))
         return max(context, tokens) if not self.spec.layers and self.spec.recurrent is None else tokens
+
+    def _item(self, context: int) -> int:
+        """Tokens of the largest item where attention both ways takes it whole, so that a step must hold it; else 0."""
+        encoder = self.spec.encoder
+        if encoder is None or not (encoder.two_way and self.use.encoders):
+            return 0
+        return encoder.largest_item(context, self.use.without_items)
 
     def _utilization(self, probe: Settings) -> float:
         """The engine's default, lowered so that what lies outside u * M has room; two decimals."""
@@ -245,7 +286,8 @@ class Search:
             return settings
         useful = max(8, estimate.kv_cache // one)
         sequences = settings.max_num_seqs
-        while sequences // 2 >= useful:
+        pages = self._state_pages(settings, estimate.kv_cache - estimate.margin)
+        while sequences // 2 >= useful or (pages is not None and sequences > max(pages, 1)):
             sequences //= 2
         if sequences == settings.max_num_seqs:
             return settings

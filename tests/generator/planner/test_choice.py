@@ -40,7 +40,7 @@ def plan(name: str, profile: str, **options: object) -> Plan:
     [
         ("meta-llama/Llama-3.1-8B-Instruct", "1xl4", 2048, 20_000),
         ("meta-llama/Llama-3.3-70B-Instruct", "4xl40s", 2048, 50_000),
-        ("Qwen/Qwen2.5-VL-7B-Instruct", "1xl4", 2048, 20_000),
+        ("Qwen/Qwen2.5-VL-7B-Instruct", "1xl4", 2048, 2_048),
         ("CohereForAI/c4ai-command-r-v01", "1xh200", 8192, 16_000),
         ("openai/gpt-oss-120b", "1xh100", 8192, 110_000),
     ],

@@ -71,7 +71,7 @@ def test_bad_figures_are_refused(given: dict[str, Any], message: str) -> None:
         ("prompt_tokens: 10\nanswer_tokens: 5\ncolour: red\n", "colour: no key of a workload"),
         ("prompt_tokens: 10\n", "answer_tokens must be there"),
         ("prompt_tokens: many\nanswer_tokens: 5\n", "prompt_tokens is 'many': a whole number is expected"),
-        ("prompt_tokens: .nan\nanswer_tokens: 5\n", "prompt_tokens is nan: a whole number is expected"),
+        ("prompt_tokens: .nan\nanswer_tokens: 5\n", "line 1: .nan is not a finite number"),
         ("prompt_tokens: true\nanswer_tokens: 5\n", "prompt_tokens is True: a whole number is expected"),
         ("prompt_tokens: 9\nanswer_tokens: 5\nshared_prefix: 1.5\n", "shared_prefix is 1.5: 0 or more and below 1"),
         ("prompt_tokens: 9\nanswer_tokens: 5\nusers: 3\nconcurrency: 2\n", "say the same thing twice"),
