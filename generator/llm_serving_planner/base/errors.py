@@ -1,6 +1,6 @@
 """Every error that a user can cause, and what the command line makes of it.
 
-LlmServingError            exit code 1, one line and a hint, no traceback
+LlmServingError            one line and a hint, no traceback; exit codes are in cli/exits.py
 ├── InputError             a profile, an option or a file that cannot be used
 ├── HubError               the model's metadata cannot be had (not found, gated, network)
 ├── UnsupportedModelError  a field of the model's config that nothing here understands

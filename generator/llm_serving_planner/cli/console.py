@@ -6,26 +6,19 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from enum import IntEnum
 from typing import Protocol
 
 from llm_serving_planner.base.errors import LlmServingError
 from llm_serving_planner.base.printable import harmless, one_line
+from llm_serving_planner.cli.exits import Exit
+
+__all__ = [
+    "Add", "Exit", "Formatter", "add_format", "complain", "say", "show", "tell", "waiting",
+]  # fmt: skip
 
 _PATIENCE_SECONDS = 1.0
 _LONGEST_ERROR = 8000
 _LONGEST_SECONDS = 86_400
-
-
-class Exit(IntEnum):
-    """Exit codes of the command."""
-
-    OK = 0
-    REFUSED = 1
-    USAGE = 2
-    DIFFERS = 3
-    BUG = 70
-    INTERRUPTED = 130
 
 
 class Formatter(argparse.HelpFormatter):

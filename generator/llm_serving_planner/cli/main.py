@@ -1,6 +1,6 @@
 """Command line: the parser, errors and exit codes; each command has a module in `commands`.
 
-Exit codes: 0 done, 1 expected refusal, 2 usage, 3 `--check` found a difference, 70 a bug, 130 Ctrl-C.
+Exit codes: see `exits`.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return Exit.REFUSED
     except LlmServingError as error:
         _print_error(error, arguments)
-        return Exit.REFUSED
+        return Exit.MISFIT if isinstance(error, DoesNotFitError) else Exit.REFUSED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
@@ -97,7 +97,7 @@ def build_parser(module: str | None = None) -> argparse.ArgumentParser:
         "  llm-serving values meta-llama/Llama-3.1-8B-Instruct --profile g5.12xlarge "
         "--hf-token-secret hf-token -o values/\n"
         "  llm-serving plan ./my-model --profile 4xl40s --max-model-len 16384 --format json\n"
-        "  llm-serving advise Qwen/Qwen3-8B --max-model-len 16384 --concurrency 16 --cloud aws\n"
+        "  llm-serving advise Qwen/Qwen3-8B --workload chat --users 200 --ttft 1s --itl 33ms --cloud aws\n"
         "  llm-serving validate values/*.yaml\n"
         "  kubectl logs deploy/mistral-llm-serving | llm-serving check - --values values/mistral-2xt4.yaml",
         formatter_class=_Formatter,

@@ -54,7 +54,7 @@ def resolve(
         UnsupportedModelError: a field of the config is not understood.
     """
     if is_offline(asked=offline) and not _is_folder(model):
-        known = embedded.find(model)
+        known = _known(model)
         if known is not None and revision is None:
             tell(f"offline: {_STAND_IN}")
             return known
@@ -67,6 +67,16 @@ def resolve(
     return spec_of(checkpoint)
 
 
+def _known(model: str) -> ModelSpec | None:
+    """What is known without the hub: the catalogue, and quantised checkpoints that follow from it."""
+    found = embedded.find(model)
+    if found is None:
+        from llm_serving_planner.models import variants
+
+        found = variants.find(model)
+    return found
+
+
 def _is_folder(model: str) -> bool:
     return model.startswith((".", "/", "~")) or os.path.isdir(model)
 
@@ -74,7 +84,7 @@ def _is_folder(model: str) -> bool:
 def _from_catalogue(
     model: str, revision: str | None, error: HubUnreachableError, tell: Callable[[str], None]
 ) -> ModelSpec:
-    known = embedded.find(model)
+    known = _known(model)
     if known is not None and revision is not None:
         raise HubError(f"{error}; the embedded catalogue knows no revisions of {model}", hint="leave --revision away")
     if known is not None:

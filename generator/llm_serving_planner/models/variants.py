@@ -58,6 +58,14 @@ def variants_of(spec: ModelSpec) -> list[ModelSpec]:
     return [other for other in found if other.quantization is not None and other.quantization.bits < bits]
 
 
+def find(model_id: str) -> ModelSpec | None:
+    """A quantised checkpoint of the table whose base model the catalogue holds, letter case aside."""
+    names = {name.lower(): name for name in _table()["variants"]}
+    name = names.get(model_id.lower())
+    base = embedded.find(_table()["variants"][name]["base"]) if name else None
+    return _derived(base, name, _table()["variants"][name]["kind"]) if base is not None and name else None
+
+
 def _same_model(spec: ModelSpec, other: ModelSpec) -> bool:
     return (spec.architecture, spec.hidden_size, spec.num_layers, spec.vocab_size) == (
         other.architecture, other.hidden_size, other.num_layers, other.vocab_size,

@@ -10,15 +10,34 @@ from llm_serving_planner.memory import pipeline
 from llm_serving_planner.models.config import formats
 from llm_serving_planner.output.feature_keys import explain_keys
 from llm_serving_planner.planner import resources
-from llm_serving_planner.planner.options import flag, why_pinned
+from llm_serving_planner.planner.options import Options, flag, why_pinned
 from llm_serving_planner.planner.plan import Plan
-from llm_serving_planner.planner.search import context_of
+from llm_serving_planner.planner.search import LONG_CONTEXT, LONG_REQUESTS, context_of
 
 
 def command_line(plan: Plan) -> str:
     """The command that gives this plan again."""
-    words = ["llm-serving", "values", plan.spec.model_id, "--profile", plan.profile.name]
-    for name, value in plan.options.pinned().items():
+    typed = _typed("values", plan.spec.model_id, plan.profile.name, plan.options)
+    return f"{typed} {shlex.join(plan.asked)}" if plan.asked else typed
+
+
+def typed_values(
+    model: str, profile: str, options: Options, *, asked: tuple[str, ...] = (), offline: bool = False
+) -> str:
+    """`llm-serving values` with every pin and the workload, as it is typed."""
+    words = _typed("values", model, profile, options)
+    return " ".join(filter(None, (words, shlex.join(asked), "--offline" if offline else "")))
+
+
+def plan_command(model: str, profile: str, options: Options, *, offline: bool, asked: tuple[str, ...] = ()) -> str:
+    """`llm-serving plan` with every pin, as it is typed."""
+    words = _typed("plan", model, profile, options)
+    return " ".join(filter(None, (words, shlex.join(asked), "--offline" if offline else "")))
+
+
+def _typed(command: str, model: str, profile: str, options: Options) -> str:
+    words = ["llm-serving", command, model, "--profile", profile]
+    for name, value in options.pinned().items():
         for each in value if isinstance(value, tuple) else (value,):
             words.append(flag(name))
             words += [] if each is True else [str(each)]
@@ -85,7 +104,12 @@ def _explain_args(plan: Plan) -> dict[str, str]:
     """What the planner chose, or that an option pinned it; an engine's own flags take the reasons of vLLM's."""
     estimate = plan.estimate
     context = f"the model's whole context; one request needs {estimate.kv_per_request / GIB:.2f} GiB of cache"
-    if plan.context_limit == "memory":
+    if plan.context_limit == "memory" and plan.settings.max_model_len >= LONG_CONTEXT:
+        context = (
+            f"of {context_of(plan.spec):,}: the cache holds {LONG_REQUESTS} requests of that length, or one is not to "
+            "take all of it; --max-model-len pins more"
+        )
+    elif plan.context_limit == "memory":
         context = (
             f"shortened from {context_of(plan.spec):,}: the longest that fits {estimate.kv_cache / GIB:.2f} GiB of "
             f"cache with {estimate.margin / GIB:.2f} GiB kept free"

@@ -44,13 +44,14 @@ def text_report(plan: Plan) -> str:
         f"{settings.max_num_batched_tokens}, gpu-memory-utilization {settings.utilization}"
         f"{', eager' if settings.enforce_eager else ''}",
         f"  attention {plan.attention}: {plan.attention_reason}",
-        f"  start-up  about {seconds // 60}:{seconds % 60:02} min (download {phases.download} s, load "
-        f"{phases.load} s, compile {phases.compile} s); budget {phases.budget // 60} min",
+        f"  start-up  about {seconds // 60}:{seconds % 60:02} min (start {phases.base} s, download "
+        f"{phases.download} s, load {phases.load} s, compile {phases.compile} s); budget {phases.budget // 60} min",
         f"  pod       {plan.resources.cpu_request} CPU, memory {plan.resources.memory_request // GIB} to "
         f"{plan.resources.memory_limit // GIB} GiB, shared memory {plan.resources.shared_memory // GIB} GiB, disk "
         f"{plan.resources.disk // GIB} GiB ({plan.deployment.storage})",
         f"  source    {plan.spec.source}: {plan.spec.weights.basis.removeprefix(f'{plan.spec.source}: ')}",
         *_use(plan),
+        *_promise(plan),
     ]
     for label, entries in (
         ("assumed", plan.assumptions),
@@ -92,6 +93,45 @@ def _use(plan: Plan) -> list[str]:
     elif not use.pooling and (offer := plan.engine.tool_offer(plan.spec)):
         lines.append(f"  tools     {offer}")
     return lines
+
+
+def _promise(plan: Plan) -> list[str]:
+    """The workload, and what the plan gives under it, each figure with band and label."""
+    if plan.workload is None:
+        return []
+    load = plan.workload
+    names = (("users", "users"), ("requestRate", "requests/s"), ("concurrency", "at once"))
+    amount = next(f"{load[key]:,} {words}" for key, words in names if key in load)
+    asked = f"{load['name']}: {amount}, {load['promptTokens']:,} prompt + {load['answerTokens']:,} answer tokens"
+    if load["assumed"]:
+        asked += f" (assumed: {', '.join(load['assumed'])})"
+    lines = [f"  workload  {asked}"]
+    if plan.promise is None:
+        return [*lines, "  promise   none: the data do not hold the GPU's bandwidth and rate, or nothing is generated"]
+    made = plan.promise
+    share = f"{made['percentile']:g} %"
+    times = [
+        f"{name} {_time(made[key]['value'])} ({_time(made[key]['low'])} to {_time(made[key]['high'])})"
+        for name, key in (("TTFT", "ttftSeconds"), ("ITL", "itlSeconds"), ("request", "e2eSeconds"))
+    ]
+    rates = [
+        f"{_rate(made[key]['value'])} ({_rate(made[key]['low'])} to {_rate(made[key]['high'])}) {name}"
+        for name, key in (("requests/s", "requestsPerSecond"), ("tokens/s", "tokensPerSecond"))
+    ]
+    label = made["ttftSeconds"]["label"]
+    lines += [
+        f"  promise   {'meets' if not made['misses'] else 'misses'}; at {share}: {', '.join(times)}; {label}",
+        f"            {', '.join(rates)}; bears {_rate(made['mostRequestsPerSecond'])} requests/s at the most; {label}",
+    ]
+    return [*lines, *(f"  misses    {miss}" for miss in made["misses"])]
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _time(value: float) -> str:
+    return f"{1000 * value:.3g} ms" if value < 1 else f"{value:.3g} s"
 
 
 def _bar(terms: tuple[tuple[str, int], ...]) -> str:

@@ -109,6 +109,7 @@ def size(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -
         + remarks.warnings(estimate, settings, options, version, profile, layout, latent=spec.mla is not None),
         rejected=(*layout.rejected, *search_rejected),
         use=use,
+        replicas=options.replicas,
     )
 
 
