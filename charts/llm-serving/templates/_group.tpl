@@ -96,7 +96,7 @@ podAntiAffinity:
 apiVersion: v1
 kind: Service
 metadata:
-  {{- include "llm-serving.metadata" (dict "root" .root "name" .name "component" "group") | nindent 2 }}
+  {{- include "llm-serving.metadata" (dict "kind" "Service" "root" .root "name" .name "component" "group") | nindent 2 }}
 spec:
   clusterIP: None
   publishNotReadyAddresses: true

@@ -20,7 +20,7 @@ args of all, unless told otherwise: the root context
 {{- else if eq $source.type "oci" }}
 - name: source
   image:
-    reference: {{ $source.image | quote }}
+    reference: {{ include "llm-serving.modelImage" . | quote }}
     pullPolicy: {{ $source.pullPolicy }}
 {{- else if and (eq $source.type "gcs") $source.existingSecret }}
 - name: credentials
@@ -96,6 +96,10 @@ image: {{ $f.image | quote }}
 imagePullPolicy: {{ $v.engine.image.pullPolicy }}
 command: {{ concat ($v.model.download.command | default $f.python) (list "/llm/download/download.py" $d.action) | toJson }}
 terminationMessagePolicy: FallbackToLogsOnError
+{{- with $v.engine.envFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 env:
   {{- include "llm-serving.env" (dict "root" .root "downloading" true) | trim | nindent 2 }}
   - name: DOWNLOAD_MODEL
@@ -113,8 +117,8 @@ env:
   - name: DOWNLOAD_SECONDS
     value: {{ $v.startup.budgetSeconds | toJson | quote }}
 resources:
-  requests: {cpu: 250m, memory: 512Mi}
-  limits: {memory: {{ $v.memory.host.limit | quote }}}
+  {{- $own := dict "requests" (dict "cpu" "250m" "memory" "512Mi") "limits" (dict "memory" $v.memory.host.limit) }}
+  {{- include "llm-serving.helperResources" (dict "own" $own "user" $v.model.download.resources) | nindent 2 }}
 securityContext:
   {{- include "llm-serving.containerSecurityContext" (dict "readOnly" true) | nindent 2 }}
 volumeMounts:
@@ -122,6 +126,13 @@ volumeMounts:
   - {name: home, mountPath: /llm/home}
   - {name: tmp, mountPath: /tmp}
   - {name: download, mountPath: /llm/download}
+{{- end -}}
+
+{{- /* Of what runs before an install and an upgrade, and of nothing else. args: the weight */ -}}
+{{- define "llm-serving.hookAnnotations" -}}
+helm.sh/hook: pre-install,pre-upgrade
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
 
 {{- define "llm-serving.download.volume" }}
@@ -144,13 +155,11 @@ podFailurePolicy:
       onExitCodes: {operator: In, values: [3]}
 template:
   metadata:
-    labels:
-      app.kubernetes.io/name: {{ .Facts.name | quote }}
-      app.kubernetes.io/instance: {{ .Release.Name | quote }}
-      app.kubernetes.io/component: download
+    {{- $labels := mergeOverwrite (dict) .Facts.selectorLabels (dict "app.kubernetes.io/component" "download") }}
+    {{- include "llm-serving.helperMetadata" (dict "root" . "labels" $labels "section" .Values.model.download) | nindent 4 }}
   spec:
     restartPolicy: Never
-    {{- include "llm-serving.podCommon" (dict "root" . "hook" .Facts.downloadHook) | nindent 4 }}
+    {{- include "llm-serving.podCommon" (dict "root" . "hook" .Facts.downloadHook "tolerations" .Values.model.download.tolerations) | nindent 4 }}
     {{- with .Facts.repositories }}
     initContainers:
       {{- range $index, $repository := . }}

@@ -4,6 +4,14 @@
 {{- printf "%s-test-api" .Facts.fullname -}}
 {{- end -}}
 
+{{- /* Argo CD makes no tests; what else applies rendered files may leave them out by test.enabled. args: the weight */ -}}
+{{- define "llm-serving.testAnnotations" -}}
+helm.sh/hook: test
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+argocd.argoproj.io/hook: Skip
+{{- end -}}
+
 {{- /* What `helm test` runs: the protocol is the engine's. */ -}}
 {{- define "llm-serving.testScript" -}}
 {{- ternary "test_tgis.py" "test_api.py" .Facts.grpc -}}

@@ -9,7 +9,7 @@ args of all, unless told otherwise: the root context
 {{- range list "removed" "parallelism" "data" "expert" "accelerator" "gaudi" "controller" "network" "runtime"
       "model" "memory" "storage" "engine" "names" "source" "objectStore" "download" "tls" "expose" "routes" "adapt"
       "rollout" "scaling" "operators" "monitoring" "tokens" "additions" "requests" "versions" "extraArgs" "useEngine"
-      "lora" "speculative" "use" -}}
+      "lora" "speculative" "use" "foreign" "unused" "service" "ports" "claims" "tracing" -}}
 {{- $problems = concat $problems (include (printf "llm-serving.validate.%s" .) $ | fromJsonArray) -}}
 {{- end -}}
 {{- if $problems -}}
@@ -30,7 +30,16 @@ args of all, unless told otherwise: the root context
 {{- $problems | toJson -}}
 {{- end -}}
 
-{{- /* One of them, refused when it is in the values, whatever its value. args: dict values, entry {key, since, use or way} */ -}}
+{{- /* Names that other charts give to a key of this one: files/idioms.json, made from schema/idioms.yaml. */ -}}
+{{- define "llm-serving.validate.foreign" -}}
+{{- $problems := list -}}
+{{- range .Files.Get "files/idioms.json" | fromJsonArray -}}
+{{- $problems = concat $problems (include "llm-serving.removedKey" (dict "values" $.Values "entry" .) | fromJsonArray) -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- /* One of them, refused when it is in the values, whatever its value. args: dict values, entry {key, since (but for other charts' names), use or way} */ -}}
 {{- define "llm-serving.removedKey" -}}
 {{- $entry := .entry -}}
 {{- $problems := list -}}
@@ -43,7 +52,8 @@ args of all, unless told otherwise: the root context
 {{- if $found -}}
 {{- $way := $entry.way | default (printf "Use %s." $entry.use) -}}
 {{- $verb := ternary "renamed" "removed" (hasKey $entry "use") -}}
-{{- $problems = append $problems (printf "%s is set, which was %s in %s. %s" $entry.key $verb $entry.since $way) -}}
+{{- $what := hasKey $entry "since" | ternary (printf "was %s in %s" $verb ($entry.since | default "")) "is no key of this chart" -}}
+{{- $problems = append $problems (printf "%s is set, which %s. %s" $entry.key $what $way) -}}
 {{- end -}}
 {{- $problems | toJson -}}
 {{- end -}}
@@ -93,10 +103,10 @@ args of all, unless told otherwise: the root context
 {{- $problems | toJson -}}
 {{- end -}}
 
-{{- /* A quantity in Mi, Gi or Ti as MiB. args: the quantity */ -}}
+{{- /* A quantity as MiB, rounded down. args: the quantity */ -}}
 {{- define "llm-serving.mebibytes" -}}
-{{- $factor := ternary 1048576 (ternary 1024 1 (hasSuffix "Gi" .)) (hasSuffix "Ti" .) -}}
-{{- mulf (regexFind "^[0-9.]+" . | float64) $factor | int64 -}}
+{{- $bytes := dict "" 1 "M" 1e6 "G" 1e9 "T" 1e12 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- divf (mulf (regexFind "^[0-9.]+" . | float64) (index $bytes (regexFind "[A-Za-z]*$" .))) 1048576 | floor | int64 -}}
 {{- end -}}
 
 {{- define "llm-serving.validate.requests" -}}
@@ -176,6 +186,55 @@ args of all, unless told otherwise: the root context
 {{- $problems = append $problems (printf "extraVolumeMounts mount %s at %s, where another volume is mounted. Choose another mountPath." .name .mountPath) -}}
 {{- end -}}
 {{- $paths = append $paths (trimSuffix "/" .mountPath) -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- define "llm-serving.validate.claims" -}}
+{{- $problems := list -}}
+{{- $names := list "gpus" -}}
+{{- range .Values.extraResourceClaims -}}
+{{- if has .name $names -}}
+{{- $problems = append $problems (printf "extraResourceClaims name a claim %s, which is the chart's own name or stands twice. Choose another name." .name) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- if eq (empty .resourceClaimName) (empty .resourceClaimTemplateName) -}}
+{{- $problems = append $problems (printf "extraResourceClaims.%s needs either resourceClaimName or resourceClaimTemplateName. Give one." .name) -}}
+{{- end -}}
+{{- end -}}
+{{- $old := or (semverCompare "<1.34.0-0" .Capabilities.KubeVersion.Version) (not (.Capabilities.APIVersions.Has "resource.k8s.io/v1")) -}}
+{{- if and .Values.extraResourceClaims (not .Values.skipApiCheck) $old -}}
+{{- $problems = append $problems (printf "extraResourceClaims is set, but the cluster (Kubernetes %s) does not serve resource.k8s.io/v1, which begins with 1.34. Clear it, or set skipApiCheck=true to render without a cluster."
+      .Capabilities.KubeVersion.Version) -}}
+{{- end -}}
+{{- $rdma := .Values.network.rdma.enabled | ternary .Values.network.rdma.resourceName "" -}}
+{{- range $name := keys .Values.extraResources | sortAlpha -}}
+{{- if has $name (list $.Values.gpu.resourceName $rdma) -}}
+{{- $problems = append $problems (printf "extraResources.%s is asked for by gpu.resourceName or network.rdma already. Clear it there, and set parallelism.gpusPerNode or network.rdma.count." $name) -}}
+{{- end -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- define "llm-serving.validate.tracing" -}}
+{{- $t := .Values.monitoring.tracing -}}
+{{- $problems := list -}}
+{{- $vllm := eq .Facts.engine "vllm" -}}
+{{- if and .Facts.tracing (not $vllm) (ne $t.protocol "grpc") -}}
+{{- $problems = append $problems (printf "monitoring.tracing.protocol is %s, but engine.type %s sends traces by gRPC alone. Set it to grpc." $t.protocol .Facts.engine) -}}
+{{- end -}}
+{{- if and .Facts.tracing (not $vllm) $t.detailed -}}
+{{- $problems = append $problems (printf "monitoring.tracing.detailed (%s) is set, but engine.type is %s, which does not know it. Clear it." (join ", " $t.detailed) .Facts.engine) -}}
+{{- end -}}
+{{- if and .Facts.tracing .Values.networkPolicy.enabled (not $t.to) -}}
+{{- $problems = append $problems "monitoring.tracing.endpoint is set and networkPolicy.enabled is true, but monitoring.tracing.to is empty: no trace would get out. Name the collector's namespace or addresses." -}}
+{{- end -}}
+{{- range $kind := list "serviceMonitor" "podMonitor" -}}
+{{- $m := index $.Values.monitoring $kind -}}
+{{- if and $m.enabled $m.namespace (ne $m.namespace $.Facts.namespace) $.Facts.https (not $m.tlsConfig) -}}
+{{- $problems = append $problems (printf "monitoring.%s.namespace is %s and the engine speaks TLS: the Prometheus operator reads the authority from that namespace, where tls.ca or tls.existingSecret is not. Clear the namespace, or say in monitoring.%s.tlsConfig what is there."
+      $kind $m.namespace $kind) -}}
+{{- end -}}
 {{- end -}}
 {{- $problems | toJson -}}
 {{- end -}}

@@ -87,9 +87,13 @@ def _explain(error: Any) -> Iterator[tuple[str, str]]:
 
     path = "/" + "/".join(_short(str(part), 60) for part in error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.schema.get("properties"), dict):
-        known = error.schema["properties"]
-        for key in sorted(str(key) for key in error.instance if key not in known)[:_MOST_PROBLEMS]:
-            near = difflib.get_close_matches(key[:60], known, n=1)
+        listed = error.schema["properties"]
+        known = [key for key, node in listed.items() if not (isinstance(node, dict) and node.get("deprecated"))]
+        free = error.schema.get("patternProperties", {})
+        for key in sorted(str(key) for key in error.instance if key not in listed)[:_MOST_PROBLEMS]:
+            if any(go_pattern(pattern).search(key) for pattern in free):
+                continue
+            near = difflib.get_close_matches(key[:60], known, n=1, cutoff=0.5)
             way = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
             yield f"{path.rstrip('/')}/{_short(key, 60)}", f"unknown key; {way}"
     elif error.validator in {"anyOf", "oneOf"} and error.context:

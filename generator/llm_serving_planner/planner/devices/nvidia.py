@@ -1,5 +1,6 @@
 """NVIDIA GPUs: the only ones on which start-ups were measured, and for which the engines' own images are made."""
 
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.engines.attention import Attention
 from llm_serving_planner.engines.base import Engine
 from llm_serving_planner.hardware.compute_capability import Capability
@@ -47,6 +48,14 @@ class Nvidia(Device):
     def image(self, gpu: GpuType, engine: Engine, version: str) -> dict[str, str]:
         """The engine's own."""
         return engine.image(version)
+
+    def tolerations(self, gpu: GpuType) -> list[dict[str, str]]:
+        """Nodes carry the taint nvidia.com/gpu whatever their device plugin calls the slices (MIG, time-sharing).
+
+        The resource's own name is what the admission plugin ExtendedResourceToleration and some clouds use.
+        """
+        names = dict.fromkeys(["nvidia.com/gpu", gpu.resource_name])
+        return [{"key": name, "operator": "Exists", "effect": "NoSchedule"} for name in names]
 
     def node_selector(self, gpu: GpuType) -> dict[str, str]:
         """Where exactly one value of the label is known."""
