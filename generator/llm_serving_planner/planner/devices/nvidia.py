@@ -1,6 +1,5 @@
 """NVIDIA GPUs: the only ones on which start-ups were measured, and for which the engines' own images are made."""
 
-from llm_serving_planner.base.records import replace
 from llm_serving_planner.engines.attention import Attention
 from llm_serving_planner.engines.base import Engine
 from llm_serving_planner.hardware.compute_capability import Capability
