@@ -41,3 +41,18 @@
     defaultMode: 0440
 {{- end }}
 {{- end -}}
+
+{{- /* TGIS is tested in the engine's image: where that image is, and with the account that may pull it. */ -}}
+{{- define "llm-serving.testPlace" -}}
+{{- if .Facts.grpc }}
+serviceAccountName: {{ .Facts.account | quote }}
+{{- with merge (dict) .Values.nodeSelector .Values.gpu.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with concat .Values.gpu.tolerations .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end -}}
