@@ -1,7 +1,7 @@
 """Upgrades never touch what Kubernetes refuses to change, and two releases or subcharts never meet."""
 
-import contextlib
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from functools import cache
@@ -102,17 +102,42 @@ def objects(manifests: list[dict[str, Any]]) -> dict[tuple[str, str], Any]:
     return {(entry["kind"], entry["metadata"]["name"]): immutable(entry) for entry in manifests}
 
 
+def parts(keys: list[str], refusal: RefusedError) -> tuple[list[str], list[str]]:
+    """Keys that the refusal does not name and those that it does; halves where that tells nothing apart."""
+    text = f"{refusal}".replace("/", ".")  # the schema writes /a/b
+    named = [key for key in keys if re.search(rf"(?<![\w.]){re.escape(key)}(?![\w.]*\w)|\.{re.escape(key)}\'", text)]
+    if 0 < len(named) < len(keys):
+        return [key for key in keys if key not in named], named
+    return keys[::2], keys[1::2]
+
+
 def accepted(values: dict[str, Any], keys: list[str]) -> Iterator[tuple[list[str], list[dict[str, Any]]]]:
-    """Render many changes at once, in halves where they are refused: which, and the objects."""
+    """Render many changes at once, in parts where they are refused: which, and the objects."""
     together = values
     for key in keys:
         together = merge(together, CHANGES[key])
     try:
         yield keys, in_process(together)
-    except RefusedError:
+    except RefusedError as refusal:
         if len(keys) > 1:
-            yield from accepted(values, keys[::2])
-            yield from accepted(values, keys[1::2])
+            for part in parts(keys, refusal):
+                yield from accepted(values, part)
+
+
+def taken(together: dict[str, Any], keys: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """Values with as many of the changes as are taken beside each other, and which: parts of what is refused."""
+    tried = together
+    for key in keys:
+        tried = merge(tried, CHANGES[key])
+    try:
+        in_process(tried)
+    except RefusedError as refusal:
+        found: list[str] = []
+        for part in parts(keys, refusal) if len(keys) > 1 else ():
+            together, more = taken(together, part)
+            found += more
+        return together, found
+    return tried, keys
 
 
 @cache
@@ -121,14 +146,7 @@ def batches() -> list[list[str]]:
     found: list[list[str]] = []
     left = list(CHANGES)
     while left:
-        batch: list[str] = []
-        together = BASE
-        for key in left:
-            tried = merge(together, CHANGES[key])
-            with contextlib.suppress(RefusedError):
-                in_process(tried)
-                together = tried
-                batch.append(key)
+        batch = taken(BASE, left)[1]
         if not batch:  # what is left needs another key beside it
             break
         found.append(batch)

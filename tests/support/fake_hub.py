@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 from support.local_server import LocalServer
 
+_BODIES = ("dribble", "endless")
 SHA = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -22,8 +23,9 @@ class FakeModel:
     """Files and behaviour of one repository.
 
     `statuses` maps a path suffix to answers that come before the real one: a status, "cut" for a connection that
-    ends in the middle of the body, "hang" for one that never answers, "drip" for one that sends a byte every two
-    seconds, "endless" for a body without end, "later" for 429 with a day to wait, or bytes for a body of its own.
+    ends in the middle of the body, "hang" for one that never answers, "dribble" or "drip" for one that sends a byte every
+    now and then, "endless" for a body without end, "later" for a 429 that asks to wait a day, or bytes for the body itself.
+    Silence lasts until the server closes.
     """
 
     files: dict[str, bytes]
@@ -115,19 +117,21 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _model(self, path: str, name: str, model: FakeModel) -> None:
         for suffix, answers in model.statuses.items():
-            if path.endswith(suffix) and answers:
+            if path.endswith(suffix) and answers and not (self.command == "HEAD" and answers[0] in _BODIES):
                 answer = answers.pop(0)
                 if answer == "hang":
                     self.owner.closing.wait()
                     self.close_connection = True
-                elif answer == "cut":
-                    self._cut()
-                elif answer in {"drip", "endless"}:
-                    self._without_end(2.0 if answer == "drip" else 0.0)
+                elif answer == "drip":
+                    self._stream(b" ", 2.0)
+                elif answer in {"dribble", "endless"}:
+                    self._stream(b" " if answer == "dribble" else b" " * 65536, 0.2 if answer == "dribble" else 0)
                 elif answer == "later":
-                    self._send(429, b'{"error": "too many"}', {"Retry-After": "86400"})
+                    self._send(429, b'{"error": "try later"}', {"Retry-After": "86400"})
                 elif isinstance(answer, bytes):
                     self._send(200, answer, {"Content-Type": "application/json"})
+                elif answer == "cut":
+                    self._cut()
                 else:
                     self._send(int(answer), b'{"error": "try later"}', {"Retry-After": "0"})
                 return
@@ -199,16 +203,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         self.close_connection = True
 
-    def _without_end(self, pause: float) -> None:
+    def _stream(self, block: bytes, pause: float) -> None:
+        """Blocks until the other side has enough."""
         self.send_response(200)
-        self.send_header("Transfer-Encoding", "chunked")
+        self.send_header("Content-Type", "application/json")
         self.end_headers()
-        piece = b" " if pause else b" " * 65536
+        self.close_connection = True
         with contextlib.suppress(OSError):
             while not self.owner.closing.wait(pause):
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+                self.wfile.write(block)
                 self.wfile.flush()
-        self.close_connection = True
 
     def _send(self, status: int, body: bytes, headers: dict[str, str], seconds: float = 0.0) -> None:
         self.send_response(status)

@@ -36,7 +36,9 @@ class UnsupportedModelError(LlmServingError):
     """A field of the model's configuration has a value that is not understood."""
 
     def __init__(self, field: str, value: object, *, hint: str | None = None) -> None:
-        super().__init__(f"config.json: {field} is {value!r}, which is not supported", hint=hint)
+        shown = repr(value) if not isinstance(value, dict | list) or len(value) < 6 else f"a {type(value).__name__}"
+        shown = shown if len(shown) <= 100 else f"{shown[:100]}..."  # the value is somebody's, of any length
+        super().__init__(f"config.json: {field} is {shown}, which is not supported", hint=hint)
         self.field = field
         self.value = value
 

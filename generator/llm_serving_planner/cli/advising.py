@@ -1,12 +1,11 @@
 """`advise`: which GPUs and machines serve a model for a workload, cheapest first."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.cli.console import Add, Exit, say, tell, waiting
+from llm_serving_planner.cli.console import Add, Exit, say, show, tell, waiting
 
 if TYPE_CHECKING:
     from llm_serving_planner.models.spec import ModelSpec
@@ -74,7 +73,7 @@ def _advise(arguments: argparse.Namespace) -> int:
 
         write_plot(advice, arguments.plot, arguments.top)
         say(f"wrote {arguments.plot}")
-    sys.stdout.write(render(advice, arguments.format, arguments.top))
+    show(render(advice, arguments.format, arguments.top))
     if not advice.rows:
         say("error: nothing in the data serves this workload")
         say("hint: ask for less context or fewer requests at once, try --quantised, or loosen the filters")
@@ -96,8 +95,11 @@ def _check_plot(path: Path) -> None:
     """Refuse before anything is computed."""
     from importlib.util import find_spec
 
+    from llm_serving_planner.base.writing import check_target
+
     if path.suffix.lower() not in _ENDINGS:
         raise InputError(f"--plot is {path}: a file that ends in {' or '.join(_ENDINGS)} is expected")
+    check_target(path)
     if find_spec("matplotlib") is None:
         raise InputError(
             "--plot draws with matplotlib, which is not installed", hint="pip install 'llm-serving-planner[plot]'"

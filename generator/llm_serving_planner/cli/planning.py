@@ -3,14 +3,17 @@
 import argparse
 import json
 import sys
-from pathlib import Path
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.cli.console import Add, Exit, add_format, say, tell, waiting
+from llm_serving_planner.base.records import replace
+from llm_serving_planner.cli.console import Add, Exit, add_format, say, show, tell, waiting
 from llm_serving_planner.planner.options import GROUPS, Options, options_of, table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from llm_serving_planner.planner.plan import Plan
 
 
@@ -28,7 +31,7 @@ def register(add: Add) -> None:
         help="chart that the next command names: oci://..., a .tgz or a folder (default: LLM_SERVING_CHART, else the "
         "folder charts/llm-serving where there is one, else the published chart of this version)",
     )
-    values.add_argument("--catalog", type=Path, help="take name and options from this catalog where it lists the model")
+    values.add_argument("--catalog", help="take name and options from this catalog where it lists the model")
 
 
 def add_planning(command: argparse.ArgumentParser) -> None:
@@ -64,9 +67,11 @@ def planning_options(arguments: argparse.Namespace) -> Options:
 
 def make(model: str, profile: str, options: Options, *, offline: bool) -> "Plan":
     """The plan, or DoesNotFitError with the ways out; says what it waits for."""
+    from llm_serving_planner.models.offline import is_offline
     from llm_serving_planner.planner.service import decide, read
 
-    with waiting(f"reading what the hub knows of {model}") as progress:
+    asks = not is_offline(asked=offline)
+    with waiting(f"reading what the hub knows of {model}") if asks else nullcontext(say) as progress:
         asked = read(model, profile, options, offline=offline, progress=progress, tell=tell)
     return decide(*asked)
 
@@ -78,12 +83,15 @@ def _plan(arguments: argparse.Namespace) -> int:
     else:
         from llm_serving_planner.output.report import text_report
 
-        sys.stdout.write(text_report(plan))
+        show(text_report(plan))
     return Exit.OK
 
 
 def _values(arguments: argparse.Namespace) -> int:
-    from llm_serving_planner.base.writing import write_text
+    from pathlib import Path
+
+    from llm_serving_planner.base.documents import parse_documents
+    from llm_serving_planner.base.writing import check_target, write_text
     from llm_serving_planner.output.render import render_values
     from llm_serving_planner.output.report import next_command, text_report
     from llm_serving_planner.output.schema import validate
@@ -91,18 +99,20 @@ def _values(arguments: argparse.Namespace) -> int:
     options = planning_options(arguments)
     if arguments.catalog is not None:
         options = _from_catalog(arguments, options)
+    path = None if arguments.output is None else Path(arguments.output)
+    named = path is not None and not (path.is_dir() or str(arguments.output).endswith("/"))
+    if path is not None and named and not arguments.check:
+        check_target(path)
     plan = make(arguments.model, arguments.profile, options, offline=arguments.offline)
     text = render_values(plan)
-    import yaml
-
-    validate(yaml.safe_load(text), f"values of {plan.file_stem}")
-    if arguments.output is None:
+    (values,) = parse_documents(text, "values")
+    validate(values, f"values of {plan.file_stem}")
+    if path is None:
         if arguments.check:
             raise InputError("--check compares with a file: name it with -o")
-        sys.stdout.write(text if arguments.format == "text" else json.dumps(yaml.safe_load(text), indent=2) + "\n")
+        sys.stdout.write(text if arguments.format == "text" else json.dumps(values, indent=2) + "\n")
         return Exit.OK
-    path = Path(arguments.output)
-    if path.is_dir() or arguments.output.endswith("/"):
+    if not named:
         path = path / f"{plan.file_stem}.yaml"
     if arguments.check:
         return _check(path, text)
@@ -114,22 +124,21 @@ def _values(arguments: argparse.Namespace) -> int:
 
 
 def _from_catalog(arguments: argparse.Namespace, options: Options) -> Options:
-    from dataclasses import replace
+
+    from pathlib import Path
 
     from llm_serving_planner.output.committed import load_catalog
 
-    for entry in load_catalog(arguments.catalog):
+    for entry in load_catalog(Path(arguments.catalog)):
         if (entry.model.lower(), entry.profile) == (arguments.model.lower(), arguments.profile.lower()):
             return replace(entry.options, **options.pinned())
     return options
 
 
-def _check(path: Path, text: str) -> int:
-    try:
-        same = path.read_text(encoding="utf-8") == text
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    if not same:
+def _check(path: "Path", text: str) -> int:
+    from llm_serving_planner.base.files import read_text
+
+    if read_text(path) != text:
         say(f"{path} differs from what would be generated")
         return Exit.DIFFERS
     return Exit.OK

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.cli.console import Add, Exit, add_format, say, waiting
+from llm_serving_planner.cli.console import Add, Exit, add_format, say, show, tell, waiting
 
 if TYPE_CHECKING:
     from llm_serving_planner.cluster.checks import Finding
@@ -41,7 +41,7 @@ def _preflight(arguments: argparse.Namespace) -> int:
 
     values: dict[str, Any] = {}
     for path in arguments.values:
-        document = load_values(path)
+        document = load_values(path, tell)
         validate(document, str(path))
         values = _merge(values, document)
     pinned = ((values.get("plan") or {}).get("pinned") or {}).get("name")
@@ -54,7 +54,7 @@ def _preflight(arguments: argparse.Namespace) -> int:
     if arguments.format == "json":
         print(json.dumps({"ok": not failed, "checks": [asdict(finding) for finding in found]}, indent=2))
     else:
-        print(_table(found))
+        show(_table(found) + "\n")
         say(f"{len(failed)} of {len(found)} checks would fail" if failed else "nothing stands against it")
     return Exit.REFUSED if failed else Exit.OK
 

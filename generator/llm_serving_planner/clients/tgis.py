@@ -16,6 +16,7 @@ from llm_serving_planner.clients.answer import Message, Piece, Sampling, transcr
 from llm_serving_planner.clients.fmaas import ENUMS, SERVICE, message_classes
 from llm_serving_planner.clients.http import split_url
 
+_MOST_ANSWER = 16 * 1024 * 1024  # bytes: an answer of a million tokens
 _STOP = ENUMS["StopReason"]
 _FAILED = {"CANCELLED", "ERROR"}
 _LOG = "look at the engine's log"
@@ -165,8 +166,8 @@ class Tgis:
 
     @contextmanager
     def _channel(self) -> Iterator[Any]:
-        # Answers have no size limit; a proxy of the environment is not for an engine of one's own.
-        options = (("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0))
+        # Bounded answers; a proxy of the environment is not for an engine of one's own.
+        options = (("grpc.max_receive_message_length", _MOST_ANSWER), ("grpc.enable_http_proxy", 0))
         if self._secure:
             channel = self._grpc.secure_channel(self.target, self._grpc.ssl_channel_credentials(), options)
         else:

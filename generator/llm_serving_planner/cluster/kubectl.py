@@ -1,13 +1,18 @@
 """The only place where a cluster is asked: kubectl or oc, with the user's own configuration, read-only."""
 
-import json
 import shutil
 import subprocess
-from dataclasses import dataclass
+import threading
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from llm_serving_planner.base import jsontext
 from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.printable import one_line
+from llm_serving_planner.base.shapes import check_shape
+from llm_serving_planner.base.units import MIB
 
 # oc first: where both are installed, it is the one that was logged in to OpenShift, and it asks any other cluster too.
 PROGRAMS = ("oc", "kubectl")
@@ -15,6 +20,11 @@ PROGRAMS = ("oc", "kubectl")
 ANSWER_SECONDS = 30
 # Seconds for the whole log of a container, which comes through its node's kubelet and may be large.
 LOG_SECONDS = 60
+# All calls of one client together: a preflight asks thirty times, and each may wait ANSWER_SECONDS.
+TOTAL_SECONDS = 100
+# Bytes of one answer: 5,000 pods as JSON have 40 MiB; the kubelet keeps 10 MiB of a container's log by default.
+MOST_BYTES = 64 * MIB
+_MOST_SAID = 65_536  # bytes kept of what the client complains
 _LOG_IN = "log in to the cluster, or name a context with --context"
 # Prints the names of a Secret's keys: the values never leave kubectl.
 _KEYS = '{{range $key, $value := .data}}{{$key}}{{"\\n"}}{{end}}'
@@ -44,6 +54,18 @@ class ForbiddenError(CommandError):
         self.what = what
 
 
+@dataclass(slots=True)
+class _Clock:
+    """When the first call began."""
+
+    started: float | None = None
+
+    def left(self) -> float:
+        """Seconds of TOTAL_SECONDS."""
+        self.started = time.monotonic() if self.started is None else self.started
+        return TOTAL_SECONDS - (time.monotonic() - self.started)
+
+
 @dataclass(frozen=True, slots=True)
 class Client:
     """kubectl or oc, found on PATH.
@@ -59,6 +81,7 @@ class Client:
     context: str | None = None
     option: str = ""
     way_out: str | None = _LOG_IN
+    clock: _Clock = field(default_factory=_Clock, compare=False, repr=False)
 
     @classmethod
     def find(
@@ -107,26 +130,50 @@ class Client:
             InputError: no answer in time.
         """
         command = [self.program, *(("--context", self.context) if self.context else ()), *words]
-        limit = ANSWER_SECONDS if seconds is None else seconds
-        try:
-            done = subprocess.run(  # noqa: S603 - fixed words, no shell
-                command, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=limit,
-                stdin=subprocess.DEVNULL,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            raise InputError(
-                f"{_prefix(self.option)}{self.name} gave no answer within {limit} seconds",
-                hint=f"is the API server reachable? `{self.name} get --raw /readyz` tells",
-            ) from None
-        if done.returncode == 0:
-            return done.stdout
-        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()] or ["without a message"]
-        said = lines[-1]
+        limit = min(ANSWER_SECONDS if seconds is None else seconds, max(self.clock.left(), 0))
+        code, out, complaint = self._answer(command, limit)
+        if code == 0:
+            return out
+        lines = [line.strip() for line in complaint.splitlines() if line.strip()] or ["without a message"]
+        said = one_line(lines[-1], 500)
         asked = f"{_prefix(self.option)}{self.name}" if self.option else f"{self.name} {words[0]}"
-        message = f"{asked} failed with exit code {done.returncode}: {said}"
-        if "forbidden" in done.stderr.lower():
+        message = f"{asked} failed with exit code {code}: {said}"
+        if "forbidden" in complaint.lower():
             raise ForbiddenError(message, said=said, what=words[1] if len(words) > 1 else words[0], hint=self.way_out)
         raise CommandError(message, said=said, hint=self.way_out)
+
+    def _answer(self, command: list[str], limit: float) -> tuple[int, str, str]:
+        """(exit code, stdout, stderr), both bounded in bytes, all of it in time.
+
+        Raises:
+            InputError: too much, or not in time; the client is ended then.
+        """
+        process = subprocess.Popen(  # noqa: S603 - fixed words, no shell
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        answer, complaint = _Pipe(process.stdout, MOST_BYTES, process), _Pipe(process.stderr, _MOST_SAID)
+        until = time.monotonic() + limit
+        try:
+            for pipe in (answer, complaint):
+                pipe.thread.join(max(until - time.monotonic(), 0))
+            late = answer.thread.is_alive() or complaint.thread.is_alive()
+            code = None if late else process.wait(max(until - time.monotonic(), 0.1))
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            process.kill()
+            process.wait()
+        if answer.too_long:
+            raise InputError(
+                f"{_prefix(self.option)}{self.name} answers with more than {MOST_BYTES:,} bytes",
+                hint="narrow the question with --namespace",
+            )
+        if code is None:
+            raise InputError(
+                f"{_prefix(self.option)}{self.name} gave no answer within {limit:.3g} seconds",
+                hint=f"is the API server reachable? `{self.name} get --raw /readyz` tells",
+            )
+        return code, answer.text(), complaint.text()
 
     def items(
         self, kinds: str, namespace: str | None = None, *, selector: str = "", everywhere: bool = False
@@ -135,18 +182,16 @@ class Client:
 
         Raises:
             ForbiddenError: the user may not list them.
-            InputError: no answer, or one that is no list.
+            SchemaError: the answer has another shape.
+            InputError: no answer, too long a one or no JSON.
         """
         place: tuple[str, ...] = ("--all-namespaces",) if everywhere else ("-n", namespace) if namespace else ()
         chosen = ("-l", selector) if selector else ()
+        where = f"{_prefix(self.option)}{self.name} get {kinds}"
         text = self.run("get", kinds, *place, *chosen, "-o", "json")
-        try:
-            found = json.loads(text)["items"]
-        except (ValueError, KeyError, TypeError):
-            found = None
-        if not isinstance(found, list):
-            raise InputError(f"{_prefix(self.option)}{self.name} get {kinds}: the answer is no list of objects")
-        return [item for item in found if isinstance(item, dict)]
+        answer = jsontext.parse_object(text, where, MOST_BYTES)
+        check_shape("kubernetesList", answer, where)
+        return [_complete(item) for item in answer["items"] or []]
 
     def logs(self, pod: str, container: str, namespace: str, *, previous: bool = False) -> str:
         """The log of a container, or that of its start before.
@@ -166,6 +211,41 @@ class Client:
         found = self.run("get", "secret", name, "-n", namespace, "--ignore-not-found", "-o", f"go-template={_KEYS}")
         exists = self.run("get", "secret", name, "-n", namespace, "--ignore-not-found", "-o", "name").strip()
         return found.split() if exists else None
+
+
+class _Pipe:
+    """Reads a pipe to its end on a thread of its own, and keeps so many bytes; beyond them the process is ended."""
+
+    def __init__(self, pipe: IO[bytes] | None, most: int, process: subprocess.Popen[bytes] | None = None) -> None:
+        self.pipe, self.most, self.process = pipe, most, process
+        self.data = bytearray()
+        self.too_long = False
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self) -> None:
+        if self.pipe is None:
+            return
+        with self.pipe:
+            while block := self.pipe.read1(65_536):  # type: ignore[attr-defined]
+                room = self.most - len(self.data)
+                self.data += block[:room]
+                if len(block) > room and self.process is not None:
+                    self.too_long = True
+                    self.process.kill()
+                    return
+
+    def text(self) -> str:
+        """What was kept."""
+        return self.data.decode("utf-8", "replace")
+
+
+def _complete(item: dict[str, Any]) -> dict[str, Any]:
+    """An object whose parts are there, empty where the cluster leaves them out or says null."""
+    given = {key: value for key, value in item.items() if value is not None}
+    found = {"spec": {}, "status": {}, **given}
+    metadata = {key: value for key, value in found["metadata"].items() if value is not None}
+    return {**found, "metadata": {"labels": {}, "annotations": {}, **metadata}}
 
 
 def _prefix(option: str) -> str:

@@ -6,10 +6,10 @@ the device's (planner/devices), which asks the engine for its share.
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from llm_serving_planner.base.records import field, record
 from llm_serving_planner.engines.attention import Attention
 from llm_serving_planner.engines.format_support import Support
 from llm_serving_planner.engines.regime import Regime
@@ -20,7 +20,7 @@ from llm_serving_planner.models.spec import ModelSpec
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Start:
     """What a plan starts an engine with.
 
@@ -132,10 +132,6 @@ class Engine(Protocol):
         """How the engine divides GPU memory."""
 
     @abstractmethod
-    def batch(self, *, large: bool) -> tuple[int, int]:
-        """(tokens of a step, requests at once) that the engine starts from; `large` GPUs have 70 GiB and more."""
-
-    @abstractmethod
     def args(self, start: Start) -> dict[str, Any]:
         """Flags (without dashes) with their values."""
 
@@ -161,6 +157,16 @@ class Engine(Protocol):
         """Why the engine cannot keep an FP8 KV cache."""
         return [f"{self.label} has no FP8 KV cache"]
 
+    def cache_type_reasons(
+        self, kind: str, version: str, spec: ModelSpec, device: str, compute: Capability
+    ) -> list[str]:
+        """Why the engine cannot keep a cache of that type, beside FP8's."""
+        return [f"--kv-cache-dtype {kind} is vLLM's: {self.label} has no such cache"]
+
+    def takes_declared_cache(self, version: str) -> bool:
+        """Whether `auto` becomes the type of the KV cache that the checkpoint declares."""
+        return False
+
     def support(self, kind: str, version: str, compute: Capability, *, bits: int | None = None) -> Support:
         """Whether it runs a kind of quantised checkpoint on an NVIDIA GPU; `bits` are the width of the weights."""
         return Support(ok=False, reason=f"{self.label} does not read {formats.label(kind)} checkpoints")
@@ -168,6 +174,12 @@ class Engine(Protocol):
     def flag_problem(self, flag: str, version: str) -> str | None:
         """Why the engine cannot be given `flag` (without dashes); None when it can."""
         return None
+
+    def start_problems(
+        self, version: str, facts: Mapping[str, Any], environment: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """Settings that contradict each other so that the engine ends its start (see `start_rules.broken`)."""
+        return []
 
     def drains(self, version: str) -> bool:
         """Whether it finishes running requests when it is told to stop."""

@@ -3,16 +3,17 @@
 Facts of GPUs and machines are in data/gpus.json and data/instances.json, each row with its source and date.
 """
 
-import difflib
 import re
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.records import record
 from llm_serving_planner.base.tables import load_data
 from llm_serving_planner.base.validation import validate_with
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Link = Literal["none", "pcie", "nvlink", "nvswitch", "unknown"]
 
@@ -48,7 +49,7 @@ _MACHINES = re.compile(r"(?:(\d+)x)?(.+)")
 _LINKS: dict[str, Link] = {"none": "none", "pcie": "pcie", "nvlink": "nvlink", "nvswitch": "nvswitch"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GpuType:
     """One GPU; memory in GiB as CUDA reports it, bandwidth in GB/s, rates in dense TFLOPS.
 
@@ -74,7 +75,7 @@ class GpuType:
     generation: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Instance:
     """A cloud machine type; `gpu_fraction` below 1 is a slice of a GPU, network rates are in Gbit/s.
 
@@ -99,7 +100,7 @@ class Instance:
     date: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class GpuProfile:
     """GPUs that one deployment may use; `exact_count` when the user named their number."""
 
@@ -123,7 +124,7 @@ def _rows(name: str) -> list[dict[str, Any]]:
 @cache
 def all_gpus() -> tuple[GpuType, ...]:
     """Every GPU of the data, other vendors' included."""
-    names = [field for field in GpuType.__dataclass_fields__ if field not in {"gfd_product_labels", "generation"}]
+    names = [field for field in GpuType.__match_args__ if field not in {"gfd_product_labels", "generation"}]
     found = []
     others = _other_gpus()
     for row in _rows("gpus.json"):
@@ -158,7 +159,7 @@ def _corrections(fields: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
 @cache
 def all_instances() -> tuple[Instance, ...]:
     """Every machine type of the data."""
-    names = tuple(Instance.__dataclass_fields__)
+    names = Instance.__match_args__
     return tuple(Instance(**{name: row[name] for name in names}) for row in _rows("instances.json"))
 
 
@@ -178,6 +179,8 @@ def parse_profile(text: str) -> GpuProfile:
     if not text.strip():
         raise InputError("the profile is empty", hint=_HOW)
     if text.endswith((".yaml", ".yml")) or "/" in text:
+        from pathlib import Path
+
         return _from_file(Path(text))
     name = text.strip().lower()
     cpus = _CPUS.fullmatch(name)
@@ -201,6 +204,8 @@ _HOW = "write 2xt4, 2x8xh100 (nodes x GPUs), g5.48xlarge or a YAML file; `llm-se
 
 
 def _hint(name: str) -> str:
+    import difflib
+
     last = name.rsplit("x", 1)[-1] if re.match(r"[-\d.]+x", name) else name
     known = [gpu.id for gpu in all_gpus()] + [machine.type.lower() for machine in all_instances()] + list(ALIASES)
     near = difflib.get_close_matches(last, known, n=1, cutoff=0.6)
@@ -263,7 +268,7 @@ def _check(name: str, nodes: int, count: int, gpu: GpuType) -> None:
         )
 
 
-def _from_file(path: Path) -> GpuProfile:
+def _from_file(path: "Path") -> GpuProfile:
     """A user's own description, checked against data/gpu-profile.schema.json."""
     from llm_serving_planner.base.documents import load_values
 

@@ -1,15 +1,15 @@
 """Inputs and results of the memory model: Gpu, Settings, Estimate."""
 
-from dataclasses import dataclass
-
+from llm_serving_planner.base.records import record
 from llm_serving_planner.models.adapters import Draft, Slots
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gpu:
     """What memory arithmetic needs of a GPU: usable bytes, compute capability, link between the GPUs.
 
-    `cuda` says that the capability is CUDA's, `reports_total` that the engine is told the bytes.
+    `cuda` says that the capability is CUDA's, `reports_total` that the engine is told the bytes; `name` is that
+    of the device.
     """
 
     total_bytes: int
@@ -17,9 +17,10 @@ class Gpu:
     nvlink: bool
     cuda: bool = True
     reports_total: bool = True
+    name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ParallelConfig:
     """Sizes of one deployment, named as vLLM's flags: engines of tensor x pipeline GPUs, `data_parallel_size` of them.
 
@@ -42,12 +43,16 @@ class ParallelConfig:
         return self.tensor_parallel_size * self.data_parallel_size
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """Engine settings that decide memory.
 
-    `pooling` engines give vectors or scores and sample nothing; without `encoders` no image or sound is taken.
+    `pooling` engines give vectors or scores and sample nothing; without `encoders` no image or sound is taken, those
+    of the kinds in `without_items` are not.
     Without `multicast` NVLink's multicast is switched off with all that builds on it (NVLS, symmetric memory).
+    `kv_scale_bytes` are those of one head and token of the cache, keys and values together.
+    `batches_ahead` are batches beyond one per pipeline stage whose tokens a window still holds, `state_pages` the pages
+    of a layer's recurrent state that a request holds, each a multiple of `state_step` tokens (`kv_cache.state_rules`).
     """
 
     parallel: ParallelConfig
@@ -55,14 +60,19 @@ class Settings:
     max_num_seqs: int
     max_num_batched_tokens: int
     utilization: float
-    kv_element_bytes: int = 2
+    kv_element_bytes: float = 2
+    kv_scale_bytes: int = 0
     enforce_eager: bool = False
     runtime_fp8: bool = False
     pooling: bool = False
     encoders: bool = True
+    without_items: tuple[str, ...] = ()
     lora: Slots | None = None
     draft: Draft | None = None
     multicast: bool = True
+    batches_ahead: int = 0
+    state_pages: int = 1
+    state_step: int = 16
 
     @property
     def positions(self) -> int:
@@ -70,7 +80,7 @@ class Settings:
         return 1 + (self.draft.tokens if self.draft else 0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Estimate:
     """Where the memory of one GPU goes, in bytes; the terms up to `kv_cache` add up to `requested`.
 

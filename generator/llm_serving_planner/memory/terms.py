@@ -8,6 +8,7 @@ N = max_model_len, u = gpu_memory_utilization, M = GPU memory as CUDA reports it
 """
 
 import math
+from functools import cache
 
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import vllm
@@ -47,10 +48,10 @@ def _collective(spec: ModelSpec, settings: Settings) -> bool:
     return parallel.tensor_parallel_size > 1 or (parallel.data_parallel_size > 1 and spec.moe is not None)
 
 
-def non_torch_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings) -> int:
+def non_torch_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> int:
     """Memory outside PyTorch's allocator, NCCL's buffers included."""
     if not _collective(spec, settings):  # a pipeline's channels open when they are first used, after profiling
-        return vllm.term_bytes("non_torch")
+        return regime.non_torch_bytes or vllm.term_bytes("non_torch")
     if gpu.nvlink and gpu.capability >= (9, 0):
         if settings.multicast:
             return vllm.term_bytes("non_torch_tp_nvlink_hopper")
@@ -64,18 +65,25 @@ def margin_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) 
     if regime.margin is not None:
         share, least = regime.margin
         return int(max(share * gpu.total_bytes, least))
-    margins = vllm.facts()["margins_gib"]
+    margins = _margins()
     if spec.multimodal or spec.hybrid:
-        return int(margins["hybrid_or_multimodal"]["value"] * GIB)
+        return int(margins["hybrid_or_multimodal"])
     parallel = settings.parallel
     spread = parallel.pipeline_parallel_size > 1 or parallel.data_parallel_size > 1 or parallel.enable_expert_parallel
     if regime.measured and gpu.capability[0] == 9 and not spread:
         if parallel.gpus == 1:
-            return int(margins["measured"]["value"] * GIB)
+            return int(margins["measured"])
         if gpu.nvlink:
-            return int(margins["measured_parallel"]["value"] * GIB)
-    share = margins["unmeasured_share"]["value"] * gpu.total_bytes
-    return int(max(margins["unmeasured"]["value"] * GIB, share))
+            return int(margins["measured_parallel"])
+    return int(max(margins["unmeasured"], vllm.facts()["margins_gib"]["unmeasured_share"]["value"] * gpu.total_bytes))
+
+
+@cache
+def _margins() -> dict[str, float]:
+    """The bands of data/engines.json in bytes."""
+    return {
+        name: entry["value"] * GIB for name, entry in vllm.facts()["margins_gib"].items() if isinstance(entry, dict)
+    }
 
 
 def estimate(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> Estimate:
@@ -83,7 +91,7 @@ def estimate(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> E
     requested = math.ceil(gpu.total_bytes * settings.utilization)
     loaded = weights.loaded_bytes(spec, gpu, settings, regime)
     peak = activations.peak_bytes(spec, gpu, settings, regime)
-    non_torch = non_torch_bytes(spec, gpu, settings)
+    non_torch = non_torch_bytes(spec, gpu, settings, regime)
     captured = graphs.regime_bytes(spec, gpu, settings, regime)
     charged = captured if regime.graphs_charged else 0
     adapters, draft = extras.lora_bytes(spec, settings), extras.draft_bytes(spec, settings)

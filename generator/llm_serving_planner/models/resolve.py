@@ -1,20 +1,21 @@
 """From the name that a user types to a ModelSpec: the hub first, a folder where it is one, else the catalogue."""
 
-import difflib
+import os.path
 import re
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llm_serving_planner.base.errors import HubError, HubUnreachableError, InputError, UnsupportedModelError
-from llm_serving_planner.models import embedded, hub
-from llm_serving_planner.models.checkpoint import Checkpoint, TensorInfo
-from llm_serving_planner.models.config.read import parse
+from llm_serving_planner.base.records import replace
+from llm_serving_planner.models import embedded
 from llm_serving_planner.models.offline import is_offline
 from llm_serving_planner.models.spec import ModelSpec, Weights
 
+if TYPE_CHECKING:
+    from llm_serving_planner.models.checkpoint import Checkpoint, TensorInfo
+
 _STAND_IN = "facts come from the embedded catalogue"
-_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
+_LAYER = r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\."
 _SKIPPED = ("rotary_emb.inv_freq", ".masked_bias", ".attn.bias")
 # Modules that vLLM 0.33.0 marks as towers, by their names in checkpoints (hf_to_vllm_mapper and _mark_tower_model or
 # _mark_composite_model of the model files, read 2026-11-25).
@@ -57,6 +58,8 @@ def resolve(
         if known is not None and revision is None:
             tell(f"offline: {_STAND_IN}")
             return known
+    from llm_serving_planner.models import hub
+
     try:
         checkpoint = hub.fetch(model, revision=revision, offline=offline, progress=progress)
     except HubUnreachableError as error:
@@ -65,7 +68,7 @@ def resolve(
 
 
 def _is_folder(model: str) -> bool:
-    return model.startswith((".", "/", "~")) or Path(model).is_dir()
+    return model.startswith((".", "/", "~")) or os.path.isdir(model)
 
 
 def _from_catalogue(
@@ -86,17 +89,33 @@ def _from_catalogue(
 
 
 def _nearest(model: str) -> str | None:
+    import difflib
+
     lower = {name.lower(): name for name in embedded.model_ids()}
     found = difflib.get_close_matches(model.lower(), lower, n=1, cutoff=0.7)
     return lower[found[0]] if found else None
 
 
-def spec_of(checkpoint: Checkpoint) -> ModelSpec:
+def spec_of(checkpoint: "Checkpoint") -> ModelSpec:
     """Read a checkpoint's files into a ModelSpec.
 
     Raises:
+        SchemaError: a field has another shape than any model's.
         UnsupportedModelError: a field is not understood, or config and tensors contradict each other.
     """
+    from llm_serving_planner.base.shapes import check_shape, understood
+
+    where = f"config.json of {checkpoint.model_id}"
+    check_shape("config", checkpoint.config, where)
+    if checkpoint.quant_config is not None:
+        check_shape("quantization", checkpoint.quant_config, f"the file beside {where}")
+    with understood(where):
+        return _spec_of(checkpoint)
+
+
+def _spec_of(checkpoint: "Checkpoint") -> ModelSpec:
+    from llm_serving_planner.models.config.read import parse
+
     probe = Weights(0, 0, "")
     spec = parse(
         checkpoint.config,
@@ -113,7 +132,7 @@ def spec_of(checkpoint: Checkpoint) -> ModelSpec:
     return spec
 
 
-def _weights(checkpoint: Checkpoint, spec: ModelSpec) -> Weights:
+def _weights(checkpoint: "Checkpoint", spec: ModelSpec) -> Weights:
     if checkpoint.tensors:
         loaded = sum(_loaded_bytes(name, tensor, spec) for name, tensor in checkpoint.tensors.items())
         stored = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
@@ -130,9 +149,9 @@ def _weights(checkpoint: Checkpoint, spec: ModelSpec) -> Weights:
     )
 
 
-def _loaded_bytes(name: str, tensor: TensorInfo, spec: ModelSpec) -> int:
+def _loaded_bytes(name: str, tensor: "TensorInfo", spec: ModelSpec) -> int:
     """Bytes that the engine keeps of one tensor: prediction layers and second heads are not loaded."""
-    layer = _LAYER.search(name)
+    layer = re.search(_LAYER, name)
     if layer is not None and not _of_encoder(name) and int(layer.group(1)) >= spec.num_layers:
         return 0
     if name.startswith("mtp.") or name.endswith(_SKIPPED):

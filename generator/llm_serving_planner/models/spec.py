@@ -4,13 +4,14 @@
 Bytes are integers; counts are per model, not per GPU.
 """
 
-from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
+
+from llm_serving_planner.base.records import asdict, record, replace
 
 LayerKind = Literal["full", "sliding", "chunked", "mla", "index"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LayerGroup:
     """Attention layers that cache alike.
 
@@ -27,7 +28,7 @@ class LayerGroup:
     window: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recurrent:
     """State of `count` mamba or linear-attention layers, in bytes per sequence for all layers together.
 
@@ -40,7 +41,7 @@ class Recurrent:
     group_parameters: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Moe:
     """Mixture-of-experts part: `layers` of the layers hold `experts`, `top_k` of them active per token."""
 
@@ -51,7 +52,7 @@ class Moe:
     shared_intermediate: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mla:
     """Multi-head latent attention; `q_lora_rank` 0 means that queries are not compressed.
 
@@ -66,7 +67,7 @@ class Mla:
     indexer: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Quantization:
     """How the checkpoint's linear weights are stored. `method` in vLLM's spelling, `bits` per weight.
 
@@ -81,7 +82,41 @@ class Quantization:
     scheme: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
+class Encoder:
+    """Encoder of images and videos.
+
+    Attributes:
+        layers, hidden, intermediate: its transformer; `intermediate` is gate and up together where it has both.
+        patch_elements: pixels of one patch, all channels and frames.
+        patches_per_token: patches that become one token of the text model.
+        deepstack: layers whose outputs go into the text model beside the last one's.
+        items: (kind, tokens) of the largest item of each kind.
+        video_pairs: as many of a video's largest pairs of frames are taken as the context holds.
+        two_way: tokens of an item see each other both ways, so that an item is never cut between steps.
+    """
+
+    layers: int
+    hidden: int
+    intermediate: int
+    patch_elements: int
+    patches_per_token: int
+    deepstack: int
+    items: tuple[tuple[str, int], ...]
+    video_pairs: int = 1
+    two_way: bool = False
+
+    def largest_item(self, max_model_len: int, without: tuple[str, ...] = ()) -> int:
+        """Tokens of the largest item of a prompt; kinds in `without` are not taken. 0 where none is."""
+        found = 0
+        for kind, tokens in self.items:
+            if kind not in without:
+                pairs = max(1, min(self.video_pairs, max_model_len // tokens)) if kind == "video" else 1
+                found = max(found, pairs * tokens)
+        return found
+
+
+@record
 class Weights:
     """Sizes of the checkpoint.
 
@@ -110,7 +145,7 @@ _ZERO_IS_NONE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ModelSpec:
     """All that sizing needs to know of one model.
 
@@ -147,6 +182,7 @@ class ModelSpec:
     rotary_elements: int = 0
     parameters: int = 0
     labels: int = 0
+    encoder: Encoder | None = None
     notes: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
@@ -171,14 +207,16 @@ class ModelSpec:
     @property
     def hybrid(self) -> bool:
         """More than one kind of cache: windows, recurrent state."""
-        return len([group for group in self.layers if group.kind != "index"]) > 1 or self.recurrent is not None
+        if self.recurrent is not None or len(self.layers) < 2:
+            return self.recurrent is not None
+        return len([group for group in self.layers if group.kind != "index"]) > 1
 
     def text_only(self) -> "ModelSpec":
         """The model without its encoders, as `--language-model-only` serves it."""
         weights = replace(
             self.weights, loaded_bytes=self.weights.loaded_bytes - self.weights.encoder_bytes, encoder_bytes=0
         )
-        return replace(self, multimodal=False, weights=weights)
+        return replace(self, multimodal=False, weights=weights, encoder=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for the catalogue and for JSON output."""
@@ -209,6 +247,10 @@ def spec_from_dict(data: dict[str, Any]) -> ModelSpec:
     for key, kind in nested:
         if fields.get(key) is not None:
             fields[key] = kind(**fields[key])
+    if fields.get("encoder") is not None:
+        held = dict(fields["encoder"])
+        held["items"] = tuple((kind, tokens) for kind, tokens in held["items"])
+        fields["encoder"] = Encoder(**held)
     if fields.get("quantization") is not None:
         quantization = dict(fields["quantization"])
         if quantization.get("block") is not None:

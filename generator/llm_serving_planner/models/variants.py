@@ -5,11 +5,11 @@ A name counts as the same model only when nothing but the publisher, its case an
 """
 
 import re
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from llm_serving_planner.base import tables
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.config import formats
 from llm_serving_planner.models.spec import ModelSpec, Quantization, Weights

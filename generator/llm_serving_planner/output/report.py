@@ -1,13 +1,14 @@
 """A plan as text for a terminal."""
 
-import shlex
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llm_serving_planner.base.units import GIB
-from llm_serving_planner.output import home
 from llm_serving_planner.output.values import summary
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.search import context_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _BAR_WIDTH = 40
 USUAL_REQUEST = 2000  # tokens of a request that the cache is counted in, beside the longest
@@ -106,7 +107,7 @@ def _bar(terms: tuple[tuple[str, int], ...]) -> str:
     return "".join(marks[name] * round(_BAR_WIDTH * size / total) for name, size in terms).rstrip() + "|"
 
 
-def next_command(plan: Plan, path: Path, chart: str | None = None) -> str:
+def next_command(plan: Plan, path: "Path", chart: str | None = None) -> str:
     """What to type after a values file was written.
 
     Args:
@@ -114,4 +115,8 @@ def next_command(plan: Plan, path: Path, chart: str | None = None) -> str:
         path: the values file.
         chart: OCI reference, package or folder; None looks for one, see `home.find_chart`.
     """
+    import shlex
+
+    from llm_serving_planner.output import home
+
     return f"helm install {plan.release_name} {home.find_chart(chart)} -f {shlex.quote(str(path))}"

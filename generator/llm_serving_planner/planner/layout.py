@@ -4,8 +4,7 @@ Tensor parallel ranks exchange activations twice per layer, pipeline stages once
 fast link inside a node, the second on the network between nodes (vLLM 0.33.0 docs/serving/parallelism_scaling.md).
 """
 
-from dataclasses import dataclass
-
+from llm_serving_planner.base.records import record
 from llm_serving_planner.engines.base import Engine
 from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.hardware.profiles import GpuProfile
@@ -15,7 +14,7 @@ from llm_serving_planner.planner import rules
 from llm_serving_planner.planner.options import Options
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Layout:
     """An engine's sizes on its nodes; their GPUs are nodes x gpus_per_node.
 

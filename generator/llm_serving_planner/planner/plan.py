@@ -5,9 +5,9 @@ whole context, the engine's usual batch) down to what the memory allows.
 """
 
 import re
-from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from llm_serving_planner.base.records import asdict, fields, record
 from llm_serving_planner.engines.base import Engine
 from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.hardware.profiles import GpuProfile
@@ -27,7 +27,7 @@ from llm_serving_planner.planner.search import Verdict
 _LONGEST_NAME = 40  # of a release, so that the profile and suffixes still fit 63 characters
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """A complete answer; everything that a user could ask "why?" about.
 
@@ -151,5 +151,5 @@ def _settings(settings: Settings) -> dict[str, Any]:
         "pipeline_parallel": parallel.pipeline_parallel_size,
         "data_parallel": parallel.data_parallel_size,
         "expert_parallel": parallel.enable_expert_parallel,
-        **{field.name: getattr(settings, field.name) for field in fields(settings) if field.name not in left_out},
+        **{field.name: getattr(settings, field.name) for field in fields(Settings) if field.name not in left_out},
     }

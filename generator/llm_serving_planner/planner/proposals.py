@@ -1,12 +1,12 @@
 """A plan, and the layout of the same GPUs that it did not take where that one holds more cache."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from llm_serving_planner.base.errors import DoesNotFitError
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.hardware.profiles import GpuProfile
 from llm_serving_planner.models.spec import ModelSpec
-from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.options import Options, plain
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.sizing import size
 
@@ -72,6 +72,6 @@ def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = No
         InputError: an option is malformed, whatever the model.
         DoesNotFitError: physics or the engine forbid it; all reasons at once (no ways out: see `ways_out`).
     """
-    plan = size(spec, profile, options or Options())
+    plan = size(spec, profile, options or plain(Options))
     better = proposal(plan)
     return replace(plan, rejected=(*plan.rejected, better)) if better else plan

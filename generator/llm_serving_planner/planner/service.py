@@ -6,12 +6,10 @@ from llm_serving_planner.base.errors import DoesNotFitError
 from llm_serving_planner.hardware.profiles import GpuProfile, parse_profile
 from llm_serving_planner.models.resolve import resolve
 from llm_serving_planner.models.spec import ModelSpec
-from llm_serving_planner.planner.features.resolving import resolved
 from llm_serving_planner.planner.option_checks import check_options
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.proposals import make_plan
-from llm_serving_planner.planner.ways_out import ways_out
 
 
 def plan(
@@ -60,7 +58,11 @@ def read(
     spec = model
     if isinstance(spec, str):
         spec = resolve(spec, revision=options.revision, offline=offline, progress=progress, tell=tell)
-    return spec, target, resolved(options, offline=offline, progress=progress, tell=tell)
+    if options.lora or options.speculative is not None or options.chat_template is not None:
+        from llm_serving_planner.planner.features.resolving import resolved
+
+        options = resolved(options, offline=offline, progress=progress, tell=tell)
+    return spec, target, options
 
 
 def decide(spec: ModelSpec, profile: GpuProfile, options: Options) -> Plan:
@@ -72,4 +74,6 @@ def decide(spec: ModelSpec, profile: GpuProfile, options: Options) -> Plan:
     try:
         return make_plan(spec, profile, options)
     except DoesNotFitError as error:
+        from llm_serving_planner.planner.ways_out import ways_out
+
         raise DoesNotFitError(str(error), error.reasons, ways_out(spec, profile, options)) from None

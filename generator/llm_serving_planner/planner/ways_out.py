@@ -1,10 +1,10 @@
 """Ways out of a misfit, cheapest first: shorter context, quantised weights or cache, more or other GPUs."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from llm_serving_planner.base.errors import DoesNotFitError, InputError
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.engines import format_support, registry
 from llm_serving_planner.hardware.compute_capability import capability
 from llm_serving_planner.hardware.profiles import GpuProfile, all_instances, parse_profile

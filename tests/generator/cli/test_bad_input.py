@@ -169,7 +169,6 @@ def test_check_tells_a_difference(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("replicas: 1\nreplicas: 2\n", "line 2: key 'replicas' stands twice"),
         ("replicas: -1\n", "/replicas: -1 is less than the minimum of 0"),
         ("replica: 1\n", "unknown key; did you mean replicas?"),
         ("a: [1\n", "line 2"),
@@ -185,6 +184,14 @@ def test_validate_names_file_place_and_rule(tmp_path: Path, text: str, message: 
     assert done.returncode == 1
     assert "v.yaml" in done.stderr
     assert message in done.stderr
+
+
+def test_validate_tells_what_helm_passes_over(tmp_path: Path) -> None:
+    (tmp_path / "v.yaml").write_text("replicas: 1\nreplicas: 2\n---\nreplicas: x\n")
+    done = run("validate", "v.yaml", cwd=tmp_path)
+    assert done.returncode == 0
+    assert "note: v.yaml: line 2: key 'replicas' stands twice; Helm takes the last\n" in done.stderr
+    assert "note: v.yaml: holds 2 YAML documents; Helm reads the first one only\n" in done.stderr
 
 
 def test_validate_of_binary_and_missing_files(tmp_path: Path) -> None:

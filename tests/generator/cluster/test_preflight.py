@@ -216,7 +216,10 @@ def test_no_client_no_answer_and_no_json_are_one_line(cluster: Recorded) -> None
     (cluster.folder / "values.yaml").write_text(yaml.safe_dump(SMALL))
     (cluster.folder / "nodes.json").write_text("no json")
     broken = cluster.run("preflight", "-f", "values.yaml")
-    assert (broken.returncode, broken.stderr) == (1, "error: kubectl get nodes: the answer is no list of objects\n")
+    assert (broken.returncode, broken.stderr) == (
+        1,
+        "error: kubectl get nodes is not valid JSON (line 1: Expecting value)\n",
+    )
     (cluster.folder / "kubectl").write_text("#!/bin/sh\necho 'Unable to connect to the server' >&2\nexit 1\n")
     lost = cluster.run("preflight", "-f", "values.yaml")
     assert lost.stderr.startswith("error: kubectl api-versions failed with exit code 1: Unable to connect")
