@@ -23,8 +23,8 @@ class FakeModel:
     """Files and behaviour of one repository.
 
     `statuses` maps a path suffix to answers that come before the real one: a status, "cut" for a connection that
-    ends in the middle of the body, "hang" for one that never answers, "dribble" or "drip" for one that sends a byte every
-    now and then, "endless" for a body without end, "later" for a 429 that asks to wait a day, or bytes for the body itself.
+    ends in the middle of the body, "hang" for one that never answers, "dribble" or "drip" for one that sends a byte
+    now and then, "endless" for a body without end, "later" for a 429 that asks to wait a day, or bytes for the body.
     Silence lasts until the server closes.
     """
 
