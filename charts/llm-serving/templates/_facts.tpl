@@ -9,6 +9,9 @@ fullname         string   name of the Service, of the Deployment and of most oth
 namespace        string   namespace of the release
 groupName        string   beginning of the names of a group's objects, with room for ordinals and hashes
 groupService     string   name of the members' headless Service, and of the ConfigMap with their supervisor
+groupSecret      string   Secret that members prove to know; empty for none
+makesGroupSecret bool     a hook makes that Secret
+groupSecretJob   string   name of the hook's objects
 account          string   service account of the pods
 downloadName     string   name of the ConfigMap with the download script, and of the hook that downloads
 claim            string   name of the claim of storage.type pvc
@@ -50,6 +53,8 @@ names            list     further names in the API: aliases and adapters
 streamed         bool     weights are streamed from an object store
 offline          bool     the engine itself needs no hub
 downloads        bool     some pod reaches the hub or an object store
+asksHub          bool     the engine itself reaches the hub
+fetches          bool     a pod of the engine reaches the hub or an object store, in whatever container
 repositories     list     adapters and drafts that are downloaded: {id, revision, folder}
 podDownloads     list     what pods do before their engine about the model and the repositories: those fields, and
                           {name, action}, which is fetch or wait; empty where a hook or nobody downloads
@@ -82,6 +87,7 @@ graceSeconds     int      time to stop: leaving the Service, running answers, an
 {{- include "llm-serving.facts.names" . -}}
 {{- include "llm-serving.facts.engine" . -}}
 {{- include "llm-serving.facts.layout" . -}}
+{{- include "llm-serving.facts.trust" . -}}
 {{- include "llm-serving.facts.model" . -}}
 {{- include "llm-serving.facts.api" . -}}
 {{- include "llm-serving.facts.seconds" . -}}
@@ -172,6 +178,14 @@ graceSeconds     int      time to stop: leaving the Service, running answers, an
 {{- $_ := set $f "rollout" (eq .Values.rollout.mode "auto" | ternary $auto .Values.rollout.mode) -}}
 {{- end -}}
 
+{{- define "llm-serving.facts.trust" -}}
+{{- $f := .Facts -}}
+{{- $g := .Values.auth.group -}}
+{{- $_ := set $f "makesGroupSecret" (and $f.severalPods $g.create (not $g.existingSecret)) -}}
+{{- $_ := set $f "groupSecretJob" (printf "%s-secret" $f.fullname) -}}
+{{- $_ := set $f "groupSecret" ($g.existingSecret | default (ternary $f.groupService "" $f.makesGroupSecret)) -}}
+{{- end -}}
+
 {{- define "llm-serving.facts.model" -}}
 {{- $f := .Facts -}}
 {{- $m := .Values.model -}}
@@ -206,6 +220,10 @@ graceSeconds     int      time to stop: leaving the Service, running answers, an
 {{- $_ := set $f "downloadHook" (eq $mode "hook") -}}
 {{- $_ := set $f "streamed" (has $source.type (list "s3" "gcs" "azure")) -}}
 {{- $_ := set $f "offline" (or (ne $f.modelPath "") (ne $mode "none")) -}}
+{{- $_ := set $f "asksHub" (and (not $f.offline) (ne .Values.engine.type "tgis")) -}}
+{{- $fetches := or $f.asksHub $f.streamed (and (eq .Values.engine.type "tgis") (eq $f.modelPath "")) -}}
+{{- range $f.podDownloads }}{{ $fetches = or $fetches (eq .action "fetch") }}{{ end -}}
+{{- $_ := set $f "fetches" $fetches -}}
 {{- $_ := set $f "downloads" (or (eq $f.modelPath "") $f.streamed (gt (len $f.repositories) 0)) -}}
 {{- $names := concat (ternary (list "group*") list $f.severalPods) (empty $f.podDownloads | ternary list (list "download")) -}}
 {{- $scripts := .Files.Glob (printf "files/{%s}.py" (join "," $names)) -}}

@@ -101,7 +101,7 @@ envFrom:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 env:
-  {{- include "llm-serving.env" (dict "root" .root "downloading" true) | trim | nindent 2 }}
+  {{- include "llm-serving.env" (dict "root" .root "downloading" true "waiting" (eq $d.action "wait")) | trim | nindent 2 }}
   - name: DOWNLOAD_MODEL
     value: {{ $d.id | quote }}
   - name: DOWNLOAD_REVISION
@@ -109,6 +109,10 @@ env:
   {{- with $d.folder }}
   - name: DOWNLOAD_LINK
     value: {{ . | quote }}
+  {{- end }}
+  {{- if and (not $d.folder) (index $v.engine.args "load-format") }}
+  - name: DOWNLOAD_FORMAT
+    value: {{ index $v.engine.args "load-format" | toString | quote }}
   {{- end }}
   - name: DOWNLOAD_VERIFY
     value: {{ ternary "1" "0" $v.model.download.verify | quote }}
@@ -126,6 +130,29 @@ volumeMounts:
   - {name: home, mountPath: /llm/home}
   - {name: tmp, mountPath: /tmp}
   - {name: download, mountPath: /llm/download}
+  {{- with include "llm-serving.source.userMounts" .root | fromYamlArray }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{- /*
+What users mount for the engine reaches every container that talks to the same hosts: authorities, settings of a proxy.
+Claims do not: a Job may run on another node than the one that holds them.
+*/ -}}
+{{- define "llm-serving.source.userVolumes" -}}
+{{- $found := list -}}
+{{- range .Values.extraVolumes -}}
+{{- if not (or (hasKey . "persistentVolumeClaim") (hasKey . "ephemeral")) }}{{ $found = append $found . }}{{ end -}}
+{{- end -}}
+{{- $found | toYaml -}}
+{{- end -}}
+
+{{- define "llm-serving.source.userMounts" -}}
+{{- $names := list -}}
+{{- range include "llm-serving.source.userVolumes" . | fromYamlArray }}{{ $names = append $names .name }}{{ end -}}
+{{- $found := list -}}
+{{- range .Values.extraVolumeMounts }}{{ if has .name $names }}{{ $found = append $found . }}{{ end }}{{ end -}}
+{{- $found | toYaml -}}
 {{- end -}}
 
 {{- /* Of what runs before an install and an upgrade, and of nothing else. args: the weight */ -}}
@@ -176,4 +203,7 @@ template:
       - {name: home, emptyDir: {}}
       - {name: tmp, emptyDir: {}}
       {{- include "llm-serving.download.volume" . | trim | nindent 6 }}
+      {{- with include "llm-serving.source.userVolumes" . | fromYamlArray }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
 {{- end -}}

@@ -17,7 +17,7 @@ or with curl:
 {{ end }}
   kubectl port-forward service/{{ $name }} 8000:{{ .Values.service.port }} --namespace {{ $ns }} &
   curl {{ $tls }}{{ $scheme }}://127.0.0.1:8000/v1/chat/completions -H 'Content-Type: application/json'{{ $key }} \
-    -d '{"model": {{ $served }}, "messages": [{"role": "user", "content": "Hello"}]}'
+    -d '{"model": {{ $served | replace "'" "'\\''" }}, "messages": [{"role": "user", "content": "Hello"}]}'
 
 or from Python (pip install openai; the key is read from OPENAI_API_KEY{{ if not $secret }}, any text will do{{ end }}):
 
@@ -43,7 +43,7 @@ or from Python (pip install openai; the key is read from OPENAI_API_KEY{{ if not
 {{- $key := ternary "-H \"Authorization: Bearer $OPENAI_API_KEY\" " "" (ne .Values.auth.apiKey.existingSecret "") -}}
 {{- "" }}  kubectl port-forward service/{{ .Facts.fullname }} 8000:{{ .Values.service.port }} --namespace {{ .Facts.namespace }} &
   curl {{ $tls }}{{ $key }}{{ $url }} -H 'Content-Type: application/json' \
-    -d '{{ index $bodies .Values.model.task | toJson }}'
+    -d '{{ index $bodies .Values.model.task | toJson | replace "'" "'\\''" }}'
 {{- end -}}
 
 {{- define "llm-serving.snippets.tgis" }}  llm-serving query "Hello" --protocol tgis --release {{ .Release.Name }} --namespace {{ .Facts.namespace }}
@@ -122,6 +122,12 @@ note: vLLM asks for its key below /v1 alone, not at {{ join " " .Facts.unguarded
 {{- end }}
 {{- end }}
 {{- include "llm-serving.notes.open" . }}
+{{- if and .Facts.severalPods (not .Facts.groupSecret) }}
+note: auth.group.existingSecret is empty: whoever reaches port 29400 of the group's leader is taken for a member of it. Name a Secret, set auth.group.create=true, or close the port (networkPolicy.enabled).
+{{- end }}
+{{- if .Facts.makesGroupSecret }}
+helm uninstall keeps the Secret {{ .Facts.groupSecret }}, which a hook made once for the members of the group.
+{{- end }}
 {{- if ne .Values.model.download.mode "none" }}
 The model is downloaded before the engine starts ({{ .Values.model.download.mode }}), within {{ $s.budgetSeconds }} s.
 {{- end }}

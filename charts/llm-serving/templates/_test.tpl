@@ -49,3 +49,19 @@ argocd.argoproj.io/hook: Skip
     defaultMode: 0440
 {{- end }}
 {{- end -}}
+
+{{- /* Where the test runs. TGIS is tested in the engine's image: where that image is, and with the account that may pull it. */ -}}
+{{- define "llm-serving.testPlace" -}}
+{{- $v := .Values -}}
+{{- if .Facts.grpc }}
+serviceAccountName: {{ .Facts.account | quote }}
+{{- end }}
+{{- with ternary (merge (dict) $v.test.nodeSelector $v.nodeSelector $v.gpu.nodeSelector) $v.test.nodeSelector .Facts.grpc }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with ternary (concat $v.gpu.tolerations $v.tolerations $v.test.tolerations | uniq) $v.test.tolerations .Facts.grpc }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}

@@ -60,4 +60,7 @@ volumeMounts:
   - {name: models, mountPath: /llm/models}
   - {name: home, mountPath: /llm/home}
   - {name: tmp, mountPath: /tmp}
+  {{- with include "llm-serving.source.userMounts" . | fromYamlArray }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end -}}

@@ -71,17 +71,59 @@ args of all, unless told otherwise: the root context
 {{- $problems | toJson -}}
 {{- end -}}
 
-{{- /* Manifests are read by many: no token in them, wherever it was written. The form is that of the hub's user access tokens. */ -}}
+{{- /*
+Manifests are read by many: no token in them, wherever it was written. The regular expressions are schema/secrets.yaml's,
+which `llm-serving validate` asks too.
+*/ -}}
 {{- define "llm-serving.validate.tokens" -}}
 {{- $problems := list -}}
+{{- $secrets := .Files.Get "files/secrets.json" | fromJson -}}
+{{- $e := .Values.engine -}}
 {{- if regexMatch "hf_[A-Za-z0-9]{30,}" (toJson .Values) -}}
 {{- $problems = append $problems "a value holds what looks like a Hugging Face token (hf_...), and would show it to everyone who may read the release. Put it into a Secret, name that in auth.hfToken.existingSecret, and revoke the token." -}}
+{{- else if regexMatch $secrets.shapes (toJson .Values) -}}
+{{- $problems = append $problems "a value holds what looks like a key or token, and would show it to everyone who may read the release. Put it into a Secret, name that, and revoke the key." -}}
 {{- end -}}
-{{- range .Values.engine.extraArgs -}}
-{{- if regexMatch "^--(api-key|hf-token)(=|$)" . -}}
-{{- $problems = append $problems (printf "engine.extraArgs gives %s, which everyone who may read pods would see. Use auth.apiKey.existingSecret or auth.hfToken.existingSecret."
-      (regexFind "^--[a-z-]+" .)) -}}
+{{- if regexMatch $secrets.address (toJson .Values) -}}
+{{- $problems = append $problems "a value holds an address with user and password (://user:...@), and would show them to everyone who may read the release. Put the address into a Secret, and take it from there in engine.extraEnv (valueFrom)." -}}
 {{- end -}}
+{{- $lines := dict "engine.extraArgs" $e.extraArgs "engine.command" $e.command "engine.downloadCommand" $e.downloadCommand
+      "model.download.command" .Values.model.download.command -}}
+{{- range $key := keys $lines | sortAlpha -}}
+{{- range $word := index $lines $key -}}
+{{- $problems = concat $problems (include "llm-serving.secretWord" (dict "key" $key "word" $word "secrets" $secrets) | fromJsonArray) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name := keys $e.args | sortAlpha -}}
+{{- $flag := printf "--%s" (lower $name | replace "_" "-") -}}
+{{- if and (regexMatch $secrets.arguments $flag) (not (hasKey $.Facts.reservedFlags $name)) -}}
+{{- $problems = append $problems (printf "engine.args gives --%s, which everyone who may read pods would see. Use auth.apiKey.existingSecret or auth.hfToken.existingSecret." $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if or (regexMatch $secrets.options (toJson $e.args)) (regexMatch $secrets.options (toJson $e.speculative.options)) -}}
+{{- $problems = append $problems "engine.args gives a key or token, which everyone who may read pods would see. Use auth.apiKey.existingSecret or auth.hfToken.existingSecret." -}}
+{{- end -}}
+{{- $plain := list -}}
+{{- range $name, $value := $e.env }}{{ $plain = append $plain (dict "name" $name "value" $value) }}{{ end -}}
+{{- range concat $plain $e.extraEnv -}}
+{{- $value := .value | default "" | toString -}}
+{{- if and (regexMatch $secrets.variables (upper .name)) (not (regexMatch $secrets.harmless $value)) (not (hasKey $.Facts.reservedEnv .name)) -}}
+{{- $problems = append $problems (printf "engine.env or engine.extraEnv gives %s as text, which everyone who may read pods would see. Take it from a Secret in engine.extraEnv (valueFrom), or name one in model.source.existingSecret."
+      .name) -}}
+{{- end -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- /* One word of a command line that holds a key. args: dict key (where it stands), word, secrets (the regular expressions) */ -}}
+{{- define "llm-serving.secretWord" -}}
+{{- $problems := list -}}
+{{- $plain := lower .word | replace "_" "-" -}}
+{{- if regexMatch .secrets.arguments $plain -}}
+{{- $problems = append $problems (printf "%s gives %s, which everyone who may read pods would see. Use auth.apiKey.existingSecret or auth.hfToken.existingSecret."
+      .key (regexFind "--?[a-z-]+" (regexFind .secrets.arguments $plain))) -}}
+{{- else if or (regexMatch .secrets.assignments .word) (regexMatch .secrets.options .word) -}}
+{{- $problems = append $problems (printf "%s gives a key or token, which everyone who may read pods would see. Use auth.apiKey.existingSecret or auth.hfToken.existingSecret." .key) -}}
 {{- end -}}
 {{- $problems | toJson -}}
 {{- end -}}
@@ -135,9 +177,9 @@ args of all, unless told otherwise: the root context
 
 {{- define "llm-serving.validate.adapt" -}}
 {{- $problems := list -}}
-{{- $names := list "engine" "download" "fetch-model" "wait-model" -}}
+{{- $names := list "engine" "download" -}}
 {{- range concat .Values.initContainers .Values.sidecars -}}
-{{- if has .name $names -}}
+{{- if or (has .name $names) (regexMatch "^(fetch|wait)-(model|extra-[0-9]+)$" .name) -}}
 {{- $problems = append $problems (printf "initContainers or sidecars name a container %s, which is the chart's own name or stands twice. Choose another name."
       .name) -}}
 {{- end -}}
@@ -161,31 +203,6 @@ args of all, unless told otherwise: the root context
 {{- end -}}
 {{- if not .Values.enabled -}}
 {{- $problems = append $problems "enabled is false, which only a parent chart's condition acts on. Name it there (condition: ALIAS.enabled), or uninstall the release." -}}
-{{- end -}}
-{{- $problems | toJson -}}
-{{- end -}}
-
-{{- define "llm-serving.validate.additions" -}}
-{{- /* The chart's own: those that a user may mount once more, and those that come with a feature. */ -}}
-{{- $always := list "models" "home" "tmp" "shm" -}}
-{{- $sometimes := list "group" "source" "credentials" "tls" "download" -}}
-{{- $problems := list -}}
-{{- $names := concat $always $sometimes -}}
-{{- range .Values.extraVolumes -}}
-{{- if has .name $names -}}
-{{- $problems = append $problems (printf "extraVolumes name a volume %s, which is the chart's own name or stands twice. Choose another name." .name) -}}
-{{- end -}}
-{{- $names = append $names .name -}}
-{{- end -}}
-{{- $paths := list "/llm/models" "/llm/home" "/tmp" "/dev/shm" "/llm/group" "/llm/source" "/llm/credentials" "/llm/tls" "/llm/download" -}}
-{{- range .Values.extraVolumeMounts -}}
-{{- if or (not (has .name $names)) (has .name $sometimes) -}}
-{{- $problems = append $problems (printf "extraVolumeMounts mount a volume %s, which extraVolumes does not name. Add it there." .name) -}}
-{{- end -}}
-{{- if has (trimSuffix "/" .mountPath) $paths -}}
-{{- $problems = append $problems (printf "extraVolumeMounts mount %s at %s, where another volume is mounted. Choose another mountPath." .name .mountPath) -}}
-{{- end -}}
-{{- $paths = append $paths (trimSuffix "/" .mountPath) -}}
 {{- end -}}
 {{- $problems | toJson -}}
 {{- end -}}

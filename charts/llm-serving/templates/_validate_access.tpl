@@ -200,6 +200,15 @@
 {{- $m := .Values.monitoring -}}
 {{- $r := $m.prometheusRule -}}
 {{- $problems := list -}}
+{{- $g := .Values.auth.group -}}
+{{- if and $g.create $g.existingSecret -}}
+{{- $problems = append $problems (printf "auth.group.create is true, but auth.group.existingSecret (%s) is set: the Secret would come from two places. Clear one of both."
+      $g.existingSecret) -}}
+{{- end -}}
+{{- if and (or $g.create $g.existingSecret) (not .Facts.severalPods) -}}
+{{- $problems = append $problems (printf "auth.group is set, but parallelism.nodes is %d: there is no group whose members prove anything. Clear auth.group.existingSecret and auth.group.create."
+      .Facts.nodes) -}}
+{{- end -}}
 {{- if and $m.serviceMonitor.enabled $m.podMonitor.enabled -}}
 {{- $problems = append $problems "monitoring.serviceMonitor.enabled and monitoring.podMonitor.enabled are both true: every engine would be scraped twice and counted twice. Keep one." -}}
 {{- end -}}
@@ -209,6 +218,14 @@
 {{- end -}}
 {{- if and $m.dashboard.dcgm (not $m.dashboard.enabled) -}}
 {{- $problems = append $problems "monitoring.dashboard.dcgm is true, but monitoring.dashboard.enabled is false. Set both, or neither." -}}
+{{- end -}}
+{{- $n := .Values.networkPolicy -}}
+{{- $others := false -}}
+{{- range $n.clients }}{{ $others = or $others (hasKey . "namespaceSelector") (hasKey . "ipBlock") }}{{ end -}}
+{{- $routed := or .Values.expose.gateway.enabled (and .Values.expose.ingress.enabled (ne .Values.platform "openshift")) -}}
+{{- if and $n.enabled $routed (not $n.routers) (not $others) -}}
+{{- $problems = append $problems (printf "networkPolicy.enabled and expose.%s.enabled are true, but networkPolicy.routers is empty: the controller's pods are mostly in another namespace and would be shut out. Name them (such as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: traefik}}}])."
+      (ternary "gateway" "ingress" .Values.expose.gateway.enabled)) -}}
 {{- end -}}
 {{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.hub.to) .Facts.downloads -}}
 {{- $problems = append $problems "networkPolicy.enabled is true and model.path is empty, so the model is downloaded, but networkPolicy.hub.to is empty. Name the hub's addresses or your proxy, or set model.path." -}}
