@@ -7,8 +7,8 @@
 
 `plan` sizes a model on GPUs, `values` writes the values file of a plan, `resolve` reads the facts of a model, and
 `ways_out` names settings and machines on which a model fits. With `workload=workload("chat", users=200, ttft=1.0)` a
-plan is chosen and judged by what the service has to bear; its `promise` says what it gives. What `__all__` does not list
-may change with any version.
+plan is chosen and judged by what the service has to bear; its `promise` says what it gives. What `__all__` does not
+list may change with any version.
 """
 
 import importlib
