@@ -9,6 +9,7 @@ JOBS ?= 4
 DOCUMENTS ?= 5000
 INPUTS ?= 20000
 DRY_RUNS ?= 500
+RUNS ?= 200
 WORKERS ?= auto
 PARALLEL := --numprocesses $(WORKERS) --dist loadfile --ignore tests/cluster --ignore tests/load
 QUICK := tests/generator tests/values $(addprefix tests/chart/test_,accelerators.py removed.py schema_agreement.py structure.py validate*.py)
@@ -16,7 +17,7 @@ HERE := not cluster and not registry and not load and not site
 NEEDS_CLUSTER = @test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
 
 .DEFAULT_GOAL := help
-.PHONY: fuzz fuzz-inputs test-dry-run help setup setup-publish publish-built zizmor values generate verify format lint types test quick test-all check golden bench compare calibrate test-rules test-cluster test-cluster-smoke test-faults kwok load actionlint clean \
+.PHONY: killed-downloads fuzz fuzz-inputs test-dry-run help setup setup-publish publish-built zizmor values generate verify format lint types test quick test-all check golden bench compare calibrate test-rules test-cluster test-cluster-smoke test-faults kwok load actionlint clean \
 	package sign verify-package publish index release test-registry lock audit wheel site test-site \
 	sign-keyless check-tag checksums github-release ct-lint ct-install kind kind-delete defects mutants
 
@@ -89,6 +90,10 @@ golden: $(STAMP) ## write the golden manifests again; review the difference
 
 kwok: $(STAMP) ## KWOK, which lets pods run on simulated nodes, into .venv (needs Go)
 	@GOBIN="$(CURDIR)/$(BIN)" go install sigs.k8s.io/kwok/cmd/kwok@v0.8.0
+
+killed-downloads: $(STAMP) ## [RUNS=200 WORKERS=2]: downloads on one claim, killed at random points, each run told in build/killed-downloads.csv
+	@mkdir -p build && : > build/killed-downloads.csv
+	@LLM_SERVING_KILLED_RUNS=$(RUNS) LLM_SERVING_KILLED_TABLE=build/killed-downloads.csv $(BIN)/pytest -q --numprocesses $(if $(filter auto,$(WORKERS)),2,$(WORKERS)) tests/supervisor/test_killed_downloads.py
 
 load: $(STAMP) ## 200 streams during an upgrade, in each rollout mode, on the Kubernetes of KUBECONFIG (10 minutes)
 	$(NEEDS_CLUSTER)

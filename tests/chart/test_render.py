@@ -89,7 +89,7 @@ def test_flags_come_from_their_keys(render: Renderer) -> None:
     assert found["--pipeline-parallel-size"] == "2"
     assert "--trust-remote-code" in found
     assert engine(manifests)["args"][-2:] == ["--last", "x"]
-    assert engine(manifests)["resources"]["limits"]["nvidia.com/gpu"] == 4
+    assert engine(manifests)["resources"]["limits"]["nvidia.com/gpu"] == "4"
 
 
 def test_a_local_path_is_served_offline_and_without_revision(render: Renderer) -> None:

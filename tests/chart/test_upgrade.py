@@ -1,8 +1,6 @@
 """Upgrades never touch what Kubernetes refuses to change, and two releases or subcharts never meet."""
 
-import json
 import re
-import shutil
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -10,14 +8,22 @@ from typing import Any
 
 import pytest
 import yaml
-from support.helm import CHART, OPERATORS, RefusedError, documents, in_process, merge
+from support.helm import CHART, RefusedError, in_process, merge
 from support.laws import NIGHTLY
+from support.subcharts import parent_chart, render_parent
 
 CI_FILES = sorted((CHART / "ci").glob("*-values.yaml"))
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 BASE = {"model": {"id": "org/model"}}
 # Values that name objects, or that a claim takes once and for all (see docs/operations.md, Upgrades).
-IDENTITY = {"nameOverride", "fullnameOverride", "storage.size", "storage.accessMode", "storage.storageClass"}
+IDENTITY = {
+    "nameOverride",
+    "fullnameOverride",
+    "storage.size",
+    "storage.accessMode",
+    "storage.storageClass",
+    "storage.volumeName",
+}
 CLAIMED = "storage.type"  # fixed too where claims are the controller's own (perReplica)
 # Another value of the same kind, where one can be made up from the key's type.
 OTHER: dict[str, Any] = {
@@ -38,6 +44,10 @@ OTHER: dict[str, Any] = {
     "lifecycle": {"preStop": {"exec": {"command": ["x"]}}}, "extraVolumes": [{"name": "x", "emptyDir": {}}],
     "extraVolumeMounts": [{"name": "x", "mountPath": "/x"}], "imagePullSecrets": [{"name": "p"}],
     "engine.lora.maxRank": 64, "engine.chatTemplate.file": "/templates/x.jinja",
+    "network.ipFamily": "IPv6", "service.ipFamilyPolicy": "PreferDualStack", "service.internalTrafficPolicy": "Local",
+    "service.sessionAffinity": "ClientIP", "service.nodePort": {"type": "NodePort", "nodePort": 30080},
+    "service.externalTrafficPolicy": {"type": "NodePort", "externalTrafficPolicy": "Local"},
+    "dnsPolicy": "Default", "monitoring.tracing.endpoint": "http://otel:4317", "engine.lora.dynamic": True,
     "prePull": {"enabled": True, "nodes": 2}, "plan": {"summary": "other"}, "test.enabled": False,
 }  # fmt: skip
 
@@ -67,7 +77,8 @@ def changes() -> dict[str, dict[str, Any]]:
         elif isinstance(value, str):
             found[path] = nest(path, f"{value}x")
     for path, value in OTHER.items():
-        whole = path.rpartition(".")[0] if path.startswith("parallelism.") else path
+        beside = isinstance(value, dict) and path.startswith(("parallelism.", "service."))
+        whole = path.rpartition(".")[0] if path.startswith("parallelism.") or beside else path
         found[path] = nest(whole, value)
     return {path: change for path, change in found.items() if path not in IDENTITY}
 
@@ -193,30 +204,7 @@ def test_what_the_documents_call_fixed_is_what_a_claim_fixes() -> None:
 @pytest.fixture
 def parent(tmp_path: Path) -> Path:
     """A chart with this one in it twice, under two names."""
-    repository = f"file://{CHART}"
-    dependencies = [
-        {
-            "name": "llm-serving",
-            "version": ">=0",
-            "repository": repository,
-            "alias": alias,
-            "condition": f"{alias}.enabled",
-        }
-        for alias in ("chat", "embed")
-    ]
-    chart = {"apiVersion": "v2", "name": "parent", "version": "0.1.0", "dependencies": dependencies}
-    (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(chart))
-    shutil.copytree(CHART, tmp_path / "charts" / "llm-serving")
-    return tmp_path
-
-
-def render_parent(parent: Path, values: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    from helm_python import Chart, _native
-
-    options = {"name": name, "namespace": "llm", "api_versions": list(OPERATORS)}
-    chart = Chart.load(str(parent))  # its handle lives as long as this name
-    raw = _native.call_string("helm_render", chart._raw(), json.dumps(values), json.dumps(options))
-    return [doc for path, text in json.loads(raw).items() if path.endswith(".yaml") for doc in documents(text)]
+    return parent_chart(tmp_path)
 
 
 @pytest.mark.parametrize("release", ["apps", "chat-embed"])

@@ -167,9 +167,9 @@ def changed(draw: st.DrawFn, corpus: list[Any]) -> Any:
                     break
             document = put(document, path, deep)
         elif change == "new" and isinstance(node, dict):
-            node[draw(st.text(max_size=8))] = draw(_WRONG)
+            node[draw(st.text(max_size=8))] = copy.deepcopy(draw(_WRONG))
         else:
-            document = put(document, path, draw(_WRONG))
+            document = put(document, path, copy.deepcopy(draw(_WRONG)))
     return document
 
 

@@ -5,6 +5,7 @@ asked too little.
 """
 
 import contextlib
+import functools
 import json
 import os
 import resource
@@ -255,8 +256,11 @@ def test_values(raw: bytes) -> None:
         runs.append(run("validate", "v.yaml"))
     with contextlib.suppress(UnicodeDecodeError):
         ours, helms = _ours(), _helms(raw.decode())
-        if "nests deeper" not in ours:
+        if "nests deeper" not in ours and helms != _EMPTY:  # `validate` wants something to judge
             assert bool(ours) == bool(helms), (raw, ours, helms)
+
+
+_EMPTY = "empty"
 
 
 def _ours() -> str:
@@ -272,13 +276,14 @@ def _helms(text: str) -> str:
     try:
         values = values_from_yaml(text)
         if not values:
-            return "empty"  # `validate` wants a document
+            return _EMPTY
         _chart().validate_schema(_chart().merge_values(values))
     except HelmError as error:
         return str(error)
     return ""
 
 
+@functools.cache
 def _chart() -> Any:
     return Chart.load(str(CHART))
 
@@ -331,7 +336,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
         )
 
     monkeypatch.setattr(kubectl.Client, "_answer", answer)
-    monkeypatch.setattr(kubectl.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
     return table
 
 

@@ -80,6 +80,8 @@ VARIANTS: tuple[tuple[Json, Json], ...] = (
     (_LEADER, {"replicas": 2, **_SHARED}),
     ({**_LEADER, **_NODES}, _GROUP),
     (_RAY, {**_NODES, **_GROUP, **_RAY_IMAGE}),
+    ({"auth.group.create": True}, {**_LEADER, **_NODES, **_GROUP}),
+    ({"auth.group.create": True, "networkPolicy.enabled": True}, {**_LEADER, **_NODES, **_GROUP}),
     ({"scaling.hpa.enabled": True}, _SHARED),
     ({"scaling.keda.enabled": True}, {"scaling.keda.serverAddress": "http://prometheus:9090", **_SHARED}),
     *_with({"podDisruptionBudget.enabled": True}),
@@ -89,6 +91,9 @@ VARIANTS: tuple[tuple[Json, Json], ...] = (
     ({"monitoring.dashboard.enabled": True}, {}),
     *_with({"networkPolicy.enabled": True}),
     ({"networkPolicy.enabled": True, "model.download.mode": "job"}, _SHARED),
+    ({"networkPolicy.enabled": True, "model.download.mode": "hook"},
+     {"storage.type": "existingClaim", "storage.existingClaim": "models"}),
+    ({"networkPolicy.enabled": True, "test.enabled": False}, {}),
     ({"networkPolicy.enabled": True, "prePull.enabled": True}, {}),
     ({"expose.ingress.enabled": True}, _EXPOSED),
     ({"expose.route.enabled": True}, _EXPOSED),
@@ -151,6 +156,7 @@ def chart_facts(root: Path) -> str:
         "containers": _containers(chart),
         "ports": _ports(rendered),
         "defaults": defaults,
+        "empty": json.loads((folder / "files" / "values.json").read_text(encoding="utf-8"))["empty"],
     }
     return json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
 
@@ -162,7 +168,8 @@ def _full_name(objects: list[Json]) -> str:
 def _lengths(chart: Renderer) -> dict[str, int]:
     """Where names are cut: the chart's part, the whole, and what groups take over as it is or cut."""
     part = len(_full_name(chart.objects({"nameOverride": "n" * 63}))) - len("r-")
-    full = len(_full_name(chart.objects({"fullnameOverride": "f" * 63})))
+    cut = _full_name(chart.objects({"fullnameOverride": "f" * 63}))
+    full = len(cut)
     group = {**_LEADER, **_NODES, **_GROUP}
 
     @functools.cache
@@ -176,7 +183,14 @@ def _lengths(chart: Renderer) -> dict[str, int]:
         middle = (low + high) // 2
         low, high = (middle, high) if group_name(middle) == "f" * middle else (low, middle)
     kept, digest = re.fullmatch(r"(f+)-([0-9a-f]+)", group_name(full)).groups()  # type: ignore[union-attr]
-    return {"part": part, "full": full, "group": low, "groupKept": len(kept), "groupDigest": len(digest)}
+    return {
+        "part": part,
+        "full": full,
+        "digest": len(cut.rpartition("-")[2]),
+        "group": low,
+        "groupKept": len(kept),
+        "groupDigest": len(digest),
+    }
 
 
 def _pattern(one: Json, changes: Json) -> str:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.base.tables import load_data
-from llm_serving_planner.base.validation import validate_with
+from llm_serving_planner.base.validation import judge, validator
 
 _MISREAD = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
@@ -26,8 +27,13 @@ def check_shape(kind: str, document: Any, where: str) -> None:
     Raises:
         SchemaError: all problems, each with its path.
     """
-    shapes = load_data("shapes.json")
-    validate_with({"$ref": f"#/$defs/{kind}", "$defs": shapes["$defs"]}, document, where)
+    judge(_ready(kind), document, where)
+
+
+@cache
+def _ready(kind: str) -> Any:
+    """The schema of one kind; an engine's answer has hundreds of documents of one."""
+    return validator({"$ref": f"#/$defs/{kind}", "$defs": load_data("shapes.json")["$defs"]})
 
 
 @contextmanager

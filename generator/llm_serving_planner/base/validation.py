@@ -22,7 +22,21 @@ def validate_with(schema: Json, document: Any, where: str) -> None:
     Raises:
         SchemaError: all problems, the first twenty of many.
     """
-    found = islice(_validator()(schema).iter_errors(document), _MOST_FOUND)
+    judge(validator(schema), document, where)
+
+
+def validator(schema: Json) -> Any:
+    """A schema, ready to judge many documents."""
+    return _dialect()(schema)
+
+
+def judge(ready: Any, document: Any, where: str) -> None:
+    """Check a document with `validator`.
+
+    Raises:
+        SchemaError: all problems, the first twenty of many.
+    """
+    found = islice(ready.iter_errors(document), _MOST_FOUND)
     problems = sorted({problem for error in found for problem in islice(_explain(error), _MOST_FOUND)})
     if len(problems) > _MOST_PROBLEMS:
         more = len(problems) - _MOST_PROBLEMS
@@ -32,7 +46,7 @@ def validate_with(schema: Json, document: Any, where: str) -> None:
 
 
 @cache
-def _validator() -> Any:
+def _dialect() -> Any:
     """JSON Schema 2020-12 with Go's regular expressions, as Helm checks it."""
     import jsonschema
 
@@ -48,7 +62,7 @@ def _validator() -> Any:
                         yield from validator.descend(value, schema, path=key, schema_path=expression)
 
     keywords = {"pattern": pattern, "patternProperties": pattern_properties}
-    return jsonschema.validators.extend(jsonschema.Draft202012Validator, keywords)
+    return jsonschema.validators.extend(jsonschema.Draft202012Validator, keywords)  # type: ignore[no-untyped-call]
 
 
 @cache
@@ -73,9 +87,13 @@ def _explain(error: Any) -> Iterator[tuple[str, str]]:
 
     path = "/" + "/".join(_short(str(part), 60) for part in error.absolute_path)
     if error.validator == "additionalProperties" and isinstance(error.schema.get("properties"), dict):
-        known = error.schema["properties"]
-        for key in sorted(str(key) for key in error.instance if key not in known)[:_MOST_PROBLEMS]:
-            near = difflib.get_close_matches(key[:60], known, n=1)
+        listed = error.schema["properties"]
+        known = [key for key, node in listed.items() if not (isinstance(node, dict) and node.get("deprecated"))]
+        free = error.schema.get("patternProperties", {})
+        for key in sorted(str(key) for key in error.instance if key not in listed)[:_MOST_PROBLEMS]:
+            if any(go_pattern(pattern).search(key) for pattern in free):
+                continue
+            near = difflib.get_close_matches(key[:60], known, n=1, cutoff=0.5)
             way = f"did you mean {near[0]}?" if near else f"known are {', '.join(sorted(known))}"
             yield f"{path.rstrip('/')}/{_short(key, 60)}", f"unknown key; {way}"
     elif error.validator in {"anyOf", "oneOf"} and error.context:

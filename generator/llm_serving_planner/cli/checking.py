@@ -89,6 +89,7 @@ def _promise(arguments: argparse.Namespace) -> "Promise | None":
 def _of_plan_file(path: Path) -> "Promise":
     from llm_serving_planner.base.documents import parse_documents
     from llm_serving_planner.base.files import read_text
+    from llm_serving_planner.base.shapes import understood
     from llm_serving_planner.logs import promise
 
     documents = parse_documents(read_text(path), str(path))
@@ -96,9 +97,11 @@ def _of_plan_file(path: Path) -> "Promise":
     plan = _plan_shaped(plan, path)
     if inner := (plan.get("data") or {}).get("plan.yaml"):
         plan = _plan_shaped(next(iter(parse_documents(inner, str(path))), None), path)
-    if "plan" in plan:
-        return promise.of_values(plan, str(path))
-    return promise.of_block(plan, str(path)) if "estimateGiBPerGpu" in plan else promise.of_json(plan, str(path))
+    with understood(str(path)):
+        if "plan" in plan:
+            return promise.of_values(plan, str(path))
+        of = promise.of_block if "estimateGiBPerGpu" in plan else promise.of_json
+        return of(plan, str(path))
 
 
 def _plan_shaped(plan: Any, path: Path) -> dict[str, Any]:

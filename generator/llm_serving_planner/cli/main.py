@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
     except OSError as error:
-        say(f"error: {error.filename or 'output'}: {error.strerror}")
+        say(f"error: {one_line(str(error.filename or 'output'))}: {error.strerror}")
         return Exit.REFUSED
     except KeyboardInterrupt:
         say("interrupted")

@@ -26,7 +26,7 @@ def _validate(arguments: argparse.Namespace) -> int:
         try:
             values = load_values(path, tell)
             validate(values, str(path))
-            problem = _flag_problems(values, str(path))
+            problem = _flag_problems(values, str(path)) or _secret_problems(values, str(path))
         except LlmServingError as error:
             problem = str(error)
         results.append({"file": str(path), "ok": problem is None, "problem": problem})
@@ -51,3 +51,10 @@ def _flag_problems(values: dict[str, Any], where: str) -> str | None:
     found = [problem for flag in args if (problem := kind.flag_problem(flag, version))]
     found += kind.start_problems(version, started.facts(values), engine.get("env") or {})
     return f"{where}: /engine/args: {'; '.join(found)}" if found else None
+
+
+def _secret_problems(values: dict[str, Any], where: str) -> str | None:
+    from llm_serving_planner.output.secrets import secret_problems
+
+    found = secret_problems(values)
+    return f"{where}: {'; '.join(found)}" if found else None

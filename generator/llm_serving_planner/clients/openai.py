@@ -149,7 +149,7 @@ class OpenAI:
             check_shape("completion", document, f"{self.http.url}: the answer")
         except SchemaError as error:
             raise ServerError(str(error), hint="is this an OpenAI server?") from error
-        choice = next(iter(document.get("choices") or ()), {})
+        choice: dict[str, Any] = next(iter(document.get("choices") or ()), {})
         part = choice.get("delta") or choice.get("message") or {}
         text = part.get("content") or choice.get("text") or ""
         # https://docs.vllm.ai/en/v0.11.2/features/reasoning_outputs/ (2026-11-25): reasoning, once reasoning_content

@@ -104,8 +104,10 @@ class Tgis:
         if stream:
             return self._stream(fields | {"request": prompt})
         names = ("Generate", "BatchedGenerationRequest", "BatchedGenerationResponse")
-        (response,) = self._unary(*names, fields | {"requests": [prompt]}).responses
-        return [self._piece(response, response.input_token_count)]
+        responses = self._unary(*names, fields | {"requests": [prompt]}).responses
+        if len(responses) != 1:
+            raise ServerError(f"{self.target}: {len(responses)} answers came to one question", hint=_LOG)
+        return [self._piece(responses[0], responses[0].input_token_count)]
 
     def _unary(self, method: str, request: str, response: str, fields: dict[str, Any]) -> Any:
         with self._channel() as channel, self._explained():

@@ -66,7 +66,7 @@ def check(version: str, what: str, name: str) -> None:
     known = features.names(version, f"{what}_parsers")
     import difflib
 
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name[:100], known, n=3, cutoff=0.5)
     flag = "--tool-call-parser" if what == "tool" else "--reasoning-parser"
     listed = ", ".join(near or known)
     raise InputError(

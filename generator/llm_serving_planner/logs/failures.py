@@ -60,7 +60,7 @@ KINDS = tuple(dict.fromkeys(kind for kind, _, _ in _KINDS))
 # Says that the engine failed, not why: shown only where nothing else is.
 SYMPTOM = "a process died"
 _UNITS = {"GiB": 1.0, "MiB": 1 / 1024, "KiB": 1 / 1024**2}
-_TEXT = re.compile(r"(?:\[\w+\.py:\d+\] ?|(?:\w+\.)*\w*Error: )")
+_TEXT = compiled(r"(?:\[\w+\.py:\d+\] ?|(?:\w+\.){0,10}\w*Error: )")
 
 
 def failure(line: str) -> Failure | None:

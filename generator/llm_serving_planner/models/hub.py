@@ -360,7 +360,7 @@ def _bounded(until: float) -> Iterator[None]:
         HubError: out of them, when an answer is too large.
     """
     import httpx2
-    from huggingface_hub.utils import set_client_factory
+    from huggingface_hub import set_client_factory
     from huggingface_hub.utils._http import default_client_factory
 
     parts = 0

@@ -102,7 +102,7 @@ def _nearest(model: str) -> str | None:
     import difflib
 
     lower = {name.lower(): name for name in embedded.model_ids()}
-    found = difflib.get_close_matches(model.lower(), lower, n=1, cutoff=0.7)
+    found = difflib.get_close_matches(model.lower()[:200], lower, n=1, cutoff=0.7)
     return lower[found[0]] if found else None
 
 
@@ -154,9 +154,28 @@ def _weights(checkpoint: "Checkpoint", spec: ModelSpec) -> Weights:
         if spec.dtype == "float32" and spec.quantization is None:
             loaded //= 2
         return Weights(loaded, checkpoint.files_bytes or checkpoint.weights_bytes, "index or file sizes")
-    raise UnsupportedModelError(
-        "weights", None, hint="neither safetensors headers nor an index nor weight files were found"
-    )
+    return _from_dimensions(spec)
+
+
+_QUANTISED_SHARE = 1.1  # scales, and matrices that such checkpoints keep at 16 bits; assumption
+
+
+def _from_dimensions(spec: ModelSpec) -> Weights:
+    """An estimate where a config is all there is: the text model's parameters; encoders are not in it."""
+    if not spec.parameters:
+        raise UnsupportedModelError(
+            "weights", None, hint="neither safetensors headers nor an index nor weight files were found"
+        )
+    size, basis = 2 * spec.parameters, f"{spec.parameters:,} parameters x 2 bytes"
+    if spec.quantization is not None:
+        whole = spec.vocab_size * spec.hidden_size * (1 if spec.tied else 2)
+        packed = max(spec.parameters - whole, 0) * spec.quantization.bits / 8 * _QUANTISED_SHARE
+        size, basis = (
+            2 * whole + int(packed),
+            f"{spec.parameters:,} parameters, linear ones at {spec.quantization.bits} bits",
+        )
+    encoders = ", without encoders" if spec.multimodal else ""
+    return Weights(size, size, f"no weights were found: by the dimensions, {basis}{encoders}", assumed=True)
 
 
 def _loaded_bytes(name: str, tensor: "TensorInfo", spec: ModelSpec) -> int:

@@ -25,20 +25,27 @@ def facts() -> dict[str, Any]:
 
 
 def pick(values: Values, path: str) -> Any:
-    """The value at a dotted path; the chart's default where the document does not give it, or gives null.
+    """The value at a dotted path; the chart's default where the document does not give it.
+
+    Where it gives null, which takes a default away, what the chart puts in its place: nothing of its kind, or the
+    default of a number or a choice.
 
     Raises:
         KeyError: the chart has no such key.
     """
-    return _pick(values, path, facts()["defaults"])
+    return _pick(values, path, facts()["defaults"], facts()["empty"])
 
 
-def _pick(values: Values, path: str, defaults: Values) -> Any:
+def _pick(values: Values, path: str, defaults: Values, empty: Values) -> Any:
     given: Any = values
     default: Any = defaults
+    nothing: Any = empty
     for part in path.split("."):
-        default = default[part]
-        given = given.get(part) if isinstance(given, dict) else None
+        default, nothing = default[part], nothing[part]
+        there = isinstance(given, dict) and part in given
+        given = given[part] if there else None
+        if there and given is None:
+            default = nothing
     return default if given is None else given
 
 
@@ -54,7 +61,7 @@ def quantity_at(values: Values, path: str) -> float:
 
 def holds(condition: Condition, values: Values, defaults: Values) -> bool:
     """Whether a document, laid over the chart's defaults, meets a condition of the facts."""
-    found = _pick(values, condition["key"], defaults)
+    found = _pick(values, condition["key"], defaults, defaults)
     if "is" in condition:
         return bool(found == condition["is"])
     return bool(found > condition["above"]) if "above" in condition else bool(found)
@@ -63,9 +70,17 @@ def holds(condition: Condition, values: Values, defaults: Values) -> bool:
 def full_name(values: Values, release: str) -> str:
     """Name of the release's objects without their suffix: llm-serving.fullname of a chart that is no subchart."""
     lengths, chart = facts()["names"], facts()["chart"]
-    part = (pick(values, "nameOverride") or chart)[: lengths["part"]].strip("-.")
+    part = _cut(pick(values, "nameOverride") or chart, lengths["part"])
     name = release if part in release else f"{release}-{part}"
-    return str((pick(values, "fullnameOverride") or name).replace(".", "-")[: lengths["full"]].strip("-"))
+    return _cut((pick(values, "fullnameOverride") or name).replace(".", "-"), lengths["full"])
+
+
+def _cut(name: str, most: int) -> str:
+    """llm-serving.cut: a name that is cut ends with a digest of the whole."""
+    if len(name) > most:
+        digest = hashlib.sha256(name.encode()).hexdigest()[: facts()["names"]["digest"]]
+        name = f"{name[: most - len(digest) - 1].strip('-.')}-{digest}"
+    return name.strip("-.")
 
 
 def group_name(full: str) -> str:
@@ -90,6 +105,9 @@ class Resources:
     limits: dict[str, float]
 
 
+_RESOURCES = {"pull": "prePull.resources", "test": "test.resources"}  # all others download
+
+
 def helper(container: str, values: Values) -> Resources:
     """What the chart lets a helper container ask for, some of it by keys of the values.
 
@@ -100,10 +118,12 @@ def helper(container: str, values: Values) -> Resources:
 
     def amounts(kind: str) -> dict[str, float]:
         entry = facts()["containers"][container][kind]
-        return {
+        own = {
             name: quantity_at(values, found["key"]) if isinstance(found, dict) else quantity(found)
             for name, found in entry.items()
         }
+        given = pick(values, _RESOURCES.get(container, "model.download.resources")).get(kind, {})
+        return own | {name: quantity(found) for name, found in given.items()}
 
     return Resources(amounts("requests"), amounts("limits"))
 

@@ -7,6 +7,7 @@ from llm_serving_planner.base.units import GIB
 from llm_serving_planner.base.words import counted, times, word
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.memory import pipeline
+from llm_serving_planner.models.config import formats
 from llm_serving_planner.output.feature_keys import explain_keys
 from llm_serving_planner.planner import resources
 from llm_serving_planner.planner.options import Options, flag, why_pinned
@@ -115,7 +116,8 @@ def _explain_args(plan: Plan) -> dict[str, str]:
         )
     tokens = f"prefill tokens per step; activations of {estimate.activations / GIB:.2f} GiB depend on it"
     sequences = "engine's default for such a GPU, lowered where the cache could not hold so many"
-    dtype = f"what the GPU computes in; the checkpoint is {plan.spec.dtype}"
+    held = formats.label(formats.kind_of(plan.spec.quantization)) if plan.spec.quantization else plan.spec.dtype
+    dtype = f"what the GPU computes in; the checkpoint is {held}"
     share = (
         f"leaves {(estimate.total - estimate.requested) / GIB:.2f} GiB for what lies outside the engine's share "
         f"({estimate.outside / GIB:.2f} GiB expected)"
@@ -149,7 +151,8 @@ def _explain_parallelism(plan: Plan) -> str:
         return plan.device.one
     parts = []
     if parallel.tensor_parallel_size > 1:
-        heads = f"{plan.spec.num_attention_heads} attention heads and {plan.spec.num_kv_heads} KV heads"
+        cached = "one latent" if plan.spec.mla else f"{plan.spec.num_kv_heads} KV heads"
+        heads = f"{plan.spec.num_attention_heads} attention heads and {cached}"
         parts.append(f"{heads} over {parallel.tensor_parallel_size} GPUs (link: {plan.profile.link})")
     if parallel.pipeline_parallel_size > 1:
         most = max(pipeline.stage_layers(plan.spec.num_layers, parallel.pipeline_parallel_size))

@@ -5,7 +5,7 @@ from functools import cache
 from llm_serving_planner.base.errors import SchemaError
 from llm_serving_planner.base.tables import Json, load_data
 from llm_serving_planner.base.validation import validate_with
-from llm_serving_planner.output import chart, removed
+from llm_serving_planner.output import chart, idioms, removed
 
 
 @cache
@@ -21,7 +21,7 @@ def validate(values: Json, where: str) -> None:
     Raises:
         SchemaError: all problems, each with its path and the way out.
     """
-    gone = list(removed.problems(values, removed.load()))
+    gone = [*removed.problems(values, removed.load()), *idioms.problems(values)]
     if gone:
         raise SchemaError(where, gone)
     validate_with(load_schema(), _laid_over(values, chart.facts()["defaults"]), where)

@@ -63,7 +63,7 @@ def build_values(plan: Plan) -> dict[str, Any]:
             "budgetSeconds": plan.resources.startup.budget,
             "imagePullSeconds": plan.resources.startup.image_pull,
         },
-        "rollout": {"mode": "recreate"},
+        "rollout": {"mode": _rollout(plan)},
         "drain": {
             "preStopSeconds": _PRE_STOP_SECONDS,
             "shutdownTimeoutSeconds": _DRAIN_SECONDS if engine.drains(plan.engine_version) else 0,
@@ -149,6 +149,12 @@ def _node_selector(plan: Plan) -> dict[str, str]:
     if plan.profile.instance is not None:
         return {"node.kubernetes.io/instance-type": plan.profile.instance.type}
     return plan.device.node_selector(plan.profile.gpu)
+
+
+def _rollout(plan: Plan) -> str:
+    """One engine after the other where several are one object, which needs no free GPU; else what the chart chooses."""
+    several = plan.options.replicas > 1 and plan.deployment.controller in {"deployment", "leaderworkerset"}
+    return "replaceOneByOne" if several else "auto"
 
 
 def _storage(plan: Plan) -> dict[str, Any]:

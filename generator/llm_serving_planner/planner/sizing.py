@@ -104,7 +104,9 @@ def size(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -
             *data_parallel_assumptions(layout, spec),
             *use.assumptions,
         ),
-        warnings=choice.notes + use.notes + remarks.warnings(estimate, settings, options, version, profile, layout),
+        warnings=choice.notes
+        + use.notes
+        + remarks.warnings(estimate, settings, options, version, profile, layout, latent=spec.mla is not None),
         rejected=(*layout.rejected, *search_rejected),
         use=use,
         replicas=options.replicas,

@@ -237,3 +237,17 @@ def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
     script = f"{sys.executable} -m llm_serving_planner models | head -1"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+
+
+@pytest.mark.parametrize(
+    "word", ["9" * 5000, "9" * 5000 + "xt4", "2x" + "9" * 5000 + "xt4", "٣xt4", "x" * 60_000, "9" * 5000 + "xcpu"]
+)
+@pytest.mark.parametrize("option", ["--profile", "--revision", "--served-name", "--speculative", "--lora", "MODEL"])
+def test_words_of_any_length_end_in_one_line(tmp_path: Path, word: str, option: str) -> None:
+    words = [MISTRAL, "--profile", "2xt4", f"{option}={word}"]
+    words = {"--profile": [MISTRAL, f"--profile={word}"], "MODEL": [word, "--profile", "2xt4"]}.get(option, words)
+    started = time.monotonic()
+    done = run("plan", *words, *OFFLINE, cwd=tmp_path)
+    assert done.returncode in ({0, 1} if option == "--served-name" else {1}), done.stderr[:300]
+    assert time.monotonic() - started < 5
+    assert len(done.stderr) < 20_000

@@ -72,7 +72,7 @@ def test_a_plan_says_what_is_not_known(gpu: str) -> None:
     values = yaml.safe_load(render_values(made))
     validate(values, "values")
     container = engine(in_process(values))
-    assert container["resources"]["limits"][made.profile.gpu.resource_name] == 1
+    assert container["resources"]["limits"][made.profile.gpu.resource_name] == "1"
 
 
 def test_amd_values() -> None:
