@@ -53,7 +53,7 @@ def _prices(axes: Axes, advice: Advice, rows: list[Row]) -> None:
     per = users_per_request(advice)
     for cloud in sorted({row.machine.cloud for row in shown if row.machine}):
         points = [row for row in shown if row.machine and row.machine.cloud == cloud]
-        axes.plot([row.bears * per for row in points], [row.usd_per_hour for row in points], "o", label=cloud)
+        axes.plot([row.bears * per for row in points], [row.usd_per_hour or 0.0 for row in points], "o", label=cloud)
     for index, row in enumerate(frontier(shown)[:_MOST_LABELS]):
         right = bool(index % 2)
         axes.annotate(

@@ -18,6 +18,7 @@ _NAMES = 3
 _HEAD = ("USD/h", "machines", "engines", "weights", "TTFT", "ITL", "tok/s", "bears/s")
 _SIZES = (7, 24, 9, 8, 6, 6, 6, 7)
 _LEFT = {1, 2, 3}
+_SECRET = "hf-token"  # noqa: S105 - the name of a Secret that a gated model needs
 
 
 def render(advice: Advice, form: str, top: int | None) -> str:
@@ -84,14 +85,14 @@ def winner_command(advice: Advice, row: Row, *, offline: bool) -> str:
     """`llm-serving values` that writes the file of a row."""
     plan = row.plan
     options, profile = plan.options, row.profile
-    secret = {"hf_token_secret": "hf-token"} if plan.spec.gated else {}
     units = row.engines // plan.replicas
     if plan.replicas > 1 and units > 1:
         what = row.machine.type if row.machine else f"{plan.profile.gpus_per_node}x{plan.profile.gpu.id}"
         profile = f"{units * plan.profile.nodes}x{what}"
     elif plan.replicas == 1 and units > 1:
         options = replace(options, replicas=units)
-    options = replace(options, **secret)
+    if plan.spec.gated:
+        options = replace(options, hf_token_secret=_SECRET)
     return typed_values(plan.spec.model_id, profile, options, asked=advice.workload.words, offline=offline)
 
 

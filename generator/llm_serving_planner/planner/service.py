@@ -12,37 +12,6 @@ from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.proposals import make_plan
 
 
-def plan(
-    model: str | ModelSpec,
-    profile: str | GpuProfile,
-    options: Options | None = None,
-    *,
-    offline: bool = False,
-    progress: Callable[[str], None] = lambda _: None,
-    tell: Callable[[str], None] = lambda _: None,
-) -> Plan:
-    """Size a model on GPUs: the same answer as `llm-serving plan`.
-
-    Args:
-        model: Hugging Face id, a folder that holds config.json, or facts from `resolve`.
-        profile: `2xt4`, `2x8xh100` (nodes x GPUs), `g5.48xlarge`, `cpu`, a YAML file, or a parsed profile.
-        options: what is pinned; lengths in tokens, memory in GiB, rates in Gbit/s, as their names say.
-        offline: do not ask the hub; the Hugging Face cache and the embedded catalogue still count.
-        progress: told what is being waited for.
-        tell: told what stands in for the hub, and why.
-
-    Returns:
-        The plan. Its estimate is in bytes per GPU; `layout` and `settings` are those of one engine.
-
-    Raises:
-        InputError: the profile or an option is malformed, or the model is neither an id nor a folder.
-        HubError: the hub refused, or it is out of reach and the catalogue lacks the model.
-        UnsupportedModelError: a field of the model's config is not understood.
-        DoesNotFitError: physics or the engine forbid it, with every reason and the ways out.
-    """
-    return decide(*read(model, profile, options or Options(), offline=offline, progress=progress, tell=tell))
-
-
 def read(
     model: str | ModelSpec,
     profile: str | GpuProfile,
@@ -52,7 +21,10 @@ def read(
     progress: Callable[[str], None],
     tell: Callable[[str], None],
 ) -> tuple[ModelSpec, GpuProfile, Options]:
-    """What `plan` decides on: everything that a hub, a cache or a file must tell. Arguments and errors as there."""
+    """What a plan is decided on: everything that a hub, a cache or a file must tell.
+
+    Arguments and errors are those of `speed.service.plan`.
+    """
     check_options(options)
     target = parse_profile(profile) if isinstance(profile, str) else profile
     spec = model

@@ -6,7 +6,7 @@ throughout.
 
 from functools import cached_property
 
-from llm_serving_planner.memory import pipeline
+from llm_serving_planner.memory import kv_cache, pipeline
 from llm_serving_planner.speed import roofline
 from llm_serving_planner.speed.roofline import Engine
 
@@ -33,7 +33,7 @@ class Steps:
         self._attention_full, self._attention_windows = 0.0, []
         width = 4.0 * spec.num_attention_heads * spec.head_dim
         for group in stage.layers:
-            page, block = roofline.kv_cache.page_bytes(group, settings)
+            page, block = kv_cache.page_bytes(group, settings)
             if group.window is None:
                 self._full += page / block
                 self._attention_full += group.count * width

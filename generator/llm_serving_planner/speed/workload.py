@@ -6,9 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from llm_serving_planner.base.documents import parse_documents
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.base.files import read_text
 from llm_serving_planner.base.tables import load_data
 
 PERCENTILE = 90.0  # of the targets, where none is given
@@ -171,7 +169,7 @@ def workload(kind: str | None = None, **given: Any) -> Workload:
     merged: dict[str, Any] = {**base, **given}
     if not any(merged.get(key) for key in ("users", "concurrency", "request_rate")):
         merged["concurrency"] = BATCH_CONCURRENCY if name == "batch" else CONCURRENCY
-    targets = Targets(*(merged.get(key) for key in ("ttft", "itl", "e2e")), merged.get("percentile", PERCENTILE))
+    targets = Targets(merged.get("ttft"), merged.get("itl"), merged.get("e2e"), merged.get("percentile", PERCENTILE))
     if "percentile" in given and not targets.given:
         raise InputError("--percentile belongs to a target: give --ttft, --itl or --e2e")
     if targets.e2e is not None and targets.ttft is not None and targets.ttft > targets.e2e:
@@ -201,6 +199,9 @@ def _base(kind: str | None) -> tuple[dict[str, Any], str]:
         return dict(known[kind]), kind
     if not kind.endswith((".yaml", ".yml", ".json")) and not Path(kind).exists():
         raise InputError(f"--workload is {kind!r}: one of {', '.join(known)}, or a YAML file, is expected")
+    from llm_serving_planner.base.documents import parse_documents
+    from llm_serving_planner.base.files import read_text
+
     documents = parse_documents(read_text(Path(kind)), kind)
     data = documents[0] if len(documents) == 1 else None
     if not isinstance(data, dict):

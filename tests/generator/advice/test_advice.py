@@ -167,6 +167,18 @@ def test_more_requests_at_once_never_yield_fewer_tokens(
     assert few.first_token_seconds > 0
 
 
+def test_several_machines_cost_as_many() -> None:
+    """Two nodes where one is too small for the model, several machines where one is too few for the requests."""
+    rows = {row.profile: row for row in advise(find(LLAMA), chat(concurrency=40), quantised=False).rows}
+    nodes = rows["2xg4dn.xlarge"]
+    assert (nodes.plan.layout.nodes, nodes.count) == (2, 2 * nodes.engines)
+    assert nodes.usd_per_hour == pytest.approx(nodes.count * 0.526)
+    engines = rows["g6.xlarge"]
+    assert (engines.plan.layout.nodes, engines.count) == (1, engines.engines)
+    assert engines.count > 1
+    assert engines.usd_per_hour == pytest.approx(engines.count * 0.8048)
+
+
 def test_plan_and_advise_have_one_answer() -> None:
     spec = find("meta-llama/Llama-3.3-70B-Instruct")
     advice = advise(spec, chat(concurrency=1, prompt_tokens=1000, answer_tokens=200), quantised=False)
