@@ -31,7 +31,7 @@ readinessProbe:
   periodSeconds: 5
   failureThreshold: 3
 livenessProbe:
-  {{- include "llm-serving.probe" . | nindent 2 }}
+  {{- include "llm-serving.liveness" . | nindent 2 }}
   periodSeconds: 10
   failureThreshold: 6
 lifecycle:

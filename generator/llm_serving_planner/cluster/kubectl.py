@@ -1,6 +1,10 @@
-"""The only place where a cluster is asked: kubectl or oc, with the user's own configuration, read-only."""
+"""The only place where a cluster is asked: kubectl or oc, with the user's own configuration.
+
+Nothing is changed: objects are read, and what a release would make is sent with --dry-run=server alone.
+"""
 
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -16,6 +20,9 @@ ANSWER_SECONDS = 30
 # Seconds for the whole log of a container, which comes through its node's kubelet and may be large.
 LOG_SECONDS = 60
 _LOG_IN = "log in to the cluster, or name a context with --context"
+# What the user's rights forbid, unlike admission: User "me" cannot list resource "nodes" in API group "".
+_NO_RIGHT = re.compile(r"User \"[^\"]*\" cannot \w+ resource|is forbidden: User ")
+_READING = {"get", "api-versions", "version", "logs"}
 # Prints the names of a Secret's keys: the values never leave kubectl.
 _KEYS = '{{range $key, $value := .data}}{{$key}}{{"\\n"}}{{end}}'
 
@@ -94,12 +101,13 @@ class Client:
         """`kubectl` or `oc`."""
         return Path(self.program).name
 
-    def run(self, *words: str, seconds: float | None = None) -> str:
+    def run(self, *words: str, seconds: float | None = None, text: str = "") -> str:
         """What the client prints.
 
         Args:
             words: its arguments.
             seconds: until it is given up, None for ANSWER_SECONDS.
+            text: its standard input.
 
         Raises:
             ForbiddenError: the user may not do that.
@@ -111,7 +119,7 @@ class Client:
         try:
             done = subprocess.run(  # noqa: S603 - fixed words, no shell
                 command, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=limit,
-                stdin=subprocess.DEVNULL,
+                input=text,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             raise InputError(
@@ -124,7 +132,7 @@ class Client:
         said = lines[-1]
         asked = f"{_prefix(self.option)}{self.name}" if self.option else f"{self.name} {words[0]}"
         message = f"{asked} failed with exit code {done.returncode}: {said}"
-        if "forbidden" in done.stderr.lower():
+        if _NO_RIGHT.search(done.stderr) or ("orbidden" in done.stderr and words[0] in _READING):
             raise ForbiddenError(message, said=said, what=words[1] if len(words) > 1 else words[0], hint=self.way_out)
         raise CommandError(message, said=said, hint=self.way_out)
 
@@ -161,11 +169,81 @@ class Client:
         """Group versions that the cluster serves."""
         return set(self.run("api-versions").split())
 
+    def server_version(self) -> str:
+        """The API server's version, such as v1.35.4; empty where it does not tell.
+
+        Raises:
+            InputError: as `run`.
+        """
+        try:
+            return str(json.loads(self.run("version", "-o", "json"))["serverVersion"]["gitVersion"])
+        except (ValueError, KeyError, TypeError):
+            return ""
+
+    def live(self, objects: list[dict[str, Any]], namespace: str) -> list[dict[str, Any]]:
+        """Those of these objects that the cluster has, with the owners of their fields.
+
+        Raises:
+            InputError: as `run`.
+        """
+        if not objects:
+            return []
+        words = ["get", "-f", "-", "-n", namespace, "--ignore-not-found", "--show-managed-fields", "-o", "json"]
+        told = self.run(*words, text=_stream(objects))
+        if not told.strip():
+            return []
+        found = _document(told, f"{_prefix(self.option)}{self.name} get")
+        items = found["items"] if isinstance(found.get("items"), list) else [found]
+        return [item for item in items if isinstance(item, dict)]
+
+    def one(self, resource: str, name: str, namespace: str | None) -> dict[str, Any] | None:
+        """An object by its resource (`persistentvolumeclaims`), None where there is none.
+
+        Raises:
+            ForbiddenError: the user may not read it.
+            InputError: as `run`.
+        """
+        place = ("-n", namespace) if namespace else ()
+        told = self.run("get", resource, name, *place, "--ignore-not-found", "-o", "json")
+        return _document(told, f"{_prefix(self.option)}{self.name} get {resource}") if told.strip() else None
+
+    def rehearse(self, one: dict[str, Any], namespace: str) -> dict[str, Any]:
+        """What the API server would store: every admission plugin and webhook is asked, nothing is kept.
+
+        An object with a name is applied server-side as Helm does, one with `generateName` is created.
+
+        Raises:
+            ForbiddenError: the user may not do this.
+            CommandError: the API server refuses it.
+            InputError: no answer, or one that is no object.
+        """
+        words = ["apply", "--server-side", "--field-manager=helm"] if one["metadata"].get("name") else ["create"]
+        told = self.run(*words, "--dry-run=server", "-n", namespace, "-f", "-", "-o", "json", text=_stream([one]))
+        return _document(told, f"{_prefix(self.option)}{self.name} {words[0]}")
+
     def secret_keys(self, name: str, namespace: str) -> list[str] | None:
         """Names of a Secret's keys, None where there is no such Secret."""
         found = self.run("get", "secret", name, "-n", namespace, "--ignore-not-found", "-o", f"go-template={_KEYS}")
         exists = self.run("get", "secret", name, "-n", namespace, "--ignore-not-found", "-o", "name").strip()
         return found.split() if exists else None
+
+
+def _stream(objects: list[dict[str, Any]]) -> str:
+    return (
+        json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        if len(objects) > 1
+        else json.dumps(objects[0])
+    )
+
+
+def _document(text: str, what: str) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"{what}: the answer is no object")
+    return found
 
 
 def _prefix(option: str) -> str:
