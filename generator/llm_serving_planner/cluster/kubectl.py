@@ -32,11 +32,13 @@ class CommandError(InputError):
 
     Attributes:
         said: the last line that it wrote.
+        text: all that it wrote of the error, as one line.
     """
 
-    def __init__(self, message: str, *, said: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, said: str, hint: str | None = None, text: str = "") -> None:
         super().__init__(message, hint=hint)
         self.said = said
+        self.text = text or said
 
 
 class ForbiddenError(CommandError):
@@ -134,7 +136,9 @@ class Client:
         message = f"{asked} failed with exit code {done.returncode}: {said}"
         if _NO_RIGHT.search(done.stderr) or ("orbidden" in done.stderr and words[0] in _READING):
             raise ForbiddenError(message, said=said, what=words[1] if len(words) > 1 else words[0], hint=self.way_out)
-        raise CommandError(message, said=said, hint=self.way_out)
+        # warnings come first; what kubectl advises after a conflict says nothing of this one
+        whole = " ".join(line for line in lines if not line.startswith("Warning:")).partition(" Please review the ")[0]
+        raise CommandError(message, said=said, hint=self.way_out, text=whole)
 
     def items(
         self, kinds: str, namespace: str | None = None, *, selector: str = "", everywhere: bool = False

@@ -101,7 +101,7 @@ def _ask(client: Client, one: Json, what: str, namespace: str) -> tuple[Json | N
         return None, [Finding("admission", "unknown", f"you may not make {one.get('kind')} here: a dry run needs the "
                               "same right", "run this as whoever installs")]  # fmt: skip
     except CommandError as error:
-        return None, [_refusal(error.said, what, namespace)]
+        return None, [_refusal(error.text, what, namespace)]
     except InputError as error:
         return None, [Finding("admission", "unknown", f"{what}: {error}", "")]
 

@@ -285,7 +285,7 @@ def test_who_may_not_make_pods_is_told_what_is_then_unknown(cluster: Recorded) -
 def test_another_owner_of_a_field_is_a_warning(cluster: Recorded) -> None:
     cluster.admission({"object": "Deployment/*", "says": (
         'error: Apply failed with 1 conflict: conflict with "kubectl" with subresource "scale" using apps/v1: '
-        ".spec.replicas")})  # fmt: skip
+        ".spec.replicas\nPlease review the fields above--they have other managers.\n* See docs")})  # fmt: skip
     code, found = cluster.preflight()
     assert code == 0
     assert found["change"][0]["found"] == (
