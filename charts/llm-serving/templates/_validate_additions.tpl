@@ -4,7 +4,7 @@
 {{- define "llm-serving.validate.additions" -}}
 {{- /* The chart's own: those that a user may mount once more, and those that come with a feature. */ -}}
 {{- $always := list "models" "home" "tmp" "shm" -}}
-{{- $sometimes := list "group" "source" "credentials" "tls" "template" "download" -}}
+{{- $sometimes := list "group" "source" "credentials" "tls" "template" "download" "liveness" -}}
 {{- $problems := list -}}
 {{- $names := concat $always $sometimes -}}
 {{- range .Values.extraVolumes -}}
@@ -13,7 +13,7 @@
 {{- end -}}
 {{- $names = append $names .name -}}
 {{- end -}}
-{{- $paths := list "/llm/models" "/llm/home" "/tmp" "/dev/shm" "/llm/group" "/llm/source" "/llm/credentials" "/llm/tls" "/llm/template" "/llm/download" -}}
+{{- $paths := list "/llm/models" "/llm/home" "/tmp" "/dev/shm" "/llm/group" "/llm/liveness" "/llm/source" "/llm/credentials" "/llm/tls" "/llm/template" "/llm/download" -}}
 {{- range .Values.extraVolumeMounts -}}
 {{- if or (not (has .name $names)) (has .name $sometimes) -}}
 {{- $problems = append $problems (printf "extraVolumeMounts mount a volume %s, which extraVolumes does not name. Add it there." .name) -}}
