@@ -161,7 +161,7 @@ def test_remedies_keep_the_pins_or_name_the_one_that_goes(name: str, profile: st
         ("Qwen/Qwen3-235B-A22B", "8xh100", {"cheaper", "faster"}),
         ("meta-llama/Llama-3.3-70B-Instruct", "4xl40s", {"faster", "longer"}),
         ("deepseek-ai/DeepSeek-R1", "2x8xh100", {"faster"}),
-        ("Qwen/Qwen3-32B-AWQ", "1xl4", {"faster"}),
+        ("Qwen/Qwen3-32B-AWQ", "1xl4", {"faster", "longer"}),
         ("meta-llama/Llama-3.1-8B-Instruct", "1xl4", {"faster", "longer"}),
     ],
 )
