@@ -23,7 +23,7 @@ from llm_serving_planner.planner.search import COMFORTABLE_CONTEXT, CONTEXT_STEP
 _LONGER = 1.25  # a context that much longer is worth a line; an assumption
 _MOST = 3
 _STEPS = 2  # halvings of the step, at most, for a longer context
-_MODEST = 2 * COMFORTABLE_CONTEXT  # a context that is enough where something else is won; an assumption
+_MODEST = COMFORTABLE_CONTEXT  # a context that is enough where something else is won; an assumption
 _LOSS = "loss of quality not measured"
 
 
