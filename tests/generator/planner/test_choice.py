@@ -49,7 +49,9 @@ def test_the_engines_step_stays_and_the_context_is_shortened(name: str, profile:
     found = plan(name, profile)
     assert (found.settings.max_num_batched_tokens, found.settings.enforce_eager) == (step, False)
     assert found.settings.max_model_len >= least
-    assert not any("room for" in line for line in found.rejected)
+    # More sequences at the same step may have been tried; a smaller step or eager mode never.
+    tried = [line for line in found.rejected if "room for" in line]
+    assert all(line.startswith(f"{step:,} batched tokens") and "eager" not in line for line in tried)
 
 
 def test_a_pinned_context_takes_a_smaller_step_where_it_needs_one() -> None:
