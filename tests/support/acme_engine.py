@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines.attention import Attention
 from llm_serving_planner.engines.base import Engine, Start
-from llm_serving_planner.engines.regime import Regime
+from llm_serving_planner.engines.regime import BatchTier, Regime
 from llm_serving_planner.hardware.compute_capability import Capability
 from llm_serving_planner.models.spec import ModelSpec
 
@@ -44,10 +45,8 @@ class Rocket(Engine):
             measured=False,
             source="made up",
             hold_back=0.1,
+            batches=(BatchTier(4096, 64, least_bytes=70 * GIB), BatchTier(1024, 16)),
         )
-
-    def batch(self, *, large: bool) -> tuple[int, int]:
-        return (4096, 64) if large else (1024, 16)
 
     def args(self, start: Start) -> dict[str, Any]:
         return {"context": start.max_model_len, "lanes": start.max_num_seqs, "fuel": start.utilization}

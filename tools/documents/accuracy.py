@@ -22,9 +22,15 @@ FITTED = {
     "measurements-h200.csv": {"activations", "non-torch", "CUDA graphs", "KV cache"},
     "measurements-h100.csv": {"non-torch", "CUDA graphs"},
     "measurements-gpu.csv": {"both", "CUDA graphs", "KV cache"},
+    "measurements-h200-033.csv": {"weights", "both", "CUDA graphs", "KV cache"},
     "measurements-public.csv": {"non-torch"},
 }
-OWN = {"h200": "measurements-h200.csv", "h100": "measurements-h100.csv", "gpu": "measurements-gpu.csv"}
+OWN = {
+    "h200": "measurements-h200.csv",
+    "h100": "measurements-h100.csv",
+    "gpu": "measurements-gpu.csv",
+    "edges": "measurements-h200-033.csv",
+}
 HEAD = "| Model | TP | context | batched tokens | seqs | share | eager | measured | predicted | difference | band |"
 RULE = "|---|---:|---:|---:|---:|---:|---|---:|---:|---:|---:|"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import versions, vllm
 from llm_serving_planner.hardware.profiles import all_gpus
-from llm_serving_planner.memory import graphs, pipeline, terms
+from llm_serving_planner.memory import graphs, kv_cache, pipeline, terms
 from llm_serving_planner.memory.settings import Estimate, Gpu, ParallelConfig, Settings
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec, Quantization
@@ -21,6 +21,7 @@ NAMES = {
     "Tesla T4": "t4", "RTX 3090": "", "NVIDIA L4": "l4", "L40S": "l40s", "H200": "h200", "A100 80GB": "a100-80gb",
     "H100 80GB": "h100-80gb", "NVIDIA H100 80GB HBM3": "h100-80gb", "RTX 4090": "rtx-4090", "V100 32GB": "v100-32gb",
 }  # fmt: skip
+_STARTED = ("ok", "cache made")  # the cache was made and printed, whatever ended the process later
 WITHOUT_FLASHINFER = 6  # bytes per logit: the logits and their float32 copy (vLLM 0.33.0, data/engines.json)
 # Compute capabilities of GPUs that only logs name.
 UNLISTED = {"RTX 3090": (8, 6), "Turing 22GB": (7, 5), "RTX 5080": (12, 0)}
@@ -97,7 +98,7 @@ def own_starts(name: str) -> tuple[list[Start], list[dict[str, str]]]:
     found, left = [], []
     for row in rows(name):
         spec = embedded.find(row["catalogue_model"]) if row["catalogue_model"] else None
-        plain = row.get("dtype") != "float32" and row.get("outcome", "ok") == "ok"
+        plain = row.get("dtype") != "float32" and row.get("outcome", "ok").startswith(_STARTED)
         plain = plain and "--data-parallel-size" not in (row.get("args") or "")  # experts then lie on other engines too
         if spec is None or not plain or not row["kv_cache_gib"]:
             left.append(row)
@@ -119,11 +120,30 @@ def own_starts(name: str) -> tuple[list[Start], list[dict[str, str]]]:
             enforce_eager=row["enforce_eager"] == "True",
             runtime_fp8=row.get("quantization") == "fp8" and spec.quantization is None,
         )
+        version = row["engine"].removeprefix("vllm ")
         spec = pipeline.stage_spec(spec, settings.parallel.pipeline_parallel_size)
-        estimate = predict(spec, own_gpu(row), settings, row["engine"].removeprefix("vllm "), row.get("env") or "")
+        settings = _as_version(
+            spec, own_gpu(row), settings, version, pooling="--runner pooling" in (row.get("args") or "")
+        )
+        estimate = predict(spec, own_gpu(row), settings, version, row.get("env") or "")
         expected = estimate.cuda_graphs or graphs.graph_bytes(spec, enforce_eager=settings.enforce_eager)
         found.append(Start(_as_charged(row), spec, estimate, expected))
     return found, left
+
+
+def _as_version(spec: ModelSpec, gpu: Gpu, settings: Settings, version: str, *, pooling: bool) -> Settings:
+    """Settings with what the version's cache does beside them: tokens in flight, pages of states, a declared type."""
+    regime = vllm.regime(version, spec.architecture, moe=spec.moe is not None, hybrid=spec.hybrid)
+    pages, step = kv_cache.state_rules(spec, gpu, regime, prefixes=True)
+    declared = spec.quantization is not None and spec.quantization.kv_fp8
+    return replace(
+        settings,
+        pooling=pooling,
+        batches_ahead=0 if pooling else regime.cache.batches_ahead,
+        state_pages=pages,
+        state_step=step,
+        kv_element_bytes=1 if declared else settings.kv_element_bytes,
+    )
 
 
 def _as_charged(row: dict[str, str]) -> dict[str, str]:
@@ -133,6 +153,9 @@ def _as_charged(row: dict[str, str]) -> dict[str, str]:
     the activations: the estimate is what counts, and of activations and non-torch memory only the sum (`rest_gib`) is
     said: what profiling freed and what it kept are no such terms.
     """
+    if row.get("kind"):  # such rows say the rest themselves
+        charged = row["cudagraph_estimated_gib"] or row["cudagraph_gib"]
+        return {**row, "cudagraph_gib": charged, "activation_peak_gib": "", "non_torch_gib": ""}
     if not row.get("consumed_gib"):
         return row
     charged = row["cudagraph_estimated_gib"] or row["cudagraph_gib"]

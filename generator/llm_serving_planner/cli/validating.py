@@ -41,10 +41,12 @@ def _validate(arguments: argparse.Namespace) -> int:
 
 def _flag_problems(values: dict[str, Any], where: str) -> str | None:
     from llm_serving_planner.engines import registry
+    from llm_serving_planner.output import started
 
     engine = values.get("engine") or {}
     kind = registry.engine_of(str(engine.get("type", registry.DEFAULT)))
     version = kind.check_version(str(engine["version"]) if "version" in engine else None)
     args = engine.get("args") or {}
     found = [problem for flag in args if (problem := kind.flag_problem(flag, version))]
+    found += kind.start_problems(version, started.facts(values), engine.get("env") or {})
     return f"{where}: /engine/args: {'; '.join(found)}" if found else None

@@ -132,10 +132,6 @@ class Engine(Protocol):
         """How the engine divides GPU memory."""
 
     @abstractmethod
-    def batch(self, *, large: bool) -> tuple[int, int]:
-        """(tokens of a step, requests at once) that the engine starts from; `large` GPUs have 70 GiB and more."""
-
-    @abstractmethod
     def args(self, start: Start) -> dict[str, Any]:
         """Flags (without dashes) with their values."""
 
@@ -168,6 +164,12 @@ class Engine(Protocol):
     def flag_problem(self, flag: str, version: str) -> str | None:
         """Why the engine cannot be given `flag` (without dashes); None when it can."""
         return None
+
+    def start_problems(
+        self, version: str, facts: Mapping[str, Any], environment: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """Settings that contradict each other so that the engine ends its start (see `start_rules.broken`)."""
+        return []
 
     def drains(self, version: str) -> bool:
         """Whether it finishes running requests when it is told to stop."""

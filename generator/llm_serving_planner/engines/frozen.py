@@ -12,7 +12,7 @@ from llm_serving_planner.base.units import MIB
 from llm_serving_planner.engines import format_support, named
 from llm_serving_planner.engines.base import Engine
 from llm_serving_planner.engines.format_support import Support
-from llm_serving_planner.engines.regime import Regime
+from llm_serving_planner.engines.regime import BatchTier, Regime
 from llm_serving_planner.hardware.compute_capability import Capability, capability, dotted
 from llm_serving_planner.models.spec import ModelSpec
 
@@ -48,6 +48,7 @@ class Frozen(Engine):
             hold_back=entry["hold_back"],
             whole_prompt=entry["whole_prompt"],
             graphs=entry["graphs"],
+            batches=(BatchTier(self._facts["batch"]["tokens"], self._facts["batch"]["sequences"]),),
         )
 
     def check_version(self, wanted: str | None) -> str:
@@ -67,11 +68,6 @@ class Frozen(Engine):
     def regime(self, version: str, spec: ModelSpec) -> Regime:
         """One for every model."""
         return self._regime
-
-    def batch(self, *, large: bool) -> tuple[int, int]:
-        """Defaults of the launcher, whatever the GPU."""
-        entry = self._facts["batch"]
-        return entry["tokens"], entry["sequences"]
 
     def image_reasons(self, version: str, spec: ModelSpec, device: str, compute: Capability) -> list[str]:
         """The GPU's capability, and the classes that can be sharded."""

@@ -4,26 +4,22 @@ No other module compares versions; it asks for a regime, a gate or a flag. The m
 stand in for the other engines' own.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from llm_serving_planner.base.errors import InputError
 from llm_serving_planner.base.tables import load_data
-from llm_serving_planner.base.units import MIB
-from llm_serving_planner.engines import attention, figures, format_support, parsers, versions
+from llm_serving_planner.base.units import GIB, MIB
+from llm_serving_planner.engines import attention, figures, format_support, parsers, start_rules, versions
 from llm_serving_planner.engines.attention import Attention
 from llm_serving_planner.engines.base import NOTHING, Engine, Start
 from llm_serving_planner.engines.format_support import Support
-from llm_serving_planner.engines.regime import Regime
+from llm_serving_planner.engines.regime import BatchTier, CacheRules, Regime
 from llm_serving_planner.engines.versions import parse_version
-from llm_serving_planner.hardware.compute_capability import Capability, dotted
+from llm_serving_planner.hardware.compute_capability import Capability, capability, dotted
 from llm_serving_planner.models.architectures import ARCHITECTURES
 from llm_serving_planner.models.spec import ModelSpec
-
-# vLLM get_batch_defaults (0.8.5 to 0.33.0, API server): the tier of 70 GiB and more, A100 left out.
-_LARGE_BATCH = (8192, 1024)
-_SMALL_BATCH = (2048, 256)
-
 
 facts = figures.facts
 
@@ -111,6 +107,39 @@ def regime(version: str, architecture: str, *, moe: bool, hybrid: bool) -> Regim
         graph_each_bytes=chosen.get("graph_each_kib", 0) * 1024,
         graph_width_bytes=chosen.get("graph_width_kib", 0) * 1024,
         tuning_copy=chosen.get("tuning_copy", False),
+        non_torch_bytes=chosen.get("non_torch_mib", 0) * MIB,
+        mxfp4_layer_bytes=chosen.get("mxfp4_layer_kib", 0) * 1024,
+        mxfp4_expert_bytes=chosen.get("mxfp4_expert_kib", 0) * 1024,
+        batches=batches(version),
+        cache=cache_rules(version),
+    )
+
+
+@cache
+def cache_rules(version: str) -> CacheRules:
+    """How a version keeps what windows and recurrent states cache."""
+    entry = versions.entry_for(facts()["cache_rules"], version) or facts()["cache_rules"][0]
+    return CacheRules(
+        batches_ahead=entry["batches_ahead"],
+        state_pages=entry["state_pages"],
+        checkpoint_kinds=tuple(entry.get("checkpoint_kinds", ())),
+        states_bound_sequences=entry.get("states_bound_sequences", False),
+    )
+
+
+@cache
+def batches(version: str) -> tuple[BatchTier, ...]:
+    """Batches that the API server of a version starts from where none is set, by the GPU's memory."""
+    entry = versions.entry_for(facts()["batches"], version) or facts()["batches"][0]
+    return tuple(
+        BatchTier(
+            tokens=tier["tokens"],
+            sequences=tier["sequences"],
+            least_bytes=tier.get("least_gib", 0) * GIB,
+            unless_name=tier.get("unless_name", ""),
+            unless_capability=capability(tier["unless_capability"]) if "unless_capability" in tier else None,
+        )
+        for tier in entry["tiers"]
     )
 
 
@@ -168,10 +197,6 @@ class Vllm(Engine):
     def regime(self, version: str, spec: ModelSpec) -> Regime:
         """By version and model runner."""
         return regime(version, spec.architecture, moe=spec.moe is not None, hybrid=spec.hybrid)
-
-    def batch(self, *, large: bool) -> tuple[int, int]:
-        """By the GPU's size."""
-        return _LARGE_BATCH if large else _SMALL_BATCH
 
     def args(self, start: Start) -> dict[str, Any]:
         """Flags of `vllm serve`."""
@@ -231,6 +256,12 @@ class Vllm(Engine):
     def flag_problem(self, flag: str, version: str) -> str | None:
         """By the flag table."""
         return flag_problem(flag, version)
+
+    def start_problems(
+        self, version: str, facts: Mapping[str, Any], environment: Mapping[str, Any] | None = None
+    ) -> list[str]:
+        """By the table of its checks."""
+        return start_rules.broken(version, facts, environment)
 
     def drains(self, version: str) -> bool:
         """From the gate on."""

@@ -15,6 +15,10 @@ SMALL_HIDDEN = 1024
 SMALL_HIDDEN_SHARE = 0.6  # 0.018 of 0.030 GiB per layer at hidden size 1024 (Qwen3-0.6B, vLLM 0.25.1)
 USUAL_LARGEST = 512  # tokens of the largest graph; twice that on Blackwell, and for gpt-oss (models/config.py)
 _TWICE = frozenset({"GptOssForCausalLM"})
+# Graphs of 1,024 sequences, of which the figure per layer was measured: 51 sizes, each once more for pure decoding.
+_MOST_CAPTURED = 102
+# 0.1 to 0.3 of 2.03 GiB in logs of 0.24 with one sequence (github.com/noonghunna/club-3090 issue 612)
+_LEAST_SHARE = 0.1
 
 
 def graph_bytes(spec: ModelSpec, *, enforce_eager: bool) -> int:
@@ -51,13 +55,19 @@ def regime_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) 
     """CUDA graphs as the version charges or takes them.
 
     Experts alone add nothing where the version was measured (OLMoE, Qwen3-30B-A3B); shared experts, which run on a
-    stream of their own, and MXFP4 were not started compiled there and keep the older figure.
+    stream of their own, and MXFP4 add a figure each. Before, the figure per layer is that of all sizes that are
+    captured for many sequences, and fewer sequences take their share.
     """
-    if settings.enforce_eager or not regime.graph_each_bytes:
-        return graph_bytes(spec, enforce_eager=settings.enforce_eager)
+    if settings.enforce_eager:
+        return 0
+    if not regime.graph_each_bytes:
+        share = captured(spec, gpu, settings) / _MOST_CAPTURED
+        return int(graph_bytes(spec, enforce_eager=False) * min(max(share, _LEAST_SHARE), 1.0))
     total = spec.num_layers * captured(spec, gpu, settings) * regime.graph_each_bytes
     columns = -(-spec.hidden_size // settings.parallel.tensor_parallel_size)
     total += columns * regime.graph_width_bytes * largest(spec, gpu, settings) // USUAL_LARGEST
-    if spec.moe is not None and (spec.moe.shared_intermediate or spec.mxfp4):
-        total += vllm.term_bytes("graph_experts")
+    if spec.moe is not None and spec.mxfp4:
+        total += vllm.term_bytes("graph_experts_mxfp4")
+    elif spec.moe is not None and spec.moe.shared_intermediate:
+        total += vllm.term_bytes("graph_experts_shared")
     return total

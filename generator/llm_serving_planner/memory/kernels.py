@@ -12,6 +12,7 @@ from llm_serving_planner.models.spec import ModelSpec
 
 _MXFP4_GROUP = 32  # weights that share one scale byte
 _HOPPER, _BLACKWELL, _CONSUMER_BLACKWELL = (9, 0), (10, 0), (12, 0)
+_NVFP4_MARLIN_SHARE = 0.02  # Qwen3-32B-NVFP4 on an H200, vLLM 0.33.0, 2026-11-29: 19.56 GiB in place of 19.18
 _SCALE_TILE = 256  # hopper_scale.py pads rows; hopper_value.py packed columns, to 64 (0.19.0) or 32 bytes (0.22.1)
 
 
@@ -29,6 +30,9 @@ def added_bytes(spec: ModelSpec, tensor_parallel_size: int, capability: tuple[in
         elements = sum(number * size for number, size in tensors.linear(spec, tensor_parallel_size))
         groups = elements // (quantization.group_size or 128)
         return int(groups * (2 - quantization.bits / 8))
+    if quantization is not None and quantization.method == "modelopt_fp4" and capability < _BLACKWELL:
+        # Marlin in place of FP4 cores; not traced
+        return int(spec.weights.loaded_bytes * _NVFP4_MARLIN_SHARE / tensor_parallel_size)
     return 0
 
 
@@ -47,6 +51,8 @@ def _mxfp4(spec: ModelSpec, tensor_parallel_size: int, capability: tuple[int, in
         if regime.stale_scales:
             scales += 3 * hidden * width // _MXFP4_GROUP
         after = values + scales + 4 * (2 * width + hidden)  # biases at 32 bits
+        if regime.mxfp4_layer_bytes:  # not traced: fitted to two models (data/engines.json)
+            after += regime.mxfp4_expert_bytes + regime.mxfp4_layer_bytes // moe.experts
     else:
         steps = (128, 256)  # Marlin
         if _BLACKWELL <= capability < _CONSUMER_BLACKWELL:  # TensorRT-LLM's kernels of FlashInfer

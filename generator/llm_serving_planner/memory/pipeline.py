@@ -27,8 +27,10 @@ def stage_spec(spec: ModelSpec, stages: int) -> ModelSpec:
     layers = stage_layers(spec.num_layers, stages)
     most = max(layers)
     embedding = spec.vocab_size * spec.hidden_size * 2
-    body = max(spec.weights.loaded_bytes - embedding * (1 if spec.tied else 2), 0)
+    vision = spec.weights.encoder_bytes  # whole on the first stage
+    body = max(spec.weights.loaded_bytes - vision - embedding * (1 if spec.tied else 2), 0)
     ends = [embedding if index in {0, stages - 1} else 0 for index in range(stages)]
+    ends[0] += vision
     loaded = max(body * count // spec.num_layers + end for count, end in zip(layers, ends, strict=True))
 
     def share(count: int) -> int:

@@ -9,7 +9,8 @@ from llm_serving_planner.models.adapters import Draft, Slots
 class Gpu:
     """What memory arithmetic needs of a GPU: usable bytes, compute capability, link between the GPUs.
 
-    `cuda` says that the capability is CUDA's, `reports_total` that the engine is told the bytes.
+    `cuda` says that the capability is CUDA's, `reports_total` that the engine is told the bytes; `name` is that
+    of the device.
     """
 
     total_bytes: int
@@ -17,6 +18,7 @@ class Gpu:
     nvlink: bool
     cuda: bool = True
     reports_total: bool = True
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,11 @@ class ParallelConfig:
 class Settings:
     """Engine settings that decide memory.
 
-    `pooling` engines give vectors or scores and sample nothing; without `encoders` no image or sound is taken.
+    `pooling` engines give vectors or scores and sample nothing; without `encoders` no image or sound is taken, those
+    of the kinds in `without_items` are not.
     Without `multicast` NVLink's multicast is switched off with all that builds on it (NVLS, symmetric memory).
+    `batches_ahead` are batches beyond one per pipeline stage whose tokens a window still holds, `state_pages` the pages
+    of a layer's recurrent state that a request holds, each a multiple of `state_step` tokens (`kv_cache.state_rules`).
     """
 
     parallel: ParallelConfig
@@ -60,9 +65,13 @@ class Settings:
     runtime_fp8: bool = False
     pooling: bool = False
     encoders: bool = True
+    without_items: tuple[str, ...] = ()
     lora: Slots | None = None
     draft: Draft | None = None
     multicast: bool = True
+    batches_ahead: int = 0
+    state_pages: int = 1
+    state_step: int = 16
 
     @property
     def positions(self) -> int:

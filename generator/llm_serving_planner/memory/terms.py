@@ -47,10 +47,10 @@ def _collective(spec: ModelSpec, settings: Settings) -> bool:
     return parallel.tensor_parallel_size > 1 or (parallel.data_parallel_size > 1 and spec.moe is not None)
 
 
-def non_torch_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings) -> int:
+def non_torch_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> int:
     """Memory outside PyTorch's allocator, NCCL's buffers included."""
     if not _collective(spec, settings):  # a pipeline's channels open when they are first used, after profiling
-        return vllm.term_bytes("non_torch")
+        return regime.non_torch_bytes or vllm.term_bytes("non_torch")
     if gpu.nvlink and gpu.capability >= (9, 0):
         if settings.multicast:
             return vllm.term_bytes("non_torch_tp_nvlink_hopper")
@@ -83,7 +83,7 @@ def estimate(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> E
     requested = math.ceil(gpu.total_bytes * settings.utilization)
     loaded = weights.loaded_bytes(spec, gpu, settings, regime)
     peak = activations.peak_bytes(spec, gpu, settings, regime)
-    non_torch = non_torch_bytes(spec, gpu, settings)
+    non_torch = non_torch_bytes(spec, gpu, settings, regime)
     captured = graphs.regime_bytes(spec, gpu, settings, regime)
     charged = captured if regime.graphs_charged else 0
     adapters, draft = extras.lora_bytes(spec, settings), extras.draft_bytes(spec, settings)

@@ -6,6 +6,7 @@ from llm_serving_planner.engines.regime import Regime
 from llm_serving_planner.memory import kernels, tensors
 from llm_serving_planner.memory.kv_cache import BLOCK_TOKENS
 from llm_serving_planner.memory.settings import Gpu, ParallelConfig, Settings
+from llm_serving_planner.models.architectures import ARCHITECTURES
 from llm_serving_planner.models.spec import ModelSpec
 
 # Llama 4 has 10,485,760 positions, and its table lies whole on every rank; more is a typo
@@ -58,6 +59,11 @@ def loaded_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) 
     total = _resident(spec, settings.parallel, gpu.capability, regime, fp8=fp8, cache=settings.kv_element_bytes)
     if spec.mla is not None:
         total += 2 * latent_chunk(settings) * (spec.mla.kv_lora_rank + spec.mla.qk_rope)
+    if settings.pooling and not spec.tied and not ARCHITECTURES[spec.architecture].pooling:
+        # a generating class that is served for vectors: its head is not loaded (vllm/model_executor/models/adapters.py)
+        total -= 2 * tensors.padded_vocab(spec.vocab_size) * spec.hidden_size // settings.parallel.tensor_parallel_size
+    if spec.encoder is not None and settings.encoders:  # qwen3_vl.py:2031 deepstack_input_embeds
+        total += 2 * spec.encoder.deepstack * settings.max_num_batched_tokens * spec.hidden_size
     return total
 
 

@@ -82,6 +82,40 @@ class Quantization:
 
 
 @dataclass(frozen=True, slots=True)
+class Encoder:
+    """Encoder of images and videos.
+
+    Attributes:
+        layers, hidden, intermediate: its transformer; `intermediate` is gate and up together where it has both.
+        patch_elements: pixels of one patch, all channels and frames.
+        patches_per_token: patches that become one token of the text model.
+        deepstack: layers whose outputs go into the text model beside the last one's.
+        items: (kind, tokens) of the largest item of each kind.
+        video_pairs: as many of a video's largest pairs of frames are taken as the context holds.
+        two_way: tokens of an item see each other both ways, so that an item is never cut between steps.
+    """
+
+    layers: int
+    hidden: int
+    intermediate: int
+    patch_elements: int
+    patches_per_token: int
+    deepstack: int
+    items: tuple[tuple[str, int], ...]
+    video_pairs: int = 1
+    two_way: bool = False
+
+    def largest_item(self, max_model_len: int, without: tuple[str, ...] = ()) -> int:
+        """Tokens of the largest item of a prompt; kinds in `without` are not taken. 0 where none is."""
+        found = 0
+        for kind, tokens in self.items:
+            if kind not in without:
+                pairs = max(1, min(self.video_pairs, max_model_len // tokens)) if kind == "video" else 1
+                found = max(found, pairs * tokens)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Weights:
     """Sizes of the checkpoint.
 
@@ -147,6 +181,7 @@ class ModelSpec:
     rotary_elements: int = 0
     parameters: int = 0
     labels: int = 0
+    encoder: Encoder | None = None
     notes: tuple[str, ...] = ()
 
     def __hash__(self) -> int:
@@ -178,7 +213,7 @@ class ModelSpec:
         weights = replace(
             self.weights, loaded_bytes=self.weights.loaded_bytes - self.weights.encoder_bytes, encoder_bytes=0
         )
-        return replace(self, multimodal=False, weights=weights)
+        return replace(self, multimodal=False, weights=weights, encoder=None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for the catalogue and for JSON output."""
@@ -209,6 +244,10 @@ def spec_from_dict(data: dict[str, Any]) -> ModelSpec:
     for key, kind in nested:
         if fields.get(key) is not None:
             fields[key] = kind(**fields[key])
+    if fields.get("encoder") is not None:
+        held = dict(fields["encoder"])
+        held["items"] = tuple((kind, tokens) for kind, tokens in held["items"])
+        fields["encoder"] = Encoder(**held)
     if fields.get("quantization") is not None:
         quantization = dict(fields["quantization"])
         if quantization.get("block") is not None:

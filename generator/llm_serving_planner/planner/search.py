@@ -5,7 +5,6 @@ from typing import Literal
 
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines.regime import Regime
-from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.memory import kv_cache, terms
 from llm_serving_planner.memory.settings import Estimate, Gpu, Settings
 from llm_serving_planner.models.spec import ModelSpec
@@ -19,7 +18,6 @@ SHORTEST_USEFUL_CONTEXT = 2048  # below it the planner does not go by itself
 COMFORTABLE_CONTEXT = 8192  # for less than that the planner gives up sequences and CUDA graphs, for more it does not
 CONTEXT_STEP = 1024
 FALLBACK_CONTEXT = 2048  # vLLM's own fallback where the config names no maximum
-_LARGE_GPU_BYTES = 70 * GIB  # vLLM get_batch_defaults (0.8.5 to 0.33.0, API server), which leaves the A100 out
 _SMALLEST_BATCH_TOKENS = 512
 _SEQUENCES_IF_TIGHT = (64, 16)
 _TOKENS_PER_SEQUENCE = 256  # more sequences than the cache can hold at this length are of no use
@@ -81,7 +79,20 @@ class Search:
     def _longest(self, settings: Settings, goal: int) -> int:
         estimate = self.estimate(settings)
         budget = estimate.kv_cache - estimate.margin
-        return kv_cache.longest_context(self.spec, settings, budget, goal) if budget > 0 else 0
+        if budget <= 0 or self._lacks_states(settings, budget):
+            return 0
+        return kv_cache.longest_context(self.spec, settings, budget, goal)
+
+    def _lacks_states(self, settings: Settings, budget: int) -> bool:
+        """Whether the engine would refuse the sequences that were asked for, since fewer states have a page."""
+        pages = self._state_pages(settings, budget)
+        return self.options.max_num_seqs is not None and pages is not None and settings.max_num_seqs > pages
+
+    def _state_pages(self, settings: Settings, budget: int) -> int | None:
+        """Most sequences for whose states the engine finds pages; None where it does not ask."""
+        if settings.enforce_eager or not self.regime.cache.states_bound_sequences:
+            return None
+        return kv_cache.state_pages(self.spec, settings, budget)
 
     def _shortened(
         self, wanted: int, longest: int, settings: Settings, rejected: list[str]
@@ -95,9 +106,18 @@ class Search:
         target = wanted if self.options.max_model_len else min(wanted, SHORTEST_USEFUL_CONTEXT)
         pinned = self._settings(target, settings.max_num_batched_tokens, settings.max_num_seqs, settings.enforce_eager)
         estimate = self.estimate(pinned)
+        pages = self._state_pages(pinned, estimate.kv_cache)
+        if pages is not None and 0 < pages < pinned.max_num_seqs:
+            return pinned, "tight", [self._too_few_pages(pinned, pages)], rejected
         if estimate.kv_per_request <= estimate.kv_cache + (estimate.margin if self.options.max_model_len else 0):
             return pinned, "tight", [], rejected
         return pinned, "tight", [self._misfit(estimate, target)], rejected
+
+    def _too_few_pages(self, settings: Settings, pages: int) -> str:
+        return (
+            f"{settings.max_num_seqs:,} sequences need a page each for their recurrent state, the cache has {pages:,}: "
+            f"--max-num-seqs {pages}, or --enforce-eager (the engine ends the start with CUDA graphs)"
+        )
 
     def _misfit(self, estimate: Estimate, tokens: int) -> str:
         used = estimate.used
@@ -118,8 +138,8 @@ class Search:
 
     def _usual(self) -> list[tuple[int, int, bool]]:
         """(batched tokens, sequences, eager): the engine's own batch, then fewer tokens per step."""
-        large = self.gpu.total_bytes >= _LARGE_GPU_BYTES and self.gpu.capability != (8, 0)
-        tokens, sequences = engine_of(self.options.engine).batch(large=large and self.gpu.reports_total)
+        told = self.gpu.total_bytes if self.gpu.reports_total else 0
+        tokens, sequences = self.regime.batch(told, self.gpu.capability, self.gpu.name)
         tokens = self.options.max_num_batched_tokens or tokens
         sequences = self.options.max_num_seqs or sequences
         eager = self.options.enforce_eager or not self.regime.graphs
@@ -151,6 +171,9 @@ class Search:
         return self._with_share(share, context, tokens, sequences, eager)
 
     def _with_share(self, share: float, context: int, tokens: int, sequences: int, eager: bool) -> Settings:
+        pages, step = kv_cache.state_rules(
+            self.spec, self.gpu, self.regime, prefixes=self.options.prefix_caching != "off"
+        )
         return Settings(
             self.layout.parallel,
             context,
@@ -162,15 +185,28 @@ class Search:
             runtime_fp8=self.quantization == "fp8",
             pooling=self.use.pooling,
             encoders=self.use.encoders,
+            without_items=self.use.without_items,
             lora=self.use.slots,
             draft=self.use.draft,
+            batches_ahead=0 if self.use.pooling else self.regime.cache.batches_ahead,
+            state_pages=pages,
+            state_step=step,
         )
 
     def _tokens(self, context: int, tokens: int) -> int:
         """Tokens per step: attention both ways takes a prompt whole (vLLM: no chunked prefill for encoders)."""
         if self.regime.whole_prompt:
             return context
+        if self.options.max_num_batched_tokens is None:
+            tokens = max(tokens, self._item(context))
         return max(context, tokens) if not self.spec.layers and self.spec.recurrent is None else tokens
+
+    def _item(self, context: int) -> int:
+        """Tokens of the largest item where attention both ways takes it whole, so that a step must hold it; else 0."""
+        encoder = self.spec.encoder
+        if encoder is None or not (encoder.two_way and self.use.encoders):
+            return 0
+        return encoder.largest_item(context, self.use.without_items)
 
     def _utilization(self, probe: Settings) -> float:
         """The engine's default, lowered so that what lies outside u * M has room; two decimals."""
@@ -190,7 +226,8 @@ class Search:
             return settings
         useful = max(8, estimate.kv_cache // one)
         sequences = settings.max_num_seqs
-        while sequences // 2 >= useful:
+        pages = self._state_pages(settings, estimate.kv_cache - estimate.margin)
+        while sequences // 2 >= useful or (pages is not None and sequences > max(pages, 1)):
             sequences //= 2
         if sequences == settings.max_num_seqs:
             return settings

@@ -15,7 +15,7 @@ from llm_serving_planner.memory import pipeline
 from llm_serving_planner.memory.kernels import compiles_at_start
 from llm_serving_planner.memory.settings import Settings
 from llm_serving_planner.models.spec import ModelSpec
-from llm_serving_planner.planner import remarks
+from llm_serving_planner.planner import remarks, start
 from llm_serving_planner.planner.deployment import choose_deployment
 from llm_serving_planner.planner.devices.registry import device_of
 from llm_serving_planner.planner.features import speculative, usage
@@ -58,7 +58,8 @@ def size(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -
     stage = pipeline.stage_spec(spec, min(layout.parallel.pipeline_parallel_size, spec.num_layers))
     search = Search(stage, gpu, regime, options, layout, choice.kv_cache_dtype, choice.quantization, use)
     settings, verdict, memory_reasons, search_rejected = search.run()
-    reasons += usage.batch_reasons(use, settings)
+    known = start.plan_facts(spec, settings, options, choice.dtype, choice.kv_cache_dtype)
+    reasons += engine.start_problems(version, known)
     reasons += memory_reasons
     estimate = search.estimate(settings)
     deep_gemm = compiles_at_start(spec, gpu.capability, regime)

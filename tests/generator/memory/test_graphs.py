@@ -62,10 +62,13 @@ def test_a_graph_has_a_price_and_so_has_the_largest_batch() -> None:
     assert charged(EXPERTS) == charged()
     shared = replace(EXPERTS, moe=Moe(10, 16, 4, 500, shared_intermediate=7))
     four = replace(EXPERTS, quantization=Quantization("mxfp4", 4))
-    assert charged(shared) == charged(four) == charged() + term("graph_experts")
+    assert charged(shared) == charged() + term("graph_experts_shared")
+    assert charged(four) == charged() + term("graph_experts_mxfp4")
     assert charged(replace(DENSE, quantization=Quantization("mxfp4", 4))) == charged()
-    old = graphs.regime_bytes(EXPERTS, HOPPER, compiled(256), PLAIN)
-    assert old == graphs.graph_bytes(EXPERTS, enforce_eager=False)
+    whole = graphs.graph_bytes(EXPERTS, enforce_eager=False)
+    assert graphs.regime_bytes(EXPERTS, HOPPER, compiled(1024), PLAIN) == whole
+    assert graphs.regime_bytes(EXPERTS, HOPPER, compiled(256), PLAIN) == int(whole * 86 / 102)
+    assert graphs.regime_bytes(EXPERTS, HOPPER, compiled(1), PLAIN) == int(whole * 0.1)
     assert terms.estimate(DENSE, HOPPER, compiled(256), COUNTED).cuda_graphs == charged()
 
 
@@ -108,7 +111,7 @@ def test_mxfp4_kernels_make_a_row_for_every_chosen_expert() -> None:
 def test_without_multicast_ranks_take_little_outside_pytorch() -> None:
     pair = settings(tensor_parallel_size=2, multicast=False)
     alone = term("non_torch_tp_without_multicast")
-    assert terms.non_torch_bytes(DENSE, HOPPER, pair) == alone
-    assert terms.non_torch_bytes(EXPERTS, HOPPER, pair) == alone + term("non_torch_expert_group")
-    assert terms.non_torch_bytes(DENSE, AMPERE, pair) == term("non_torch_tp")
-    assert terms.non_torch_bytes(DENSE, HOPPER, settings(multicast=False)) == term("non_torch")
+    assert terms.non_torch_bytes(DENSE, HOPPER, pair, PLAIN) == alone
+    assert terms.non_torch_bytes(EXPERTS, HOPPER, pair, PLAIN) == alone + term("non_torch_expert_group")
+    assert terms.non_torch_bytes(DENSE, AMPERE, pair, PLAIN) == term("non_torch_tp")
+    assert terms.non_torch_bytes(DENSE, HOPPER, settings(multicast=False), PLAIN) == term("non_torch")

@@ -72,11 +72,12 @@ def test_gpt_oss_counts_windows_and_tokens_in_flight() -> None:
     assert kv_cache.kv_request_bytes(found, settings(max_num_batched_tokens=8192), 8192) == (512 + 513) * 393216
 
 
-def test_recurrent_state_is_constant() -> None:
+def test_states_and_tokens_share_pages() -> None:
     found = spec("Qwen/Qwen3-Next-80B-A3B-Thinking")
-    state = kv_cache.kv_request_bytes(found, settings(), 16) - 16 * 24576
-    assert state == kv_cache.kv_request_bytes(found, settings(), 16000) - 16000 * 24576
-    assert state > 0
+    block = 544 * 24576  # 12 layers of attention and three groups of 12; 544 tokens x 2,048 bytes hold a state
+    one = kv_cache.kv_request_bytes(found, settings(), 16)
+    assert one == block * (1 + 3)
+    assert kv_cache.kv_request_bytes(found, settings(), 10 * 544) == block * (10 + 3)
 
 
 @pytest.mark.parametrize(("vocabulary", "padded"), [(32000, 32000), (32001, 32064), (50257, 50304)])

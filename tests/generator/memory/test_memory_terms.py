@@ -9,6 +9,7 @@ from llm_serving_planner.engines.regime import Regime
 from llm_serving_planner.memory import extras, kv_cache, pipeline, terms
 from llm_serving_planner.memory.graphs import graph_bytes
 from llm_serving_planner.memory.settings import Estimate, Gpu, ParallelConfig, Settings
+from llm_serving_planner.models import embedded
 from llm_serving_planner.models.adapters import Draft, Slots
 from llm_serving_planner.models.spec import LayerGroup, ModelSpec, Moe, Recurrent, Weights
 from support.made_up import (
@@ -80,12 +81,68 @@ def test_windows_hold_what_is_in_flight() -> None:
     assert [cached("chunked", 60, tokens) for tokens in (16, 17, 160, 161, 5000)] == [1, 2, 10, 10, 10]
     assert cached("sliding", 61, 5000, pipeline_parallel_size=2) == 18  # 60 + 200 tokens, and a block
     assert cached("chunked", 60, 5000, pipeline_parallel_size=2) == 17
+    assert cached("sliding", 61, 5000, batches_ahead=1) == 18
+    assert cached("chunked", 60, 5000, pipeline_parallel_size=2, batches_ahead=1) == 23
 
 
-def test_recurrent_state_is_divided_and_rounded_up() -> None:
-    keys = 2 * 16 * 100 * 2
-    assert kv_cache.kv_request_bytes(MIXED, settings(tensor_parallel_size=4), 16) == keys + 2_000_001
-    assert kv_cache.kv_request_bytes(MIXED, settings(), 16) == 4 * keys + 8_000_001
+def test_recurrent_states_lie_in_pages_of_attention() -> None:
+    """8 layers of 1,000,001 bytes beside 2 of 800 bytes per token: groups of 2, pages of 1,264 tokens."""
+    page = 1264 * 800
+    assert kv_cache.kv_request_bytes(MIXED, settings(), 16) == 2 * page * (1 + 4)
+    assert kv_cache.kv_request_bytes(MIXED, settings(), 1265) == 2 * page * (2 + 4)
+    assert kv_cache.kv_request_bytes(MIXED, settings(state_pages=3), 16) == 2 * page * (1 + 4 * 3)
+    assert kv_cache.kv_request_bytes(MIXED, settings(tensor_parallel_size=4), 16) == 2 * 1264 * 200 * (1 + 4)
+    assert kv_cache.kv_request_bytes(MIXED, settings(kv_element_bytes=1), 16) == 2 * (2512 * 400) * (1 + 4)
+    assert kv_cache.kv_request_bytes(MIXED, settings(state_step=64), 16) == 2 * 1280 * 800 * (1 + 4)
+    assert kv_cache.state_pages(MIXED, settings(), 2 * page * 7 + 1) == 7
+    assert kv_cache.state_pages(DENSE, settings(), 2 * page) is None
+    alone = replace(MIXED, layers=())
+    assert kv_cache.kv_request_bytes(alone, settings(state_pages=3), 16) == 3 * 8 * 1_000_001
+
+
+@pytest.mark.parametrize(
+    ("name", "capability", "version", "prefixes", "expected"),
+    [
+        ("nvidia/NVIDIA-Nemotron-Nano-9B-v2", (9, 0), "0.33.0", True, (3, 16)),
+        ("nvidia/NVIDIA-Nemotron-Nano-9B-v2", (8, 9), "0.33.0", True, (3, 16)),
+        ("nvidia/NVIDIA-Nemotron-Nano-9B-v2", (9, 0), "0.31.0", True, (2, 16)),
+        ("nvidia/NVIDIA-Nemotron-Nano-9B-v2", (9, 0), "0.33.0", False, (1, 16)),
+        ("nvidia/NVIDIA-Nemotron-Nano-9B-v2", (9, 0), "0.25.1", True, (1, 16)),
+        ("Qwen/Qwen3.5-35B-A3B", (9, 0), "0.33.0", True, (3, 64)),
+        ("Qwen/Qwen3.5-35B-A3B", (8, 0), "0.33.0", True, (2, 16)),
+        ("meta-llama/Llama-3.1-8B-Instruct", (9, 0), "0.33.0", True, (1, 16)),
+    ],
+)
+def test_pages_of_a_state_by_version(
+    name: str, capability: tuple[int, int], version: str, prefixes: bool, expected: tuple[int, int]
+) -> None:
+    found = embedded.find(name)
+    assert found is not None
+    rules = vllm.regime(version, found.architecture, moe=False, hybrid=True)
+    assert kv_cache.state_rules(found, Gpu(80 * GIB, capability, nvlink=False), rules, prefixes=prefixes) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens", "batch", "gib"),
+    [
+        ("ibm-granite/granite-4.0-h-small", 32768, 2048, 0.728),
+        ("nvidia/NVIDIA-Nemotron-Nano-9B-v2", 54272, 512, 1.267),
+        ("allenai/Olmo-3.1-32B-Instruct", 65536, 2048, 5.496),
+        ("allenai/Olmo-3.1-32B-Instruct", 65536, 16384, 10.75),
+        ("openai/gpt-oss-120b", 131072, 8192, 5.067),
+    ],
+)
+def test_requests_that_0330_printed(name: str, tokens: int, batch: int, gib: float) -> None:
+    """Cache of one request as vLLM 0.33.0 gave it in real starts on an H200, 2026-11-29 (docs/data)."""
+    found = embedded.find(name)
+    assert found is not None
+    rules = vllm.regime("0.33.0", found.architecture, moe=False, hybrid=True)
+    pages, step = kv_cache.state_rules(found, HOPPER, rules, prefixes=True)
+    chosen = Settings(
+        ParallelConfig(), tokens, 256, batch, 0.9,
+        batches_ahead=rules.cache.batches_ahead, state_pages=pages, state_step=step,
+    )  # fmt: skip
+    assert kv_cache.kv_request_bytes(found, chosen, tokens) / GIB == pytest.approx(gib, abs=0.01)
 
 
 def test_graphs() -> None:
@@ -100,7 +157,7 @@ def test_graphs() -> None:
 
 def test_what_lies_outside_the_share() -> None:
     context, hopper = term("context"), term("outside_nvlink_hopper")
-    graphs = graph_bytes(DENSE, enforce_eager=False)
+    graphs = int(graph_bytes(DENSE, enforce_eager=False) * 43 / 102)  # 28 sizes up to 200, 15 up to 100
     compiled, pair = settings(enforce_eager=False), settings(tensor_parallel_size=2)
 
     def outside(spec: ModelSpec, gpu: Gpu, chosen: Settings, **changes: object) -> int:
@@ -128,12 +185,17 @@ def test_what_lies_outside_the_share() -> None:
 def test_memory_outside_pytorch() -> None:
     alone, parallel, linked = (term(f"non_torch{name}") for name in ("", "_tp", "_tp_nvlink_hopper"))
     pair = settings(tensor_parallel_size=2)
-    assert terms.non_torch_bytes(DENSE, HOPPER, EAGER) == alone
-    assert terms.non_torch_bytes(DENSE, HOPPER, settings(pipeline_parallel_size=2)) == alone
-    assert terms.non_torch_bytes(DENSE, HOPPER, settings(data_parallel_size=2)) == alone
-    assert terms.non_torch_bytes(DENSE, HOPPER, pair) == linked
-    assert terms.non_torch_bytes(DENSE, PCIE, pair) == terms.non_torch_bytes(DENSE, AMPERE, pair) == parallel
-    assert terms.non_torch_bytes(EXPERTS, AMPERE, settings(data_parallel_size=2)) == parallel
+    assert terms.non_torch_bytes(DENSE, HOPPER, EAGER, PLAIN) == alone
+    assert terms.non_torch_bytes(DENSE, HOPPER, settings(pipeline_parallel_size=2), PLAIN) == alone
+    assert terms.non_torch_bytes(DENSE, HOPPER, settings(data_parallel_size=2), PLAIN) == alone
+    own = replace(PLAIN, non_torch_bytes=5)
+    assert terms.non_torch_bytes(DENSE, HOPPER, EAGER, own) == 5
+    assert terms.non_torch_bytes(DENSE, HOPPER, pair, own) == linked
+    assert terms.non_torch_bytes(DENSE, HOPPER, pair, PLAIN) == linked
+    assert (
+        terms.non_torch_bytes(DENSE, PCIE, pair, PLAIN) == terms.non_torch_bytes(DENSE, AMPERE, pair, PLAIN) == parallel
+    )
+    assert terms.non_torch_bytes(EXPERTS, AMPERE, settings(data_parallel_size=2), PLAIN) == parallel
 
 
 def test_margins() -> None:
@@ -167,7 +229,7 @@ def test_the_terms_add_up() -> None:
     chosen = settings(tensor_parallel_size=2, enforce_eager=False)
     gpu = Gpu(80 * GIB + 3, (9, 0), nvlink=True)
     found = terms.estimate(DENSE, gpu, chosen, PLAIN)
-    graphs = graph_bytes(DENSE, enforce_eager=False)
+    graphs = int(graph_bytes(DENSE, enforce_eager=False) * 43 / 102)  # 28 sizes up to 200, 15 up to 100
     assert found.requested == -(-9 * (80 * GIB + 3) // 10)
     assert (found.total, found.cuda_graphs, found.lora, found.draft) == (80 * GIB + 3, graphs, 0, 0)
     sum_of_terms = found.weights + found.activations + found.non_torch + graphs

@@ -110,8 +110,8 @@ def proposals(model: str, profile: str, **options: str) -> list[str]:
 
 def test_proposals_are_ordered_by_loss_and_say_what_they_give() -> None:
     assert proposals("Qwen/Qwen3-32B", "1xl40s") == [
-        "the checkpoint Qwen/Qwen3-32B-FP8-Static-PerTensor (modelopt, 8 bits, FP8 GEMM; 17,408 tokens of context)",
-        "the checkpoint Qwen/Qwen3-32B-FP8 (fp8, 8 bits, FP8 GEMM; 17,408 tokens of context)",
+        "the checkpoint Qwen/Qwen3-32B-FP8-Static-PerTensor (modelopt, 8 bits, FP8 GEMM; 18,432 tokens of context)",
+        "the checkpoint Qwen/Qwen3-32B-FP8 (fp8, 8 bits, FP8 GEMM; 18,432 tokens of context)",
         "the checkpoint Qwen/Qwen3-32B-AWQ (awq, 4 bits, Marlin, weights only; 40,960 tokens of context)",
         "the checkpoint nvidia/Qwen3-32B-NVFP4 (modelopt_fp4, 4 bits, Marlin, weights only; 40,960 tokens of context)",
     ]

@@ -5,7 +5,11 @@ from typing import Any
 
 import pytest
 from llm_serving_planner.base.errors import DoesNotFitError
+from llm_serving_planner.base.units import GIB
+from llm_serving_planner.engines import vllm
 from llm_serving_planner.hardware.profiles import parse_profile
+from llm_serving_planner.memory import activations, pipeline
+from llm_serving_planner.memory.settings import Gpu, ParallelConfig, Settings
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.checkpoint import Checkpoint, TensorInfo
 from llm_serving_planner.models.resolve import spec_of
@@ -13,6 +17,7 @@ from llm_serving_planner.output.flags import engine_args
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.proposals import make_plan
+from llm_serving_planner.planner.sizing import size
 from support.configs import BASE, Config
 from support.tiny import tensors
 
@@ -33,8 +38,8 @@ def multimodal_checkpoint() -> Checkpoint:
 
 def _product(shape: list[int]) -> int:
     result = 1
-    for size in shape:
-        result *= size
+    for length in shape:
+        result *= length
     return result
 
 
@@ -119,3 +124,52 @@ def test_a_quantisation_that_the_config_lacks_is_an_assumption(model: str, metho
     assert spec.quantization is not None
     assert (spec.quantization.method, spec.quantization.bits) == (method, bits)
     assert any(note.startswith("quantisation is not in the public config: ") for note in spec.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens", "length", "item"),
+    [
+        ("Qwen/Qwen3-VL-8B-Instruct", 8192, 8192, 16384),
+        ("Qwen/Qwen2.5-VL-7B-Instruct", 8192, 8192, 16384),
+        ("Qwen/Qwen2.5-VL-7B-Instruct", 8192, 32768, 32768),
+        ("Qwen/Qwen2.5-VL-7B-Instruct", 8192, 128000, 7 * 16384),
+        ("google/gemma-4-31B-it", 8192, 8192, 2496),
+        ("google/gemma-3-27b-it", 8192, 8192, 256),
+    ],
+)
+def test_largest_item(name: str, tokens: int, length: int, item: int) -> None:
+    found = embedded.find(name)
+    assert found is not None
+    assert found.encoder is not None
+    assert found.encoder.largest_item(length) == item
+    assert found.encoder.largest_item(length, ("image", "video")) == 0
+    assert found.text_only().encoder is None
+
+
+def test_an_encoder_is_charged_by_its_largest_item_and_its_ranks() -> None:
+    """Qwen3-VL-8B on an H200, vLLM 0.33.0: 2.53 GiB of activations and memory outside PyTorch, measured 2026-11-29."""
+    found = embedded.find("Qwen/Qwen3-VL-8B-Instruct")
+    assert found is not None
+    gpu = Gpu(int(139.8 * GIB), (9, 0), nvlink=False)
+    regime = vllm.regime("0.33.0", found.architecture, moe=False, hybrid=False)
+    one = Settings(ParallelConfig(), 8192, 256, 8192, 0.9, enforce_eager=True)
+    charged = activations.peak_bytes(found, gpu, one, regime)
+    assert (charged + regime.non_torch_bytes) / GIB == pytest.approx(2.53, abs=0.1)
+    assert activations.peak_bytes(found, gpu, replace(one, parallel=ParallelConfig(4)), regime) < charged
+    unknown = replace(found, encoder=None)
+    assert activations.peak_bytes(unknown, gpu, one, regime) < charged
+    first = pipeline.stage_spec(found, 4).weights.loaded_bytes
+    assert first >= found.weights.encoder_bytes + found.vocab_size * found.hidden_size * 2
+
+
+def test_a_step_holds_the_largest_item_of_two_way_attention() -> None:
+    """vLLM 0.33.0 ends smaller steps: max_tokens_per_mm_item (2496) is larger than max_num_batched_tokens."""
+    found = embedded.find("google/gemma-4-31B-it")
+    assert found is not None
+    profile = parse_profile("4xa10g")
+    assert size(found, profile, Options()).settings.max_num_batched_tokens >= 2496
+    with pytest.raises(DoesNotFitError) as refused:
+        size(found, profile, Options(max_num_batched_tokens=2048))
+    assert "2496 tokens of the largest image or video" in refused.value.reasons[0]
+    assert size(found, profile, Options(max_num_batched_tokens=2048, limit_mm=("video=0",)))
+    assert size(found, profile, Options(max_num_batched_tokens=2048, language_model_only=True))

@@ -355,3 +355,20 @@ def test_a_share_that_leaves_too_little_outside_is_told() -> None:
     telling = (found.settings, found.options, found.engine_version, found.profile, found.layout)
     assert not any("stay outside" in line for line in remarks.warnings(exact, *telling))
     assert any("stay outside" in line for line in remarks.warnings(replace(exact, outside=exact.outside + 1), *telling))
+
+
+def test_tokens_in_flight_count_twice_in_a_window() -> None:
+    """vLLM 0.33.0 refused this start: one request of 65,536 tokens needs 10.75 GiB beside steps of 16,384 tokens."""
+    asked = Options(max_num_batched_tokens=16384, max_model_len=65536, max_num_seqs=128, gpu_memory_utilization=0.92)
+    found = plan("allenai/Olmo-3.1-32B-Instruct", "1xh100-80gb", asked)
+    assert found.estimate.kv_per_request / GIB == pytest.approx(10.75, abs=0.01)
+    assert found.estimate.kv_cache < found.estimate.kv_per_request
+
+
+def test_sequences_beyond_the_pages_of_states_are_refused() -> None:
+    """vLLM 0.33.0: max_num_seqs (256) exceeds available Mamba cache blocks; without CUDA graphs it starts."""
+    name, asked = "nvidia/NVIDIA-Nemotron-Nano-9B-v2", Options(max_num_seqs=4096, max_model_len=8192)
+    assert plan(name, "1xrtx-4090", replace(asked, max_num_seqs=256)).settings.enforce_eager
+    assert plan(name, "1xrtx-4090", replace(asked, max_num_seqs=None)).settings.max_num_seqs <= 146
+    old = replace(asked, max_num_seqs=256, engine_version="0.19.1")
+    assert not plan(name, "1xrtx-4090", old).settings.enforce_eager

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from llm_serving_planner.base.errors import UnsupportedModelError
 from llm_serving_planner.models.architectures import ARCHITECTURES, NOT_MODELLED, Architecture
+from llm_serving_planner.models.config.encoder import encoder
 from llm_serving_planner.models.config.experts import moe
 from llm_serving_planner.models.config.fields import Config, defaulted, optional, positive, text_config
 from llm_serving_planner.models.config.layers import blocks_of, layer_groups, num_layers, recurrent
@@ -78,6 +79,7 @@ def parse(
         multimodal=traits.multimodal,
         remote_code="auto_map" in config and str(config.get("model_type")) in _REMOTE_CODE_TYPES,
         learned_positions=(_max_position(text, config) or 0) if traits.learned_positions else 0,
+        encoder=encoder(config, text) if traits.multimodal else None,
         labels=_labels(config) if traits.pooling == "classify" else 0,
         rotary_elements=0 if traits.learned_positions else elements(text, config, architecture, head_dim, mla),
         notes=_notes(config),

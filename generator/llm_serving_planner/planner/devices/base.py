@@ -66,6 +66,7 @@ class Device(Protocol):
             nvlink=profile.link in {"nvlink", "nvswitch"},
             cuda=self.cuda,
             reports_total=self.reports_total,
+            name=kind.device_name,
         )
 
     def version(self, gpu: GpuType, options: Options, engine: Engine) -> str:

@@ -8,7 +8,6 @@ from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import parsers, vllm
 from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.memory import extras
-from llm_serving_planner.memory.settings import Settings
 from llm_serving_planner.models.adapters import Adapter, Draft, Slots
 from llm_serving_planner.models.architectures import ARCHITECTURES
 from llm_serving_planner.models.spec import ModelSpec
@@ -60,6 +59,11 @@ class Use:
         """
         given = self.args.get("limit-mm-per-prompt", {})
         return not {"image", "video"} <= set(given) or any(given.values())
+
+    @property
+    def without_items(self) -> tuple[str, ...]:
+        """Kinds of items that prompts may not hold."""
+        return tuple(kind for kind, number in self.args.get("limit-mm-per-prompt", {}).items() if not number)
 
 
 NO_USE = Use()
@@ -245,19 +249,6 @@ def flag_reasons(use: Use, version: str) -> list[str]:
     }
     problems = [vllm.flag_problem(flag, version) for flag, wanted in needed.items() if wanted]
     return [f"vLLM {version}: {problem}" for problem in problems if problem]
-
-
-def batch_reasons(use: Use, settings: Settings) -> list[str]:
-    """What adapters and drafts together ask of a step (vLLM 0.33.0 vllm/engine/arg_utils.py, read 2026-11-25)."""
-    if use.slots is None or use.draft is None:
-        return []
-    needed = settings.max_num_seqs * settings.positions
-    if settings.max_num_batched_tokens >= needed:
-        return []
-    return [
-        f"adapters and drafts: {settings.max_num_seqs} sequences of {settings.positions} tokens need "
-        f"--max-num-batched-tokens {needed}, it is {settings.max_num_batched_tokens}: lower --max-num-seqs"
-    ]
 
 
 def to_dict(use: Use) -> dict[str, Any]:
