@@ -1,5 +1,6 @@
 """tools/measure/predict.py: predictions stand before measurements, and stay as they were."""
 
+import csv
 import json
 import sys
 from pathlib import Path
@@ -76,3 +77,14 @@ def test_half_of_the_points_are_named_as_tests_before_they_run() -> None:
     assert abs(len(points) - 2 * test) <= len(table["starts"])
     assert len({point["seed"] for point in points}) == len(points)
     assert all(float(point["predicted_ttft_ms"]) > 0 for point in points)
+
+
+@pytest.mark.parametrize("name", ["starts-h200.csv", "speed-h200.csv"])
+def test_every_measured_row_has_a_prediction_and_a_planner(name: str) -> None:
+    with (ROOT / "docs" / "data" / name).open(newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle))
+    assert rows
+    for row in rows:
+        assert row["planner"]
+        assert not row["planner"].endswith("+"), "predicted by a planner that no commit has"
+        assert any(row[key] for key in row if key.startswith("predicted_"))
