@@ -37,6 +37,16 @@ FP8_BYTES_PER_PARAMETER = 1.2
 
 # Checkpoints whose public config copy lacks the quantisation block: what their publishers say of them. Marked as an
 # assumption in every plan. `like` is a checkpoint of the same geometry and format whose size is published.
+# Longest contexts that the public copy of a config leaves out: (tokens, source), read 2026-11-29.
+POSITIONS: dict[str, tuple[int, str]] = {
+    "Qwen/Qwen3-Coder-Next": (262_144, "its model card: context length 262,144 natively"),
+    "nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-BF16": (262_144, "config.json of its FP8 and NVFP4 checkpoints"),
+    "allenai/OLMoE-1B-7B-0125-Instruct": (4096, "its model card and config.json of OLMoE-1B-7B-0924: 4,096"),
+    "bigscience/bloom": (2048, "its model card: sequence length of 2,048 tokens used; ALiBi names no bound"),
+    "tiiuae/falcon-40b-instruct": (2048, "its model card: sequence length 2,048"),
+    "tiiuae/falcon-180B-chat": (2048, "its model card: sequence length 2,048"),
+}
+
 OVERRIDES: dict[str, dict[str, Any]] = {
     "zai-org/GLM-4.7-FP8": {
         "block": {
@@ -147,6 +157,8 @@ def entry(row: dict[str, str], configs: Path, sizes: dict[str, str]) -> ModelSpe
         config["quantization_config"] = override["block"]
         if "like" in override:
             row = {**row, "weights_bytes": sizes[override["like"]], "weights_bytes_confidence": "of a sibling"}
+    if row["hf_id"] in POSITIONS:
+        config["max_position_embeddings"] = POSITIONS[row["hf_id"]][0]
     probe = Weights(0, 0, "")
     gated = {"yes": True, "no": False}.get(row["gated"])
     spec = parse(

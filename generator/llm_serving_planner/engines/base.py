@@ -157,6 +157,16 @@ class Engine(Protocol):
         """Why the engine cannot keep an FP8 KV cache."""
         return [f"{self.label} has no FP8 KV cache"]
 
+    def cache_type_reasons(
+        self, kind: str, version: str, spec: ModelSpec, device: str, compute: Capability
+    ) -> list[str]:
+        """Why the engine cannot keep a cache of that type, beside FP8's."""
+        return [f"--kv-cache-dtype {kind} is vLLM's: {self.label} has no such cache"]
+
+    def takes_declared_cache(self, version: str) -> bool:
+        """Whether `auto` becomes the type of the KV cache that the checkpoint declares."""
+        return False
+
     def support(self, kind: str, version: str, compute: Capability, *, bits: int | None = None) -> Support:
         """Whether it runs a kind of quantised checkpoint on an NVIDIA GPU; `bits` are the width of the weights."""
         return Support(ok=False, reason=f"{self.label} does not read {formats.label(kind)} checkpoints")

@@ -13,6 +13,19 @@ def facts() -> Json:
 
 
 @cache
+def cache_types() -> Json:
+    """Data types of the KV cache by vLLM's name."""
+    types: Json = facts()["cache_types"]["types"]
+    return types
+
+
+def cache_bytes(kind: str) -> tuple[float, int]:
+    """(bytes of an element, bytes of the scales of one head and token) of a type; 16 bits for `auto`."""
+    entry = cache_types().get(kind, {})
+    return entry.get("bytes", 2), entry.get("scale_bytes", 0)
+
+
+@cache
 def lowest_capability(name: str) -> Capability:
     """A compute capability of data/engines.json by name, such as fp8_native."""
     return capability(facts()["capabilities"][name]["value"])

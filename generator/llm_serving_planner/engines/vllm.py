@@ -249,6 +249,24 @@ class Vllm(Engine):
         problem = attention.fp8_problem(version, spec, device, compute, facts()["read_versions"])
         return [] if problem is None else [problem]
 
+    def cache_type_reasons(
+        self, kind: str, version: str, spec: ModelSpec, device: str, compute: Capability
+    ) -> list[str]:
+        """By the table of types."""
+        entry, found = figures.cache_types()[kind], []
+        if not versions.not_after(entry["from"], version):
+            found.append(f"--kv-cache-dtype {kind} came with vLLM {entry['from']}")
+        least = entry.get("capability")
+        if least and compute < capability(least):
+            found.append(f"--kv-cache-dtype {kind} needs compute capability {least}, {device} has {dotted(compute)}")
+        if spec.mla is not None:
+            found.append(f"--kv-cache-dtype {kind} is not kept for multi-head latent attention: fp8")
+        return found
+
+    def takes_declared_cache(self, version: str) -> bool:
+        """From the gate on."""
+        return at_least(version, "declared-cache")
+
     def support(self, kind: str, version: str, compute: Capability, *, bits: int | None = None) -> Support:
         """By version."""
         return format_support.support(kind, version, compute, bits=bits)

@@ -22,11 +22,17 @@ def page_bytes(group: LayerGroup, settings: Settings) -> tuple[int, int]:
     if group.kind == "index":  # FP8 keys and their scales, whatever the cache's dtype
         return group.count * MLA_BLOCK_TOKENS * group.k_dim, MLA_BLOCK_TOKENS
     if group.kind == "mla":  # one latent for all heads, whole on every rank
-        per_token = group.k_dim * settings.kv_element_bytes
+        per_token = int(group.k_dim * settings.kv_element_bytes)
         return group.count * MLA_BLOCK_TOKENS * per_token, MLA_BLOCK_TOKENS
-    heads = max(1, group.kv_heads // settings.parallel.tensor_parallel_size)
-    per_token = heads * (group.k_dim + group.v_dim) * settings.kv_element_bytes
+    size = settings.parallel.tensor_parallel_size
+    per_token = _token_bytes(group, size, settings.kv_element_bytes, settings.kv_scale_bytes)
     return group.count * BLOCK_TOKENS * per_token, BLOCK_TOKENS
+
+
+def _token_bytes(group: LayerGroup, tensor_parallel_size: int, element_bytes: float, scale_bytes: int) -> int:
+    """Keys and values of one token in one layer on one rank."""
+    heads = max(1, group.kv_heads // tensor_parallel_size)
+    return heads * (int((group.k_dim + group.v_dim) * element_bytes) + scale_bytes)
 
 
 def padded_layers(spec: ModelSpec) -> list[int]:
@@ -94,16 +100,15 @@ class _StateLayout:
 
 
 @lru_cache(maxsize=1024)
-def _layout_of(spec: ModelSpec, tensor_parallel_size: int, element_bytes: int, step: int) -> _StateLayout:
+def _layout_of(
+    spec: ModelSpec, tensor_parallel_size: int, element_bytes: float, scale_bytes: int, step: int
+) -> _StateLayout:
     """VLLM 0.33.0 platforms/interface.py:_align_hybrid_block_size, kv_cache_planning.py (read 2026-11-29)."""
     recurrent = spec.recurrent
     if recurrent is None:
         raise ValueError(f"{spec.model_id} has no recurrent state")
     state = -(-recurrent.state_bytes // recurrent.count // tensor_parallel_size)
-    widths = [
-        max(1, group.kv_heads // tensor_parallel_size) * (group.k_dim + group.v_dim) * element_bytes
-        for group in spec.layers
-    ]
+    widths = [_token_bytes(group, tensor_parallel_size, element_bytes, scale_bytes) for group in spec.layers]
     if not widths:
         return _StateLayout(step, recurrent.count, recurrent.count * state)
     block = step * -(-state // (step * max(widths)))
@@ -112,7 +117,8 @@ def _layout_of(spec: ModelSpec, tensor_parallel_size: int, element_bytes: int, s
 
 
 def _state_layout(spec: ModelSpec, settings: Settings) -> _StateLayout:
-    return _layout_of(spec, settings.parallel.tensor_parallel_size, settings.kv_element_bytes, settings.state_step)
+    size = settings.parallel.tensor_parallel_size
+    return _layout_of(spec, size, settings.kv_element_bytes, settings.kv_scale_bytes, settings.state_step)
 
 
 def _state_blocks(spec: ModelSpec, settings: Settings, layout: _StateLayout, tokens: int) -> int:

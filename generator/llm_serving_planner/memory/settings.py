@@ -51,6 +51,7 @@ class Settings:
     `pooling` engines give vectors or scores and sample nothing; without `encoders` no image or sound is taken, those
     of the kinds in `without_items` are not.
     Without `multicast` NVLink's multicast is switched off with all that builds on it (NVLS, symmetric memory).
+    `kv_scale_bytes` are those of one head and token of the cache, keys and values together.
     `batches_ahead` are batches beyond one per pipeline stage whose tokens a window still holds, `state_pages` the pages
     of a layer's recurrent state that a request holds, each a multiple of `state_step` tokens (`kv_cache.state_rules`).
     """
@@ -60,7 +61,8 @@ class Settings:
     max_num_seqs: int
     max_num_batched_tokens: int
     utilization: float
-    kv_element_bytes: int = 2
+    kv_element_bytes: float = 2
+    kv_scale_bytes: int = 0
     enforce_eager: bool = False
     runtime_fp8: bool = False
     pooling: bool = False

@@ -69,7 +69,7 @@ def loaded_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) 
 
 @lru_cache(maxsize=4096)  # a search asks for many batches of one model on one GPU
 def _resident(
-    spec: ModelSpec, parallel: ParallelConfig, capability: tuple[int, int], regime: Regime, *, fp8: bool, cache: int
+    spec: ModelSpec, parallel: ParallelConfig, capability: tuple[int, int], regime: Regime, *, fp8: bool, cache: float
 ) -> int:
     """All of `loaded_bytes` that depends on no batch; `cache` are the bytes of an element of the KV cache."""
     size = parallel.tensor_parallel_size

@@ -103,7 +103,7 @@ def _explain_args(plan: Plan) -> dict[str, str]:
         "max-num-seqs": sequences,
         "max-num-batched-tokens": tokens,
         "gpu-memory-utilization": share,
-        "kv-cache-dtype": "auto: the data type of the model",
+        "kv-cache-dtype": "auto: what the checkpoint declares, else the data type of the model",
         "quantization": quantize,
         "allow-deprecated-quantization": "this version refuses the checkpoint without it",
         "enforce-eager": "no CUDA graphs: they would not leave room for the cache",

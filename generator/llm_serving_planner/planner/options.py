@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, get_args, get_origin
 
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.engines import registry, vllm
+from llm_serving_planner.engines import figures, registry, vllm
 from llm_serving_planner.models.adapters import Adapter, Draft
 
 PINS, USE = "pins", "use"
@@ -169,7 +169,12 @@ class Options:
     )
     kv_cache_dtype: str | None = option(
         "data type of the KV cache",
-        allowed=("auto", "fp8"),
+        allowed=lambda: tuple(figures.cache_types()),
+        refused={
+            name: f"--kv-cache-dtype {name}: {entry['unsized']}"
+            for name, entry in figures.cache_types().items()
+            if "unsized" in entry
+        },
         flags=("kv-cache-dtype",),
         form=Form("Service", "KV cache", "as the model", {"fp8": "FP8"}),
     )

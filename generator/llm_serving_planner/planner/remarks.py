@@ -10,7 +10,6 @@ from llm_serving_planner.planner.devices.registry import device_of
 from llm_serving_planner.planner.layout import Layout
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.resources import DEFAULT_DOWNLOAD_GBPS
-from llm_serving_planner.planner.search import FALLBACK_CONTEXT
 
 
 def assumptions(
@@ -26,8 +25,6 @@ def assumptions(
         found.append(f"size of the weights is an estimate ({spec.weights.basis})")
     if options.language_model_only and not spec.weights.encoder_bytes:
         found.append("the size of the encoders is not known: their weights count although they are left out")
-    if spec.max_position is None:
-        found.append(f"config.json names no longest context: {FALLBACK_CONTEXT} as in vLLM")
     if spec.gated is None:
         found.append("whether the model is gated is not known: no token is demanded")
     if spec.revision is None and spec.source == "catalogue" and options.revision is None:

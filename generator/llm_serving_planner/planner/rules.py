@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from llm_serving_planner.engines import figures, format_support
+from llm_serving_planner.engines.base import Engine
 from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.hardware.compute_capability import Capability, capability, dotted
 from llm_serving_planner.memory.tensors import padded_vocab
@@ -21,7 +22,8 @@ __all__ = [
 class Choice:
     """Outcome of the rules for data types: what is written to the engine, and what stands against it.
 
-    `flags` are engine flags without which the engine refuses the checkpoint.
+    `flags` are engine flags without which the engine refuses the checkpoint; `declared` is the type of the cache that
+    the checkpoint declares and the engine takes for `auto`.
     """
 
     dtype: str
@@ -30,6 +32,12 @@ class Choice:
     kv_cache_dtype: str
     reasons: tuple[str, ...]
     notes: tuple[str, ...]
+    declared: str = ""
+
+    @property
+    def cache(self) -> str:
+        """Type in which the engine keeps the cache; `auto` for the model's own."""
+        return self.declared if self.declared and self.kv_cache_dtype == "auto" else self.kv_cache_dtype
 
 
 def choose_types(spec: ModelSpec, options: Options, version: str, device: str, compute: Capability) -> Choice:
@@ -39,11 +47,29 @@ def choose_types(spec: ModelSpec, options: Options, version: str, device: str, c
     dtype = _dtype(spec, options, device, compute, reasons, notes)
     quantization, flags = _quantization(spec, options, version, device, compute, reasons, notes)
     kv_cache_dtype = options.kv_cache_dtype or "auto"
-    if options.kv_cache_dtype == "fp8":
-        reasons += engine_of(options.engine).cache_reasons(version, spec, device, compute)
-    if spec.quantization and spec.quantization.kv_fp8 and kv_cache_dtype == "auto":
-        notes.append("the checkpoint declares an FP8 KV cache; sized at 16 bits, the larger of the two")
-    return Choice(dtype, quantization, flags, kv_cache_dtype, tuple(reasons), tuple(notes))
+    engine = engine_of(options.engine)
+    declared = _declared(spec, engine, version) if kv_cache_dtype == "auto" else ""
+    if (declared or kv_cache_dtype).startswith("fp8"):
+        against = engine.cache_reasons(version, spec, device, compute)
+        reasons += (
+            [f"the checkpoint declares an FP8 KV cache; {why}: --kv-cache-dtype {dtype}" for why in against]
+            if (declared)
+            else against
+        )
+    elif kv_cache_dtype not in _PLAIN_CACHES:
+        reasons += engine.cache_type_reasons(kv_cache_dtype, version, spec, device, compute)
+    if declared:
+        notes.append(f"the checkpoint declares an FP8 KV cache: {engine.label} {version} takes it for auto")
+    return Choice(dtype, quantization, flags, kv_cache_dtype, tuple(reasons), tuple(notes), declared)
+
+
+_PLAIN_CACHES = frozenset({"auto", "float16", "bfloat16"})
+
+
+def _declared(spec: ModelSpec, engine: Engine, version: str) -> str:
+    """The type of the cache that a checkpoint declares, where the engine honours it."""
+    kept = spec.quantization is not None and spec.quantization.kv_fp8
+    return "fp8" if kept and engine.takes_declared_cache(version) else ""
 
 
 def _dtype(

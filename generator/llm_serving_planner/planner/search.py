@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from llm_serving_planner.base.units import GIB
+from llm_serving_planner.engines import figures
 from llm_serving_planner.engines.regime import Regime
 from llm_serving_planner.memory import kv_cache, terms
 from llm_serving_planner.memory.settings import Estimate, Gpu, Settings
@@ -174,13 +175,15 @@ class Search:
         pages, step = kv_cache.state_rules(
             self.spec, self.gpu, self.regime, prefixes=self.options.prefix_caching != "off"
         )
+        element, scales = figures.cache_bytes(self.kv_cache_dtype)
         return Settings(
             self.layout.parallel,
             context,
             sequences,
             tokens,
             share,
-            kv_element_bytes=1 if self.kv_cache_dtype == "fp8" else 2,
+            kv_element_bytes=element,
+            kv_scale_bytes=scales,
             enforce_eager=eager,
             runtime_fp8=self.quantization == "fp8",
             pooling=self.use.pooling,

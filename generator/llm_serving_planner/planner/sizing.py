@@ -25,7 +25,7 @@ from llm_serving_planner.planner.option_checks import check_options
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.resources import Resources, plan_resources
-from llm_serving_planner.planner.search import Search, context_of
+from llm_serving_planner.planner.search import FALLBACK_CONTEXT, Search, context_of
 
 
 def size(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -> Plan:
@@ -37,6 +37,9 @@ def size(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -
     """
     options = options or Options()
     check_options(options)
+    unknown = spec.max_position is None
+    if unknown and options.max_model_len is not None:  # the engine takes what it is told where the model says nothing
+        spec = replace(spec, max_position=options.max_model_len)
     full, spec = spec, spec.text_only() if options.language_model_only else spec
     engine, device = engine_of(options.engine), device_of(profile.gpu)
     version = device.version(profile.gpu, options, engine)
@@ -53,10 +56,10 @@ def size(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -
     spec = replace(spec, max_position=shorter) if shorter else spec
     deployment = choose_deployment(layout, options, version)
     reasons += (*deployment.reasons, *data_parallel_reasons(layout, spec, options))
-    reasons += _context_reasons(spec, options)
+    reasons += [_UNKNOWN_CONTEXT] if unknown and options.max_model_len is None else _context_reasons(spec, options)
     reasons += device.layout_reasons(layout, profile.gpu)
     stage = pipeline.stage_spec(spec, min(layout.parallel.pipeline_parallel_size, spec.num_layers))
-    search = Search(stage, gpu, regime, options, layout, choice.kv_cache_dtype, choice.quantization, use)
+    search = Search(stage, gpu, regime, options, layout, choice.cache, choice.quantization, use)
     settings, verdict, memory_reasons, search_rejected = search.run()
     known = start.plan_facts(spec, settings, options, choice.dtype, choice.kv_cache_dtype)
     reasons += engine.start_problems(version, known)
@@ -68,9 +71,9 @@ def size(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -
     reasons += _node_reasons(profile, resources)
     sharded = layout.parallel.tensor_parallel_size if not layout.reasons else 1
     kernels = device.attention(
-        spec, profile.gpu, engine, version, gpu.capability, choice.kv_cache_dtype, tensor_parallel_size=sharded
+        spec, profile.gpu, engine, version, gpu.capability, choice.cache, tensor_parallel_size=sharded
     )
-    if not kernels.backend and choice.kv_cache_dtype != "fp8":
+    if not kernels.backend and not choice.cache.startswith("fp8"):
         reasons.append(
             f"{engine.label} {version} has no attention for it on {profile.gpu.device_name}: {kernels.reason}"
         )
@@ -130,6 +133,12 @@ def _resources(
         engines_per_pod=layout.engines_per_pod,
         deep_gemm=deep_gemm,
     )
+
+
+_UNKNOWN_CONTEXT = (
+    "config.json names no longest context, and none is guessed: --max-model-len N with the length that the model was "
+    f"made for (vLLM would take {FALLBACK_CONTEXT:,})"
+)
 
 
 def _context_reasons(spec: ModelSpec, options: Options) -> list[str]:

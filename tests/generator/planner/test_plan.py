@@ -281,7 +281,6 @@ def test_assumptions_are_told_and_only_where_they_are_made() -> None:
             Options(),
             "size of the weights is",
         ),
-        (replace(full, max_position=None), profile, Options(), "config.json names no longest context: 2048"),
         (replace(full, gated=None), profile, Options(), "whether the model is gated is not known"),
         (replace(full, revision=None), profile, Options(), "commit of the checkpoint is not known offline"),
         (full, parse_profile("4xa10g"), Options(), "host memory and CPU of the node are not known"),
@@ -372,3 +371,46 @@ def test_sequences_beyond_the_pages_of_states_are_refused() -> None:
     assert plan(name, "1xrtx-4090", replace(asked, max_num_seqs=None)).settings.max_num_seqs <= 146
     old = replace(asked, max_num_seqs=256, engine_version="0.19.1")
     assert not plan(name, "1xrtx-4090", old).settings.enforce_eager
+
+
+def test_an_unknown_context_is_asked_for() -> None:
+    silent = replace(spec(LLAMA), max_position=None)
+    with pytest.raises(DoesNotFitError) as refused:
+        make_plan(silent, parse_profile("1xh100"), Options())
+    assert "--max-model-len N" in refused.value.reasons[0]
+    asked = make_plan(silent, parse_profile("1xh100"), Options(max_model_len=65536))
+    assert asked.settings.max_model_len == 65536
+
+
+def test_every_model_of_the_catalogue_has_a_context() -> None:
+    assert [name for name in embedded.model_ids() if spec(name).max_position is None] == []
+    assert plan("Qwen/Qwen3-Coder-Next", "4xh100-80gb").settings.max_model_len > 100_000
+
+
+@pytest.mark.parametrize(("version", "fp8"), [("0.33.0", True), ("0.14.1", True), ("0.13.0", False)])
+def test_a_declared_cache_is_what_auto_becomes(version: str, fp8: bool) -> None:
+    """nvidia/Llama-3.1-70B-Instruct-FP8 started on 0.33.0 with 5.00 GiB for a request of 32,768 tokens."""
+    name = "nvidia/Llama-3.1-70B-Instruct-FP8"
+    found = plan(name, "1xh200", Options(max_model_len=32768, engine_version=version))
+    assert found.kv_cache_dtype == "auto"
+    assert found.estimate.kv_per_request / GIB == pytest.approx(5.0 if fp8 else 10.0)
+    plain = plan(name, "1xh200", Options(max_model_len=32768, kv_cache_dtype="bfloat16"))
+    assert plain.estimate.kv_per_request / GIB == pytest.approx(10.0)
+
+
+def test_types_of_the_cache() -> None:
+    wide = plan(LLAMA, "1xl4", Options(max_model_len=4096)).estimate.kv_per_request
+    for kind, share in (
+        ("fp8_e5m2", 1 / 2),
+        ("int8_per_token_head", (256 + 8) / 512),
+        ("int4_per_token_head", 136 / 512),
+    ):
+        found = plan(LLAMA, "1xl4", Options(max_model_len=4096, kv_cache_dtype=kind))
+        assert found.estimate.kv_per_request == wide * share
+    assert "compute capability 10.0" in reasons(LLAMA, "1xl4", Options(kv_cache_dtype="nvfp4"))[0]
+    assert (
+        "came with vLLM 0.25.1"
+        in reasons(LLAMA, "1xl4", Options(kv_cache_dtype="int4_per_token_head", engine_version="0.22.1"))[0]
+    )
+    with pytest.raises(InputError, match="TurboQuant"):
+        check_options(Options(kv_cache_dtype="turboquant_k8v4"))

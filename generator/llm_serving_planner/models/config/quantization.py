@@ -85,9 +85,14 @@ _MODELOPT = {
 }
 
 
+def _is_fp8(scheme: Any) -> bool:
+    """Whether a scheme of the KV cache is FP8 (vLLM 0.33.0 utils/torch_utils.py:463, read 2026-11-29)."""
+    return isinstance(scheme, dict) and scheme.get("num_bits") == 8 and scheme.get("type") == "float"
+
+
 def _modelopt(block: Config) -> Quantization:
     algorithm = str(block.get("quant_algo"))
-    kv = block.get("kv_cache_quant_algo") == "FP8" or isinstance(block.get("kv_cache_scheme"), dict)
+    kv = str(block.get("kv_cache_quant_algo")).upper() == "FP8" or _is_fp8(block.get("kv_cache_scheme"))
     if algorithm.upper() not in _MODELOPT:
         raise UnsupportedModelError("quantization_config.quant_algo", algorithm)
     name, bits = _MODELOPT[algorithm.upper()]
@@ -129,7 +134,7 @@ def _group(block: Config, first: Config) -> Quantization:
         bits,
         group if isinstance(group, int) and group > 0 else None,
         block=(shape[0], shape[1]) if isinstance(shape, list) and len(shape) == 2 else None,
-        kv_fp8=isinstance(block.get("kv_cache_scheme"), dict),
+        kv_fp8=_is_fp8(block.get("kv_cache_scheme")),
         scheme=_scheme(weights, activations, str(first.get("format") or block.get("format"))),
     )
 
