@@ -57,13 +57,15 @@ _PINS = {
 
 
 def commit() -> str:
-    """Short name of the commit whose planner speaks; `+` where files are changed.
+    """Short name of the commit whose planner speaks; `+` where files of the planner are changed.
 
     Raises:
         subprocess.CalledProcessError: this is no git repository.
     """
-    words = ["git", "-C", str(ROOT), "describe", "--always", "--exclude=*", "--dirty=+"]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    git = ["git", "-C", str(ROOT)]
+    name = subprocess.run([*git, "rev-parse", "--short=7", "HEAD"], capture_output=True, text=True, check=True).stdout
+    changed = subprocess.run([*git, "status", "--porcelain", "generator"], capture_output=True, text=True, check=True)
+    return name.strip() + ("+" if changed.stdout else "")
 
 
 def ask(words: list[str]) -> tuple[dict[str, Any] | None, str]:
