@@ -7,7 +7,9 @@ TOOL := PYTHONPATH=tools $(BIN)/python -m
 PUBLISHING := $(TOOL) publishing
 JOBS ?= 4
 DOCUMENTS ?= 5000
+INPUTS ?= 20000
 DRY_RUNS ?= 500
+RUNS ?= 200
 WORKERS ?= auto
 PARALLEL := --numprocesses $(WORKERS) --dist loadfile --ignore tests/cluster --ignore tests/load
 QUICK := tests/generator tests/values $(addprefix tests/chart/test_,accelerators.py removed.py schema_agreement.py structure.py validate*.py)
@@ -15,7 +17,7 @@ HERE := not cluster and not registry and not load and not site
 NEEDS_CLUSTER = @test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
 
 .DEFAULT_GOAL := help
-.PHONY: fuzz test-dry-run help setup values generate verify format lint types test quick test-all check golden bench compare calibrate test-rules test-cluster test-cluster-smoke test-faults kwok load actionlint clean \
+.PHONY: killed-downloads fuzz fuzz-inputs test-dry-run help setup setup-publish publish-built zizmor values generate verify format lint types test quick test-all check golden bench compare calibrate test-rules test-cluster test-cluster-smoke test-faults kwok load actionlint clean \
 	package sign verify-package publish index release test-registry lock audit wheel site test-site \
 	sign-keyless check-tag checksums github-release ct-lint ct-install kind kind-delete defects mutants
 
@@ -31,6 +33,12 @@ $(STAMP): pyproject.toml requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+setup-publish: ## install what `make publish-built` needs into .venv, and nothing of development
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/publish.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
 
 values: $(STAMP) ## MODEL= PROFILE= [OPTIONS=]: write, validate and render values/<name>-<profile>.yaml
 	@test -n "$(MODEL)" -a -n "$(PROFILE)" || { echo "usage: make values MODEL=<hub id or folder> PROFILE=<2xt4, g5.48xlarge, ...>" >&2; exit 2; }
@@ -83,6 +91,10 @@ golden: $(STAMP) ## write the golden manifests again; review the difference
 kwok: $(STAMP) ## KWOK, which lets pods run on simulated nodes, into .venv (needs Go)
 	@GOBIN="$(CURDIR)/$(BIN)" go install sigs.k8s.io/kwok/cmd/kwok@v0.8.0
 
+killed-downloads: $(STAMP) ## [RUNS=200 WORKERS=2]: downloads on one claim, killed at random points, each run told in build/killed-downloads.csv
+	@mkdir -p build && : > build/killed-downloads.csv
+	@LLM_SERVING_KILLED_RUNS=$(RUNS) LLM_SERVING_KILLED_TABLE=build/killed-downloads.csv $(BIN)/pytest -q --numprocesses $(if $(filter auto,$(WORKERS)),2,$(WORKERS)) tests/supervisor/test_killed_downloads.py
+
 load: $(STAMP) ## 200 streams during an upgrade, in each rollout mode, on the Kubernetes of KUBECONFIG (10 minutes)
 	$(NEEDS_CLUSTER)
 	@$(BIN)/pytest -m load -s tests/load
@@ -128,7 +140,10 @@ kind-delete: $(STAMP) ## remove it
 	@$(TOOL) testbed.kind_cluster delete
 
 fuzz: $(STAMP) ## [DOCUMENTS=5000 JOBS=4]: random values documents render to valid manifests or are refused in due form
-	@LLM_SERVING_DOCUMENTS=$(DOCUMENTS) $(BIN)/pytest --numprocesses $(JOBS) tests/fuzz
+	@LLM_SERVING_DOCUMENTS=$(DOCUMENTS) $(BIN)/pytest --numprocesses $(JOBS) tests/fuzz --ignore tests/fuzz/test_inputs.py
+
+fuzz-inputs: $(STAMP) ## [INPUTS=20000 JOBS=4]: made-up documents for every reader end in one line, in bounded time and memory
+	@LLM_SERVING_INPUTS=$(INPUTS) $(BIN)/pytest --numprocesses $(JOBS) tests/fuzz/test_inputs.py
 
 test-dry-run: $(STAMP) ## [DRY_RUNS=500]: random documents that render, before the API server of KUBECONFIG, with dry run
 	$(NEEDS_CLUSTER)
@@ -157,6 +172,11 @@ verify-package: $(STAMP) ## KEYRING=: check the package against its provenance
 publish: package ## REGISTRY=oci://host/path [PLAIN_HTTP=1] [TIMEOUT=s]: push the package, read it back, compare
 	@test -n "$(REGISTRY)" || { echo "usage: make publish REGISTRY=oci://host/path" >&2; exit 2; }
 	@$(PUBLISHING) publish "$(REGISTRY)" $(if $(filter 1,$(PLAIN_HTTP)),--plain-http) $(if $(TIMEOUT),--timeout "$(TIMEOUT)")
+
+publish-built: $(STAMP) ## REGISTRY=: push the package that lies in dist, if its checksum and all others there are right
+	@test -n "$(REGISTRY)" || { echo "usage: make publish-built REGISTRY=oci://host/path" >&2; exit 2; }
+	@cd dist && sha256sum --check --strict --quiet SHA256SUMS
+	@$(PUBLISHING) publish "$(REGISTRY)"
 
 sign-keyless: ## sign what `make publish` published last with cosign, by the workflow's identity
 	@cosign sign --yes "$$(sed 's,^oci://,,' dist/published.txt)"
@@ -191,6 +211,10 @@ lock: $(STAMP) ## write requirements/*.txt from pyproject.toml: exact versions w
 audit: $(STAMP) ## known vulnerabilities of everything locked (asks PyPI)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/supply.txt
 	@$(BIN)/pip-audit --strict --require-hashes --disable-pip --requirement requirements/dev.txt --requirement requirements/supply.txt
+
+zizmor: $(STAMP) ## what is unsafe in the workflows, offline
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/supply.txt
+	@$(BIN)/zizmor --offline --no-progress .github
 
 clean: ## remove .venv and caches
 	@rm -rf .venv .cache build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis generator/*.egg-info

@@ -18,6 +18,7 @@ FILES = {
     "runtime.txt": ["pyproject.toml"],
     "dev.txt": ["pyproject.toml", "--group", "dev"],
     "supply.txt": ["--group", "supply"],
+    "publish.txt": ["pyproject.toml", "--group", "publish"],
 }
 
 

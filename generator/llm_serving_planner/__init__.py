@@ -6,7 +6,9 @@
     print(found.settings.max_num_seqs, values(found))
 
 `plan` sizes a model on GPUs, `values` writes the values file of a plan, `resolve` reads the facts of a model, and
-`ways_out` names settings and machines on which a model fits. What `__all__` does not list may change with any version.
+`ways_out` names settings and machines on which a model fits. With `workload=workload("chat", users=200, ttft=1.0)` a
+plan is chosen and judged by what the service has to bear; its `promise` says what it gives. What `__all__` does not
+list may change with any version.
 """
 
 import importlib
@@ -31,8 +33,9 @@ if TYPE_CHECKING:
     from llm_serving_planner.output.render import render_values as values
     from llm_serving_planner.planner.options import Options
     from llm_serving_planner.planner.plan import Plan
-    from llm_serving_planner.planner.service import plan
     from llm_serving_planner.planner.ways_out import ways_out
+    from llm_serving_planner.speed.service import plan
+    from llm_serving_planner.speed.workload import Workload, workload
 
 __all__ = [
     "DoesNotFitError",
@@ -47,12 +50,14 @@ __all__ = [
     "SchemaError",
     "ServerError",
     "UnsupportedModelError",
+    "Workload",
     "__version__",
     "parse_profile",
     "plan",
     "resolve",
     "values",
     "ways_out",
+    "workload",
 ]
 
 # Loaded when they are asked for: `llm-serving --version` and the clients need no planner.
@@ -61,11 +66,13 @@ _PLACES = {
     "ModelSpec": "models.spec",
     "Options": "planner.options",
     "Plan": "planner.plan",
+    "Workload": "speed.workload",
     "parse_profile": "hardware.profiles",
-    "plan": "planner.service",
+    "plan": "speed.service",
     "resolve": "models.resolve",
     "values": "output.render",
     "ways_out": "planner.ways_out",
+    "workload": "speed.workload",
 }
 
 

@@ -10,9 +10,9 @@ import json
 import os
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from supervisor.group_protocol import BEAT_SECONDS, GROUP_PORT, SILENCE_SECONDS, GroupError, say
+from supervisor.group_protocol import BEAT_SECONDS, GROUP_PORT, PROTOCOL, SILENCE_SECONDS, GroupError, say
 
 MASTER_PORT = 29501
 DATA_PORT = 29550  # vLLM's default of --data-parallel-rpc-port (vllm/config/parallel.py of 0.33.0, read 2026-11-25)
@@ -37,6 +37,7 @@ class Settings:
         gpus: GPUs of this member, for Ray.
         host: this pod's own address; empty where nobody told it.
         engine_tls: the engine speaks TLS.
+        secret: what members prove to each other that they know; empty where everybody is let in.
         wait_seconds: how long the group may take to form.
         grace_seconds: how long a stopping worker waits for its leader.
         port: where the leader listens for its workers.
@@ -56,6 +57,7 @@ class Settings:
     gpus: str = "0"
     host: str = ""
     engine_tls: bool = False
+    secret: str = field(default="", repr=False)
     wait_seconds: float = 900.0
     grace_seconds: float = 60.0
     port: int = GROUP_PORT
@@ -65,7 +67,7 @@ class Settings:
 
     def digest(self) -> str:
         """What all members must have in common, as 12 hexadecimal digits."""
-        agreed = [self.executor, self.size, self.command, *([self.data] if self.data else [])]
+        agreed = [PROTOCOL, self.executor, self.size, self.command, *([self.data] if self.data else [])]
         return hashlib.sha256(json.dumps(agreed).encode()).hexdigest()[:12]
 
 

@@ -5,9 +5,26 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from typing import Any
 
+from supervisor.bounded import clean
 from supervisor.group_member import PROGRESS_SECONDS, Member, Settings
-from supervisor.group_protocol import LINE_BYTES, LOST, GroupError, first, receive, say, send
+from supervisor.group_protocol import (
+    GREETING_SECONDS,
+    LINE_BYTES,
+    LOST,
+    PROTOCOL,
+    GroupError,
+    StrangerError,
+    address,
+    check,
+    first,
+    number,
+    proof,
+    receive,
+    say,
+    send,
+)
 
 
 class Worker(Member):
@@ -42,7 +59,8 @@ class Worker(Member):
         await first(ended, listening, self.stop.wait())
         if self.stop.is_set() and not ended.done() and not listening.done():
             say("told to stop: waiting for the leader to finish")
-            await send(writer, {"leaving": 1})
+            with contextlib.suppress(OSError, asyncio.TimeoutError):
+                await send(writer, {"leaving": 1})
             await first(listening, ended, seconds=self.settings.grace_seconds)
         beats.cancel()
         listening.cancel()
@@ -50,7 +68,7 @@ class Worker(Member):
             code = ended.result()
             say(f"the engine ended with code {code}")
             if not self.stop.is_set():
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, asyncio.TimeoutError):
                     await send(writer, {"failed": f"its engine ended with code {code}"})
                 return code if code > 0 else 1
         self.kill()
@@ -85,19 +103,20 @@ class Worker(Member):
         """Greet, then beat until the leader says start; False when turned away or cut off."""
         beats = None
         try:
-            hello = {"member": self.settings.name, "rank": self.settings.rank, "digest": self.settings.digest()}
-            await send(writer, hello)
+            if not await asyncio.wait_for(self.greet(reader, writer), GREETING_SECONDS):
+                return False
             beats = asyncio.ensure_future(self.beat(writer))
             while not self.stop.is_set():
                 self.left()
                 message = await receive(reader, self.settings.silence_seconds)
-                if "refused" in message:
-                    self.last = message["refused"]
+                if self.refused(message):
                     return False
                 if "start" in message:
-                    self.address = message["start"]
+                    self.address = address(message["start"])
                     return True
                 self.last = "joined, other members are missing"
+        except StrangerError:
+            self.last = "it does not prove that it knows the group's secret"
         except LOST as error:
             self.last = f"connection lost ({type(error).__name__})"
         finally:
@@ -105,9 +124,29 @@ class Worker(Member):
                 beats.cancel()
         return False
 
+    async def greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        """Prove to each other that both know the secret; False when turned away. Raises one of LOST."""
+        own, ours = self.settings, number()
+        await send(writer, {"protocol": PROTOCOL, "member": own.name, "rank": own.rank, "number": ours})
+        answer = await receive(reader, own.silence_seconds)
+        if self.refused(answer):
+            return False
+        theirs = str(answer.get("number"))
+        check(answer.get("proof"), proof(own.secret, "leader", ours, theirs))
+        digest = own.digest()
+        own_proof = proof(own.secret, "worker", theirs, ours, own.name, own.rank, digest)
+        await send(writer, {"digest": digest, "proof": own_proof})
+        return True
+
+    def refused(self, message: dict[str, Any]) -> bool:
+        """Whether the leader turns this member away, and why."""
+        if "refused" in message:
+            self.last = clean(message["refused"])
+        return "refused" in message
+
     async def beat(self, writer: asyncio.StreamWriter) -> None:
         """Signs of life, each of which the leader answers; ends when the leader is gone."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, asyncio.TimeoutError):
             while True:
                 await send(writer, {"beat": 1})
                 await asyncio.sleep(self.settings.beat_seconds)

@@ -9,27 +9,29 @@ DEADLINE_SECONDS (how long the engine may take to become ready).
 from __future__ import annotations
 
 import os
-import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # read on import; its own log would stand between the lines here
 
 import grpc
 from llm_serving_planner.clients.fmaas import ENUMS, SERVICE, message_classes
 
+from supervisor.bounded import clean, end_on_signals, leave, within
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ANSWER_SECONDS = 120.0  # for one answer: a first one may compile kernels
+ANSWER_BYTES = 1 << 24
 PROBE_SECONDS = 10.0  # the same while nobody knows whether the server is there
 PAUSE_SECONDS = 1.0  # between two probes
 NOT_READY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 UNFINISHED = tuple(ENUMS["StopReason"].index(name) for name in ("NOT_FINISHED", "CANCELLED", "ERROR"))
-# Answers have no size limit, no proxy stands between pods, and a server that comes late is found within a second.
+# No proxy stands between pods, and a server that comes late is found within a second.
 OPTIONS = (
-    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_receive_message_length", ANSWER_BYTES),
     ("grpc.enable_http_proxy", 0),
     ("grpc.initial_reconnect_backoff_ms", 1000),
     ("grpc.max_reconnect_backoff_ms", 1000),
@@ -80,14 +82,14 @@ class Client:
         deadline, last = time.monotonic() + deadline_seconds, "no answer"
         while time.monotonic() < deadline:
             try:
-                info = self.unary("ModelInfo", "ModelInfo", {}, PROBE_SECONDS)
+                left = max(0.1, deadline - time.monotonic())
+                info = self.unary("ModelInfo", "ModelInfo", {}, min(PROBE_SECONDS, left))
             except grpc.RpcError as error:
                 if error.code() not in NOT_READY:
                     raise
                 last = described(error)
             else:
-                print("model info: max_sequence_length", info.max_sequence_length, end=" ")
-                print("max_new_tokens", info.max_new_tokens)
+                say(f"model info: max_sequence_length {info.max_sequence_length} max_new_tokens {info.max_new_tokens}")
                 return
             time.sleep(max(0.0, min(PAUSE_SECONDS, deadline - time.monotonic())))
         raise FailedError(f"{self.target} is not ready before the deadline: {last}")
@@ -98,28 +100,28 @@ class Client:
         count = answer.responses[0].token_count
         if count < 1:
             raise FailedError("Hello world has no tokens")
-        print("tokens of 'Hello world':", count)
+        say(f"tokens of 'Hello world': {count}")
 
     def check_text(self) -> None:
         """A prompt gives text, at once and as a stream that ends with a reason."""
         prompt, limits = {"text": "Hello"}, {"stopping": {"max_new_tokens": 8}}
         answer = self.unary("Generate", "BatchedGeneration", {"requests": [prompt], "params": limits})
-        print("text:", repr(answer.responses[0].text))
+        say(f"text: {clean(answer.responses[0].text, 200)!r}")
         pieces = self.stream({"request": prompt, "params": limits})
         reason = pieces[-1].stop_reason if pieces else 0
         if reason in UNFINISHED:
             raise FailedError(f"the stream of {len(pieces)} messages ends with stop reason {reason}")
         text = "".join(piece.text for piece in pieces)
-        print("stream:", len(pieces), "messages,", repr(text), "stop reason", reason)
+        say(f"stream: {len(pieces)} messages, {clean(text, 200)!r} stop reason {reason}")
 
 
 def described(error: Any) -> str:
     """A status of gRPC as one line: https://grpc.io/docs/guides/status-codes/."""
-    said = " ".join((error.details() or "").split())
+    said = clean(error.details() or "")
     return f"gRPC status {error.code().value[0]}: {said or 'no reason given'}"
 
 
-def main() -> None:
+def checks() -> None:
     """Run every check; raises FailedError or grpc.RpcError."""
     client = Client(os.environ["TARGET"], os.environ.get("MODEL", ""), os.environ.get("CA_FILE", ""))
     client.wait_until_ready(float(os.environ.get("DEADLINE_SECONDS", "60")))
@@ -127,19 +129,28 @@ def main() -> None:
     client.check_text()
 
 
-def fail(text: str) -> NoReturn:
-    """Say what failed, in one line."""
-    print("FAILED:", text)
-    sys.exit(1)
+def main() -> int:
+    """Run every check within what all answers together may take; the exit code."""
+    end_on_signals()
+    try:
+        within(checks, float(os.environ.get("DEADLINE_SECONDS", "60")) + 4 * ANSWER_SECONDS)
+    except FailedError as error:
+        say(f"FAILED: {error}")
+        return 1
+    except grpc.RpcError as error:
+        say(f"FAILED: {described(error)}")
+        return 1
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is one line
+        say(f"FAILED: {type(error).__name__}: {error}")
+        return 1
+    say("OK")
+    return 0
+
+
+def say(text: str) -> None:
+    """One line in the pod's log."""
+    print(clean(text), flush=True)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except FailedError as error:
-        fail(str(error))
-    except grpc.RpcError as error:
-        fail(described(error))
-    except (OSError, LookupError, ValueError) as error:
-        fail(f"{type(error).__name__}: {error}")
-    print("OK")
+    leave(main())

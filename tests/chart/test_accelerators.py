@@ -107,7 +107,7 @@ def test_amd_pods_get_the_groups_of_their_devices_and_stay_restricted() -> None:
     assert spec["securityContext"]["supplementalGroups"] == [44, 109]
     assert spec["securityContext"]["runAsNonRoot"] is True
     assert engine(manifests)["securityContext"]["capabilities"] == {"drop": ["ALL"]}
-    assert engine(manifests)["resources"]["limits"]["amd.com/gpu"] == 1
+    assert engine(manifests)["resources"]["limits"]["amd.com/gpu"] == "1"
     assert environment(AMD)["MIOPEN_USER_DB_PATH"] == "/llm/home/.miopen"
 
 
@@ -122,7 +122,7 @@ def test_groups_are_there_on_both_platforms(platform: str) -> None:
 def test_gaudi_pods_get_huge_pages_and_writable_logs() -> None:
     resources = engine(in_process(merge(BASE, merge(GAUDI, {"gpu": {"hugepages": "1188Mi"}}))))["resources"]
     for kind in ("requests", "limits"):
-        assert (resources[kind]["habana.ai/gaudi"], resources[kind]["hugepages-2Mi"]) == (1, "1188Mi")
+        assert (resources[kind]["habana.ai/gaudi"], resources[kind]["hugepages-2Mi"]) == ("1", "1188Mi")
     found = environment(GAUDI)
     assert found["HABANA_LOGS"].startswith("/llm/home/")
     assert found["PT_HPU_ENABLE_LAZY_COLLECTIVES"] == "true"

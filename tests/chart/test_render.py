@@ -89,7 +89,7 @@ def test_flags_come_from_their_keys(render: Renderer) -> None:
     assert found["--pipeline-parallel-size"] == "2"
     assert "--trust-remote-code" in found
     assert engine(manifests)["args"][-2:] == ["--last", "x"]
-    assert engine(manifests)["resources"]["limits"]["nvidia.com/gpu"] == 4
+    assert engine(manifests)["resources"]["limits"]["nvidia.com/gpu"] == "4"
 
 
 def test_a_local_path_is_served_offline_and_without_revision(render: Renderer) -> None:
@@ -112,7 +112,7 @@ def test_one_budget_drives_probe_deadline_and_test(render: Renderer) -> None:
 
 
 def test_probes_ask_health_and_none_waits_blindly(render: Renderer) -> None:
-    container = engine(render(BASE))
+    container = engine(render(merge(BASE, {"liveness": {"stalledSeconds": 0}})))
     for name in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container[name]["httpGet"] == {"path": "/health", "port": "http"}
         assert "initialDelaySeconds" not in container[name]

@@ -1,8 +1,6 @@
 """Upgrades never touch what Kubernetes refuses to change, and two releases or subcharts never meet."""
 
-import contextlib
-import json
-import shutil
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -10,14 +8,22 @@ from typing import Any
 
 import pytest
 import yaml
-from support.helm import CHART, OPERATORS, RefusedError, documents, in_process, merge
+from support.helm import CHART, RefusedError, in_process, merge
 from support.laws import NIGHTLY
+from support.subcharts import parent_chart, render_parent
 
 CI_FILES = sorted((CHART / "ci").glob("*-values.yaml"))
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 BASE = {"model": {"id": "org/model"}}
 # Values that name objects, or that a claim takes once and for all (see docs/operations.md, Upgrades).
-IDENTITY = {"nameOverride", "fullnameOverride", "storage.size", "storage.accessMode", "storage.storageClass"}
+IDENTITY = {
+    "nameOverride",
+    "fullnameOverride",
+    "storage.size",
+    "storage.accessMode",
+    "storage.storageClass",
+    "storage.volumeName",
+}
 CLAIMED = "storage.type"  # fixed too where claims are the controller's own (perReplica)
 # Another value of the same kind, where one can be made up from the key's type.
 OTHER: dict[str, Any] = {
@@ -38,6 +44,10 @@ OTHER: dict[str, Any] = {
     "lifecycle": {"preStop": {"exec": {"command": ["x"]}}}, "extraVolumes": [{"name": "x", "emptyDir": {}}],
     "extraVolumeMounts": [{"name": "x", "mountPath": "/x"}], "imagePullSecrets": [{"name": "p"}],
     "engine.lora.maxRank": 64, "engine.chatTemplate.file": "/templates/x.jinja",
+    "network.ipFamily": "IPv6", "service.ipFamilyPolicy": "PreferDualStack", "service.internalTrafficPolicy": "Local",
+    "service.sessionAffinity": "ClientIP", "service.nodePort": {"type": "NodePort", "nodePort": 30080},
+    "service.externalTrafficPolicy": {"type": "NodePort", "externalTrafficPolicy": "Local"},
+    "dnsPolicy": "Default", "monitoring.tracing.endpoint": "http://otel:4317", "engine.lora.dynamic": True,
     "prePull": {"enabled": True, "nodes": 2}, "plan": {"summary": "other"}, "test.enabled": False,
 }  # fmt: skip
 
@@ -67,7 +77,8 @@ def changes() -> dict[str, dict[str, Any]]:
         elif isinstance(value, str):
             found[path] = nest(path, f"{value}x")
     for path, value in OTHER.items():
-        whole = path.rpartition(".")[0] if path.startswith("parallelism.") else path
+        beside = isinstance(value, dict) and path.startswith(("parallelism.", "service."))
+        whole = path.rpartition(".")[0] if path.startswith("parallelism.") or beside else path
         found[path] = nest(whole, value)
     return {path: change for path, change in found.items() if path not in IDENTITY}
 
@@ -102,17 +113,42 @@ def objects(manifests: list[dict[str, Any]]) -> dict[tuple[str, str], Any]:
     return {(entry["kind"], entry["metadata"]["name"]): immutable(entry) for entry in manifests}
 
 
+def parts(keys: list[str], refusal: RefusedError) -> tuple[list[str], list[str]]:
+    """Keys that the refusal does not name and those that it does; halves where that tells nothing apart."""
+    text = f"{refusal}".replace("/", ".")  # the schema writes /a/b
+    named = [key for key in keys if re.search(rf"(?<![\w.]){re.escape(key)}(?![\w.]*\w)|\.{re.escape(key)}\'", text)]
+    if 0 < len(named) < len(keys):
+        return [key for key in keys if key not in named], named
+    return keys[::2], keys[1::2]
+
+
 def accepted(values: dict[str, Any], keys: list[str]) -> Iterator[tuple[list[str], list[dict[str, Any]]]]:
-    """Render many changes at once, in halves where they are refused: which, and the objects."""
+    """Render many changes at once, in parts where they are refused: which, and the objects."""
     together = values
     for key in keys:
         together = merge(together, CHANGES[key])
     try:
         yield keys, in_process(together)
-    except RefusedError:
+    except RefusedError as refusal:
         if len(keys) > 1:
-            yield from accepted(values, keys[::2])
-            yield from accepted(values, keys[1::2])
+            for part in parts(keys, refusal):
+                yield from accepted(values, part)
+
+
+def taken(together: dict[str, Any], keys: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """Values with as many of the changes as are taken beside each other, and which: parts of what is refused."""
+    tried = together
+    for key in keys:
+        tried = merge(tried, CHANGES[key])
+    try:
+        in_process(tried)
+    except RefusedError as refusal:
+        found: list[str] = []
+        for part in parts(keys, refusal) if len(keys) > 1 else ():
+            together, more = taken(together, part)
+            found += more
+        return together, found
+    return tried, keys
 
 
 @cache
@@ -121,14 +157,7 @@ def batches() -> list[list[str]]:
     found: list[list[str]] = []
     left = list(CHANGES)
     while left:
-        batch: list[str] = []
-        together = BASE
-        for key in left:
-            tried = merge(together, CHANGES[key])
-            with contextlib.suppress(RefusedError):
-                in_process(tried)
-                together = tried
-                batch.append(key)
+        batch = taken(BASE, left)[1]
         if not batch:  # what is left needs another key beside it
             break
         found.append(batch)
@@ -175,30 +204,7 @@ def test_what_the_documents_call_fixed_is_what_a_claim_fixes() -> None:
 @pytest.fixture
 def parent(tmp_path: Path) -> Path:
     """A chart with this one in it twice, under two names."""
-    repository = f"file://{CHART}"
-    dependencies = [
-        {
-            "name": "llm-serving",
-            "version": ">=0",
-            "repository": repository,
-            "alias": alias,
-            "condition": f"{alias}.enabled",
-        }
-        for alias in ("chat", "embed")
-    ]
-    chart = {"apiVersion": "v2", "name": "parent", "version": "0.1.0", "dependencies": dependencies}
-    (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(chart))
-    shutil.copytree(CHART, tmp_path / "charts" / "llm-serving")
-    return tmp_path
-
-
-def render_parent(parent: Path, values: dict[str, Any], name: str) -> list[dict[str, Any]]:
-    from helm_python import Chart, _native
-
-    options = {"name": name, "namespace": "llm", "api_versions": list(OPERATORS)}
-    chart = Chart.load(str(parent))  # its handle lives as long as this name
-    raw = _native.call_string("helm_render", chart._raw(), json.dumps(values), json.dumps(options))
-    return [doc for path, text in json.loads(raw).items() if path.endswith(".yaml") for doc in documents(text)]
+    return parent_chart(tmp_path)
 
 
 @pytest.mark.parametrize("release", ["apps", "chat-embed"])

@@ -53,7 +53,7 @@ CASES: dict[str, Refusal] = {
     "one node's claim": (
         {"replicas": 2},
         "storage.accessMode (ReadWriteOnce) lets one node mount the claim, but replicas (2), parallelism.nodes (1) "
-        "and rollout.mode (recreate) may need it on several. Set storage.accessMode=ReadWriteMany, "
+        "and rollout.mode (replaceOneByOne) may need it on several. Set storage.accessMode=ReadWriteMany, "
         "storage.type=perReplica (controller statefulset or leaderworkerset), or storage.type=emptyDir.",
         {"replicas": 2, "storage": {"accessMode": "ReadWriteMany"}},
     ),

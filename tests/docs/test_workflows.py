@@ -18,7 +18,13 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
 APT = "sudo apt-get update && sudo apt-get install --yes --no-install-recommends apache2-utils docker-registry"
 OTHER = (".ci/run", APT)
-RIGHTS = {("release.yml", "release"), ("pages.yml", "publish")}  # jobs that may write: packages and pages
+# Jobs that may write, and what: packages, pages, results of scanners.
+RIGHTS = {
+    ("release.yml", "publish"): {"contents", "packages", "id-token", "attestations"},
+    ("pages.yml", "publish"): {"pages", "id-token"},
+    ("security.yml", "codeql"): {"security-events"},
+    ("security.yml", "scorecard"): {"security-events", "id-token"},
+}
 
 
 def steps(path: Path) -> list[dict[str, Any]]:
@@ -46,10 +52,32 @@ def test_rights_are_the_least(path: Path) -> None:
     assert workflow["permissions"] == {"contents": "read"}
     for name, job in workflow["jobs"].items():
         assert job["timeout-minutes"] <= 60
-        assert "permissions" not in job or (path.name, name) in RIGHTS
+        written = {right for right, kind in job.get("permissions", {}).items() if kind != "read"}
+        assert written == RIGHTS.get((path.name, name), set())
+        if written & {"packages", "pages"}:
+            assert job["environment"]["name"], "a protected environment"
     for step in steps(path):
         if "actions/checkout" in step.get("uses", ""):
             assert step["with"]["persist-credentials"] is False
+
+
+def test_what_is_installed_for_development_runs_without_rights() -> None:
+    """The job that publishes runs no target that installs more than it pushes with."""
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text())["jobs"]
+    targets = {name: [step["run"].split()[1] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
+    assert "permissions" not in jobs["build"]
+    assert targets["publish"][0] == "setup-publish"
+    assert not {"check", "setup", "audit", "wheel", "package", "publish"} & set(targets["publish"])
+    assert {"check", "audit", "package", "wheel", "checksums"} <= set(targets["build"])
+    locked = (ROOT / "requirements" / "publish.txt").read_text()
+    assert not re.search(r"^(pytest|hypothesis|mypy|ruff|ipykernel)==", locked, re.MULTILINE)
+    assert "--hash=sha256:" in locked
+
+
+def test_updates_are_proposed_for_all_that_is_pinned() -> None:
+    updates = yaml.safe_load((ROOT / ".github" / "dependabot.yml").read_text())["updates"]
+    assert {update["package-ecosystem"] for update in updates} == {"pip", "github-actions"}
+    assert all(update["cooldown"]["default-days"] >= 7 for update in updates)
 
 
 def test_one_commit_per_action() -> None:

@@ -112,6 +112,8 @@ def _pods(manifests: list[Manifest]) -> list[Manifest]:
 def _asked_for(values: Values, word: str) -> bool:
     """Whether the document itself asks for what Pod Security restricted does not admit."""
     storage, source = values.get("storage", {}), values.get("model", {}).get("source", {})
+    if word == "hostIPC":
+        return bool(values.get("hostIPC"))
     if word == "volume hostPath":
         return "hostPath" in {storage.get("type"), source.get("type")}
     if word.endswith("adds IPC_LOCK"):

@@ -202,6 +202,37 @@ def containers(named: Objects) -> Objects:
     )
 
 
+POLICY = st.fixed_dictionaries(
+    {"type": st.sampled_from(["Pods", "Percent"]), "value": st.integers(1, 50), "periodSeconds": st.integers(1, 1800)}
+)
+RULES = st.fixed_dictionaries(
+    {},
+    optional={
+        "stabilizationWindowSeconds": st.integers(0, 3600), "policies": st.lists(POLICY, max_size=2),
+        "selectPolicy": st.sampled_from(["Min", "Max", "Disabled"]),
+    },
+)  # fmt: skip
+METRIC = st.just(
+    {"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 50}}}
+)
+TRIGGER = st.just({"type": "cron", "metadata": {"timezone": "UTC", "start": "0 8 * * *", "end": "0 9 * * *"}})
+RELABELING = st.fixed_dictionaries(
+    {"action": st.sampled_from(["replace", "drop", "keep"])},
+    optional={"sourceLabels": st.just(["pod"]), "targetLabel": st.just("node"), "regex": TEXT, "replacement": TEXT},
+)
+RULE = st.fixed_dictionaries({"alert": st.just("Own"), "expr": TEXT.filter(bool)}, optional={"for": st.just("5m")})
+FILTER = st.just({"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "a", "value": "b"}]}})
+DNS = st.fixed_dictionaries(
+    {}, optional={"nameservers": st.just(["10.0.0.10"]), "searches": st.just(["a.example"]),
+                  "options": st.just([{"name": "ndots", "value": "2"}])}
+)  # fmt: skip
+AMOUNTS = st.dictionaries(st.sampled_from(["cpu", "memory", "ephemeral-storage"]), st.sampled_from(["1", "2Gi"]))
+RESOURCES = st.fixed_dictionaries({}, optional={"requests": AMOUNTS, "limits": AMOUNTS})
+PATCH = st.sampled_from(
+    [{}, {"metadata": {"annotations": {"own": "x"}}}, {"spec": {"terminationGracePeriodSeconds": 5}},
+     {"spec": {"containers": [{"name": "engine", "stdin": True, "env": [{"name": "OWN", "value": "1"}]}]}}]
+)  # fmt: skip
+
 # By the last part of the key, so that a key of the same name elsewhere needs no line of its own.
 PASSED_THROUGH: dict[str, Objects] = {
     "tolerations": st.lists(TOLERATION, max_size=3),
@@ -220,4 +251,18 @@ PASSED_THROUGH: dict[str, Objects] = {
     "args": st.dictionaries(FLAG, FLAG_VALUE, max_size=3),
     "selectors": st.lists(CEL, max_size=2),
     "nodes": st.lists(CIDR, max_size=2),
+    "behavior": st.fixed_dictionaries({}, optional={"scaleUp": RULES, "scaleDown": RULES}),
+    "extraMetrics": st.lists(METRIC, max_size=1),
+    "extraTriggers": st.lists(TRIGGER, max_size=1),
+    "extraRules": st.lists(RULE, max_size=2),
+    "relabelings": st.lists(RELABELING, max_size=2),
+    "metricRelabelings": st.lists(RELABELING, max_size=2),
+    "tlsConfig": st.sampled_from([{}, {"insecureSkipVerify": True}, {"serverName": "x.example"}]),
+    "filters": st.lists(FILTER, max_size=1),
+    "selector": SELECTOR,
+    "podContext": st.sampled_from([{}, {"fsGroupChangePolicy": "OnRootMismatch"}, {"supplementalGroups": [44]}]),
+    "containerContext": st.sampled_from([{}, {"privileged": False}, {"capabilities": {"drop": ["ALL"]}}]),
+    "dnsConfig": DNS,
+    "resources": RESOURCES,
+    "podPatch": PATCH,
 }

@@ -107,7 +107,7 @@ def _object(node: Schema) -> st.SearchStrategy[Any]:
         return st.one_of(st.just({}), *[st.fixed_dictionaries({name: value}) for name, value in patterns.items()])
     if free is False:
         return named
-    names = _string(resolve(node["propertyNames"])) if "propertyNames" in node else READABLE
+    names = from_schema(node["propertyNames"] | {"type": "string"}) if "propertyNames" in node else READABLE
     values = JSON if free is True else from_schema(free)
     own = st.builds(lambda first, second: {**first, **second}, named, st.fixed_dictionaries({}, optional=patterns))
     return st.builds(lambda more, found: {**more, **found}, st.dictionaries(names, values, max_size=3), own)

@@ -57,3 +57,11 @@ def test_the_version_loads_no_planner() -> None:
     version, modules = done.stdout.splitlines()
     assert version == planner.__version__
     assert not {name for name in modules.split() if name.startswith("llm_serving_planner.planner")}
+
+
+def test_a_workload_gives_the_command_lines_promise(tmp_path: Path) -> None:
+    load = planner.workload("chat", users=50, ttft=1.0, itl=0.033)
+    found = planner.plan("Qwen/Qwen3-8B", "1xh100", workload=load, offline=True)
+    words = ["Qwen/Qwen3-8B", "--profile", "1xh100", "--offline", *load.words, "-o", str(tmp_path / "x.yaml")]
+    assert main(["values", *words]) == 0
+    assert yaml.safe_load((tmp_path / "x.yaml").read_text())["plan"]["promise"] == found.promise

@@ -13,8 +13,9 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
 
 
 def test_it_writes_the_site_and_says_how_much(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], files: build.Files
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    files: build.Files = {"index.html": b"<p>index</p>", "plans/mistral-2xt4.html": b"<p>plan</p>"}
     monkeypatch.setattr(build, "site", lambda _root, package: {**files, "package": str(package).encode()})
     assert run(monkeypatch, "--out", str(tmp_path / "site"), "--without-runtime") == 0
     assert capsys.readouterr().err.startswith(f"wrote {len(files) + 1} files, ")

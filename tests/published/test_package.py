@@ -83,7 +83,8 @@ def test_every_values_file_travels_with_the_chart_and_renders_from_it(dist: Path
     (package,) = dist.glob("*.tgz")
     assert package.stat().st_size < MOST_KIB * 1024
     with tarfile.open(package) as members:
-        members.extractall(tmp_path, filter="data")
+        members.extraction_filter = getattr(tarfile, "data_filter", None)  # an argument only from 3.11.4 on
+        members.extractall(tmp_path)
     found = sorted((tmp_path / "llm-serving" / "values").glob("*.yaml"))
     assert [path.name for path in found] == [path.name for path in archive.values_files(ROOT)]
     for path in found:

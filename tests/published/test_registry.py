@@ -122,7 +122,8 @@ def test_a_stranger_installs_without_a_clone(
     package = tmp_path / NAME
     package.write_bytes(registry.pull("llm-serving", VERSION))
     with tarfile.open(package) as members:
-        members.extractall(tmp_path, filter="data")
+        members.extraction_filter = getattr(tarfile, "data_filter", None)  # an argument only from 3.11.4 on
+        members.extractall(tmp_path)
     values = tmp_path / "llm-serving" / "values" / "mistral-2xt4.yaml"
     assert "Mistral-7B-Instruct-v0.2" in rendered(package, values, f"{registry.url}/llm-serving")
 

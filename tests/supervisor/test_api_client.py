@@ -1,16 +1,21 @@
 """`helm test` of the engines with OpenAI's API: what is asked for, and whose certificate is believed."""
 
+import contextlib
 import json
+import signal
+import socket
 import ssl
 import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.programs import BARE, run_program
+from support.programs import BARE, FILES, run_program
 
 VECTORS = {"data": [{"embedding": [0.1, 0.2]}, {"embedding": [0.3, 0.4]}]}
 GOOD: dict[str, Any] = {
@@ -137,3 +142,132 @@ def test_the_openai_test_judges_the_certificate(api: int, certificates: dict[str
         bad = ask(host, api, ca)
         assert bad.returncode == 1
         assert "CERTIFICATE_VERIFY_FAILED" in bad.stdout
+
+
+@pytest.fixture
+def raw() -> Iterator[Callable[..., int]]:
+    """A server that answers each path with raw bytes, or hangs on None; gives its port."""
+    servers: list[socket.socket] = []
+    closing = threading.Event()
+
+    def serve(answers: dict[str, bytes | None], seen: list[bytes] | None = None) -> int:
+        listening = socket.create_server(("127.0.0.1", 0))
+        servers.append(listening)
+
+        def handle(connection: socket.socket) -> None:
+            with connection, contextlib.suppress(OSError):
+                request = connection.recv(65536)
+                if seen is not None:
+                    seen.append(request)
+                answer = answers.get(request.split(b" ")[1].decode(), b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n")
+                if answer is None:
+                    closing.wait()
+                else:
+                    connection.sendall(answer)
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    threading.Thread(target=handle, args=(listening.accept()[0],), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        port: int = listening.getsockname()[1]
+        return port
+
+    yield serve
+    closing.set()
+    for one in servers:
+        one.shutdown(socket.SHUT_RDWR)
+        one.close()
+
+
+def http_answer(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
+    lines = [f"HTTP/1.1 {status}", *headers, f"Content-Length: {len(body)}", "Connection: close", "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+HEALTHY, MODELS = http_answer(b""), http_answer(b'{"data": [{"id": "m"}]}')
+
+
+def run_test(port: int, **settings: str) -> subprocess.CompletedProcess[str]:
+    env = {"BASE_URL": f"http://127.0.0.1:{port}", "MODEL": "m", "API_KEY": "s3cret", "DEADLINE_SECONDS": "5"}
+    return run_program("test_api.py", env=env | settings, python=BARE)
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See", "307 Temporary", "308 Permanent"])
+@pytest.mark.parametrize("where", ["/health", "/v1/models"])
+def test_a_key_is_never_carried_to_another_server(raw: Callable[..., int], status: str, where: str) -> None:
+    seen: list[bytes] = []
+    other = raw(dict.fromkeys(("/health", "/v1/models"), HEALTHY), seen)
+    redirect = http_answer(b"", f"Location: http://127.0.0.1:{other}{where}", status=status)
+    done = run_test(raw({"/health": HEALTHY, where: redirect}), DEADLINE_SECONDS="1")
+    assert done.returncode == 1
+    assert f"HTTP {status[:3]}" in done.stdout
+    assert seen == []
+
+
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+def test_no_proxy_stands_between(raw: Callable[..., int], variable: str) -> None:
+    seen: list[bytes] = []
+    proxy = raw({}, seen)
+    done = run_test(
+        raw({"/health": HEALTHY, "/v1/models": MODELS}), TASK="embed", **{variable: f"http://127.0.0.1:{proxy}"}
+    )
+    assert "models: ['m']" in done.stdout
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    "answer", [None, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", b"HTTP/1.1 "], ids=["silent", "cut", "line"]
+)
+def test_the_deadline_is_kept(raw: Callable[..., int], answer: bytes | None) -> None:
+    started = time.monotonic()
+    done = run_test(raw({"/health": answer}), DEADLINE_SECONDS="2")
+    assert time.monotonic() - started < 2 + 8  # the rest is the start of a Python on a busy machine
+    assert done.returncode == 1
+    assert "/health is not ready before the deadline" in done.stdout
+
+
+GARBAGE = {
+    "status line": b"\x00\xff nothing\r\n\r\n",
+    "cut body": b'HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{"data"',
+    "bad chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "headers": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+    "a number": http_answer(b'{"data": 5}'),
+    "a list": http_answer(b"[]"),
+    "null": http_answer(b"null"),
+    "strings": http_answer(b'{"data": ["x"]}'),
+    "deep": http_answer(b"[" * 100000),
+    "digits": http_answer(b'{"data": [{"id": ' + b"9" * 100000 + b"}]}"),
+    "escapes": http_answer(b'{"data": [{"id": "\\u001b[31m\\nOK"}]}'),
+    "no UTF-8": http_answer(b"\xff\xfe"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+def test_garbage_is_one_line(raw: Callable[..., int], name: str) -> None:
+    done = run_test(raw({"/health": HEALTHY, "/v1/models": GARBAGE[name]}))
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.startswith("FAILED: ")
+    assert done.stdout.count("\n") == 1
+    assert "\x1b" not in done.stdout
+    assert len(done.stdout) < 400
+
+
+@pytest.mark.parametrize("body", [b'{"choices": 5}', b'{"choices": []}', b'{"choices": [{"text": 5}]}', b'"x"', b"{}"])
+def test_a_completion_in_no_form_is_one_line(raw: Callable[..., int], body: bytes) -> None:
+    done = run_test(raw({"/health": HEALTHY, "/v1/models": MODELS, "/v1/completions": http_answer(body)}))
+    assert (done.returncode, done.stderr) == (1, "")
+    assert done.stdout.splitlines()[-1].startswith("FAILED: ")
+    assert done.stdout.count("\n") == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_test_at_once(raw: Callable[..., int], number: int) -> None:
+    seen: list[bytes] = []
+    env = {"BASE_URL": f"http://127.0.0.1:{raw({'/health': None}, seen)}", "MODEL": "m", "DEADLINE_SECONDS": "60"}
+    process = subprocess.Popen([sys.executable, "-B", *BARE, str(FILES / "test_api.py")], env=env)
+    while not seen:
+        time.sleep(0.05)
+    process.send_signal(number)
+    assert process.wait(5) == 128 + number

@@ -2,17 +2,20 @@
 
 import asyncio
 import contextlib
+import hashlib
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from supervisor.group_doors import Doors
 from supervisor.group_health import health
 from supervisor.group_leader import Leader
 from supervisor.group_member import Member, Settings
-from supervisor.group_protocol import GroupError, send
+from supervisor.group_protocol import LINE_BYTES, PROTOCOL, GroupError, address, proof, receive, send
 from supervisor.group_worker import Worker
 from support.ports import unused_port
 
@@ -56,6 +59,16 @@ async def ends(made: Member) -> str:
         made.kill()
         if made.process is not None:
             await made.process.wait()
+
+
+async def introduce(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, own: Settings, name: str = "pod-1", rank: int = 1
+) -> None:
+    """What a worker says until it is a member."""
+    await send(writer, {"protocol": PROTOCOL, "member": name, "rank": rank, "number": "1"})
+    answer = await receive(reader)
+    words = (answer["number"], "1", name, rank, own.digest())
+    await send(writer, {"digest": own.digest(), "proof": proof(own.secret, "worker", *words)})
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -135,10 +148,10 @@ def test_a_silent_peer_counts_as_lost(group: Settings) -> None:
         await until(lambda: True)
         for _ in range(50):
             with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", group.port)
+                reader, writer = await asyncio.open_connection("127.0.0.1", group.port)
                 break
             await asyncio.sleep(0.05)
-        await send(writer, {"member": "pod-1", "rank": 1, "digest": leader.settings.digest()})
+        await introduce(reader, writer, leader.settings)
         said = await life
         writer.close()
         return said
@@ -146,7 +159,10 @@ def test_a_silent_peer_counts_as_lost(group: Settings) -> None:
     assert asyncio.run(scene()) == "lost pod-1 (TimeoutError); the group ends and forms anew"
 
 
-@pytest.mark.parametrize("words", ["not json\n", '["a", "list"]\n', ""])
+@pytest.mark.parametrize(
+    "words",
+    ["not json\n", '["a", "list"]\n', "", "[" * 5000 + "\n", "x" * 200000, '{"member": {}}\n', '{"protocol": 2}\n5\n'],
+)
 def test_foreign_words_on_the_port_do_no_harm(group: Settings, tmp_path: Path, words: str) -> None:
     async def scene() -> tuple[str, str]:
         leader, worker = leader_of(group), worker_of(group)
@@ -258,3 +274,199 @@ def test_data_parallel_members_get_their_own_ranks_and_one_api(group: Settings, 
     assert worker.endswith(f"{common} --data-parallel-start-rank 4 --headless")
     assert "--nnodes" not in leader + worker
     assert group.digest() != replace(group, data=4).digest()
+
+
+@contextlib.asynccontextmanager
+async def guest(port: int) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to the leader, which may not listen yet."""
+    for _ in range(100):
+        with contextlib.suppress(OSError):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            break
+        await asyncio.sleep(0.05)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+        await asyncio.sleep(0)
+
+
+def test_members_that_share_a_secret_form_a_group(group: Settings, tmp_path: Path) -> None:
+    group = replace(group, secret="s3cret")
+
+    async def scene() -> tuple[str, str]:
+        lives = [asyncio.ensure_future(ends(one)) for one in (leader_of(group), worker_of(group))]
+        await until(lambda: all((tmp_path / rank).exists() for rank in "01"))
+        for life in lives:
+            life.cancel()
+        await asyncio.gather(*lives, return_exceptions=True)
+        return (tmp_path / "0").read_text(), (tmp_path / "1").read_text()
+
+    assert all("--node-rank" in words for words in asyncio.run(scene()))
+
+
+@pytest.mark.parametrize(("leaders", "workers"), [("a", "b"), ("a", ""), ("", "b")])
+def test_a_member_with_another_secret_is_no_member(group: Settings, leaders: str, workers: str) -> None:
+    async def scene() -> list[str]:
+        pair = leader_of(group, wait_seconds=1, secret=leaders), worker_of(group, wait_seconds=1, secret=workers)
+        return list(await asyncio.gather(*(ends(one) for one in pair)))
+
+    leader, worker = asyncio.run(scene())
+    assert worker.endswith("it does not prove that it knows the group's secret")
+    assert "gave up after 1 s: 0 of 1 worker(s) joined" in leader
+    assert group.digest() not in leader + worker
+
+
+STRANGERS: list[list[dict[str, Any]]] = [
+    [{"leaving": 1}], [{"failed": "x"}], [{"member": "pod-1", "rank": 1, "digest": "x"}],
+    [{"protocol": 2, "member": "pod-1", "rank": 1, "number": "1"}, {"leaving": 1}],
+    [{"protocol": 2, "member": "pod-1", "rank": 1, "number": "1"}, {"digest": "x", "proof": "0" * 64}, {"leaving": 1}],
+    [{"protocol": 2, "member": "pod-1", "rank": 1, "number": "1"}, {"digest": "x", "proof": 5}],
+    [{"protocol": 99, "member": "a\nb\x1b[31m", "rank": 1}],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", STRANGERS, ids=range(len(STRANGERS)))
+def test_a_stranger_learns_nothing_and_changes_nothing(
+    group: Settings, tmp_path: Path, capfd: pytest.CaptureFixture[str], words: list[dict[str, Any]]
+) -> None:
+    """It is not told the digest, does not join, stops nothing and writes no line of its own."""
+    group = replace(group, secret="s3cret")
+
+    async def scene() -> str:
+        leader, worker = leader_of(group), worker_of(group)
+        life = asyncio.ensure_future(ends(leader))
+        async with guest(group.port) as (reader, writer):
+            for word in words:
+                writer.write(json.dumps(word).encode() + b"\n")
+            writer.write_eof()
+            heard = (await reader.read()).decode()
+        assert not leader.members
+        second = asyncio.ensure_future(ends(worker))
+        await until((tmp_path / "0").exists)
+        assert not leader.stop.is_set()
+        assert leader.trouble is None
+        leader.stop.set()
+        assert await life == "0"
+        await second
+        return heard
+
+    heard = asyncio.run(scene())
+    assert group.digest() not in heard
+    printed = capfd.readouterr().out
+    assert all(line.startswith("group: ") for line in printed.splitlines())
+    assert "\x1b" not in printed
+
+
+def test_a_member_that_sends_a_line_without_end_is_lost(group: Settings) -> None:
+    """No ghost of it stays: the leader never starts without its worker."""
+
+    async def scene() -> tuple[str, int]:
+        leader = leader_of(group, size=3)
+        life = asyncio.ensure_future(ends(leader))
+        async with guest(group.port) as (reader, writer):
+            await introduce(reader, writer, leader.settings)
+            await until(lambda: leader.members)
+            writer.write(b"x" * (LINE_BYTES * 20))
+            await until(lambda: not leader.members)
+        there = len(leader.members)
+        leader.stop.set()
+        return await life, there
+
+    assert asyncio.run(scene()) == ("0", 0)
+
+
+def test_a_container_that_was_started_anew_takes_its_own_place(group: Settings) -> None:
+    async def scene() -> tuple[int, int]:
+        leader = leader_of(group, size=3)
+        life = asyncio.ensure_future(ends(leader))
+        async with guest(group.port) as old, guest(group.port) as new:
+            await introduce(*old, leader.settings)
+            await until(lambda: 1 in leader.members)
+            first = leader.members[1]
+            await introduce(*new, leader.settings)
+            await until(lambda: leader.members.get(1) not in {None, first})
+            await asyncio.sleep(0.1)
+            there = len(leader.members)
+            leader.stop.set()
+            await life
+        return there, len(leader.doors.open)
+
+    assert asyncio.run(scene()) == (1, 0)
+
+
+@pytest.mark.parametrize("rank", [0, 2, -1, True, "1", None])
+def test_a_rank_that_the_group_does_not_have_is_refused(group: Settings, rank: Any) -> None:
+    problem = leader_of(group).problem(rank, group.digest())
+    assert problem is not None
+    assert problem.startswith("its rank is")
+
+
+def test_a_crowd_at_the_door_keeps_no_worker_out(group: Settings, tmp_path: Path) -> None:
+    async def scene() -> int:
+        leader, worker = leader_of(group), worker_of(group)
+        life = asyncio.ensure_future(ends(leader))
+        async with contextlib.AsyncExitStack() as crowd:
+            for _ in range(100):
+                await crowd.enter_async_context(guest(group.port))
+            await asyncio.sleep(0.2)
+            most = len(leader.doors.open)
+            second = asyncio.ensure_future(ends(worker))
+            await until((tmp_path / "0").exists)
+            leader.stop.set()
+            await life
+            await second
+        return most
+
+    assert asyncio.run(scene()) <= Doors().of_one
+
+
+class Pretended:
+    """A connection from some address; `aborted` once it was closed."""
+
+    def __init__(self, host: str) -> None:
+        self.host, self.aborted, self.transport = host, False, self
+
+    def get_extra_info(self, _: str) -> tuple[str, int]:
+        return self.host, 1
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+def test_the_oldest_stranger_leaves_when_another_comes() -> None:
+    doors = Doors(waiting=3, of_one=2)
+    people = [Pretended(host) for host in ("a", "a", "a", "b", "c", "d")]
+    for one in people:
+        doors.enter(one)  # type: ignore[arg-type]
+    assert [one.aborted for one in people] == [True, True, False, False, False, False] or len(doors.open) == 3
+    assert len(doors.open) == 3
+
+
+def test_members_of_two_versions_refuse_each_other(group: Settings) -> None:
+    """An older leader compares digests, an older worker understands a refusal: neither starts with the other."""
+    agreed = ["mp", 2, group.command]
+    older = hashlib.sha256(json.dumps(agreed).encode()).hexdigest()[:12]
+    assert group.digest() != older
+
+    async def scene() -> tuple[dict[str, Any], str]:
+        leader = leader_of(group)
+        life = asyncio.ensure_future(ends(leader))
+        async with guest(group.port) as (reader, writer):
+            await send(writer, {"member": "old-1", "rank": 1, "digest": older})
+            heard = await receive(reader)
+            await until(lambda: leader.refused)
+        said = leader.waiting_for()
+        leader.stop.set()
+        await life
+        return heard, said
+
+    heard, said = asyncio.run(scene())
+    assert heard == {"refused": "the leader speaks protocol 2: this pod must be of its version"}
+    assert "turned away: old-1 (its protocol is 1, not 2)" in said
+
+
+@pytest.mark.parametrize("start", [5, "a b", "--flag", "$(x)", "", "x" * 300, None])
+def test_a_leaders_address_is_an_address(start: Any) -> None:
+    with pytest.raises(ValueError, match="an address"):
+        address(start)

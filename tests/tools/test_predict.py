@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from support.helm import ROOT
 
 sys.path.insert(0, str(ROOT / "tools"))
@@ -47,44 +46,38 @@ def test_a_refusal_is_a_prediction_with_its_reason(rows: dict[str, dict[str, Any
 
 def test_a_measured_row_keeps_its_prediction(tmp_path: Path, rows: dict[str, dict[str, Any]]) -> None:
     table, results = tmp_path / "starts.csv", tmp_path / "results.jsonl"
-    predict.merge(table, predict.COLUMNS, [{**row, "planner": "old"} for row in rows.values()], "name")
+    predict.merge(table, [{**row, "planner": "old"} for row in rows.values()])
     rank = {"weights": 7.55, "consumed": 7.9, "activations": 0.5, "kv_cache": 4.7, "graphs_estimated": None}
     said = {"start": "own", "outcome": "ok", "date": "2026-11-29", "driver": "580", "log": {"ranks": {"0": rank}}}
     results.write_text(json.dumps(said) + "\n")
-    assert predict.fill(results, table, tmp_path / "none.csv") == 1
+    assert predict.fill(results, table) == 1
     again = [{**row, "planner": "new", "predicted_kv_gib": "0"} for row in rows.values()]
-    assert predict.merge(table, predict.COLUMNS, again, "name") == 2
+    assert predict.merge(table, again) == 2
     kept, *others = predict.read(table)
     assert (kept["planner"], kept["kv_gib"], kept["rest_gib"]) == ("old", "4.7", "0.85")
     assert kept["predicted_kv_gib"] == rows["own"]["predicted_kv_gib"]
     assert {row["planner"] for row in others} == {"new"}
-    assert predict.fill(results, table, tmp_path / "none.csv") == 0, "filled once"
+    assert predict.fill(results, table) == 0, "filled once"
 
 
 def test_nothing_is_filled_in_without_a_prediction(tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
     results.write_text('{"start": "unknown", "outcome": "ok", "date": "2026-11-29", "driver": ""}\n')
     with pytest.raises(SystemExit, match="no prediction of unknown; write the predictions first"):
-        predict.fill(results, tmp_path / "starts.csv", tmp_path / "speed.csv")
+        predict.fill(results, tmp_path / "starts.csv")
 
 
-def test_half_of_the_points_are_named_as_tests_before_they_run() -> None:
-    table = yaml.safe_load((ROOT / "tools" / "measure" / "speed.yaml").read_text(encoding="utf-8"))
-    points = list(predict.speed(table))
-    test = sum(point["split"] == "test" for point in points)
-    assert len(points) >= 60
-    assert len(table["starts"]) <= 14
-    assert abs(len(points) - 2 * test) <= len(table["starts"])
-    assert len({point["seed"] for point in points}) == len(points)
-    assert all(float(point["predicted_ttft_ms"]) > 0 for point in points)
-
-
-@pytest.mark.parametrize("name", ["starts-h200.csv", "speed-h200.csv"])
-def test_every_measured_row_has_a_prediction_and_a_planner(name: str) -> None:
-    with (ROOT / "docs" / "data" / name).open(newline="", encoding="utf-8") as handle:
+def test_every_row_has_a_prediction_and_a_planner() -> None:
+    with predict.STARTS.open(newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
-    assert rows
+    assert sum(bool(row["date"]) for row in rows) >= 30
     for row in rows:
         assert row["planner"]
         assert not row["planner"].endswith("+"), "predicted by a planner that no commit has"
-        assert any(row[key] for key in row if key.startswith("predicted_"))
+        assert row["predicted_kv_gib"] or row["reason"]
+
+
+def test_no_start_was_promised_that_the_engine_refused() -> None:
+    rows = [row for row in predict.read(predict.STARTS) if row["date"]]
+    assert not [row["name"] for row in rows if row["predicted_verdict"] == "fits" and row["outcome"] == "refused"]
+    assert not [row["name"] for row in rows if row["predicted_verdict"] == "refused" and row["outcome"] == "ok"]

@@ -111,6 +111,6 @@ def test_limits_are_explicit_and_consistent() -> None:
         layout = values["parallelism"]
         engines = layout.get("data", 1)
         assert layout["tensor"] * layout["pipeline"] * engines == layout["nodes"] * layout["gpusPerNode"]
-        expected = None if values["gpu"]["resourceName"] == "" else layout["gpusPerNode"]
+        expected = None if values["gpu"]["resourceName"] == "" else str(layout["gpusPerNode"])
         assert limits.get(values["gpu"]["resourceName"]) == expected
         assert values["plan"]["verdict"] == "fits"

@@ -126,6 +126,12 @@ def trim(node: Json, keep: Json, resolve: Json, *, partial: bool = False) -> Jso
     return kept
 
 
+def annotated(schema: Json) -> Json:
+    """The schema of a manifest that may have annotations."""
+    schema["properties"]["metadata"]["properties"]["annotations"] = {"additionalProperties": {"type": "string"}}
+    return schema
+
+
 def custom_resource(crd: str, version: str, keep: Json, *, namespaced: bool, partial: bool = False) -> Json:
     """A whole manifest of a custom resource."""
     document = yaml.safe_load(crd)

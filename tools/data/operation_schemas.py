@@ -15,20 +15,28 @@ from pathlib import Path
 
 import yaml
 
-from data.node_schemas import OUT, Json, custom_resource, sources, write
+from data.node_schemas import OUT, Json, annotated, custom_resource, sources, write
 
 LABELS: Json = {"matchLabels": {}}
-SERVICE_MONITOR: Json = {
-    "podTargetLabels": {}, "selector": LABELS, "endpoints": {"port": {}, "path": {}, "interval": {}},
+RELABELING: Json = {
+    "sourceLabels": {}, "separator": {}, "targetLabel": {}, "regex": {}, "modulus": {}, "replacement": {}, "action": {},
 }  # fmt: skip
-POD_MONITOR: Json = {
-    "podTargetLabels": {}, "selector": LABELS, "podMetricsEndpoints": {"port": {}, "path": {}, "interval": {}},
+REFERENCE: Json = {"name": {}, "key": {}, "optional": {}}
+ENDPOINT: Json = {
+    "port": {}, "path": {}, "interval": {}, "scrapeTimeout": {}, "scheme": {}, "relabelings": RELABELING,
+    "metricRelabelings": RELABELING,
+    "tlsConfig": {"ca": {"secret": REFERENCE, "configMap": REFERENCE}, "serverName": {}, "insecureSkipVerify": {}},
 }  # fmt: skip
+MONITOR: Json = {"podTargetLabels": {}, "selector": LABELS, "namespaceSelector": {"matchNames": {}}}
+SERVICE_MONITOR: Json = {**MONITOR, "endpoints": ENDPOINT}
+POD_MONITOR: Json = {**MONITOR, "podMetricsEndpoints": ENDPOINT}
 RULE: Json = {
-    "groups": {"name": {}, "rules": {"alert": {}, "expr": {}, "for": {}, "labels": {}, "annotations": {}}},
+    "groups": {
+        "name": {}, "rules": {"alert": {}, "record": {}, "expr": {}, "for": {}, "labels": {}, "annotations": {}},
+    },
 }  # fmt: skip
 BEHAVIOR: Json = {
-    "stabilizationWindowSeconds": {}, "policies": {"type": {}, "value": {}, "periodSeconds": {}},
+    "stabilizationWindowSeconds": {}, "selectPolicy": {}, "policies": {"type": {}, "value": {}, "periodSeconds": {}},
 }  # fmt: skip
 SCALED_OBJECT: Json = {
     "scaleTargetRef": {"apiVersion": {}, "kind": {}, "name": {}},
@@ -37,7 +45,14 @@ SCALED_OBJECT: Json = {
     "pollingInterval": {},
     "cooldownPeriod": {},
     "advanced": {"horizontalPodAutoscalerConfig": {"behavior": {"scaleUp": BEHAVIOR, "scaleDown": BEHAVIOR}}},
-    "triggers": {"type": {}, "name": {}, "metricType": {}, "metadata": {}, "authenticationRef": {"name": {}}},
+    "triggers": {
+        "type": {},
+        "name": {},
+        "metricType": {},
+        "metadata": {},
+        "authenticationRef": {"name": {}, "kind": {}},
+    },
+    "fallback": {"failureThreshold": {}, "replicas": {}, "behavior": {}},
 }
 MONITORS = (
     ("ServiceMonitor", "servicemonitors", SERVICE_MONITOR),
@@ -58,12 +73,13 @@ def main() -> None:
     for kind, name, keep in MONITORS:
         path = f"example/prometheus-operator-crd/monitoring.coreos.com_{name}.yaml"
         crd = (operator / path).read_text(encoding="utf-8")
-        write(OUT / f"{kind}.json", origin(operator, path), custom_resource(crd, "v1", keep, namespaced=True))
+        write(
+            OUT / f"{kind}.json", origin(operator, path), annotated(custom_resource(crd, "v1", keep, namespaced=True))
+        )
     path = "config/crd/bases/keda.sh_scaledobjects.yaml"
     crd = (keda / path).read_text(encoding="utf-8")
-    write(
-        OUT / "ScaledObject.json", origin(keda, path), custom_resource(crd, "v1alpha1", SCALED_OBJECT, namespaced=True)
-    )
+    scaled = annotated(custom_resource(crd, "v1alpha1", SCALED_OBJECT, namespaced=True))
+    write(OUT / "ScaledObject.json", origin(keda, path), scaled)
     source = (kueue / "pkg/controller/constants/constants.go").read_text(encoding="utf-8")
     path = "config/components/crd/bases/kueue.x-k8s.io_localqueues.yaml"
     queues = yaml.safe_load((kueue / path).read_text(encoding="utf-8"))

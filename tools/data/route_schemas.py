@@ -9,25 +9,34 @@ key refused. What a CRD says in CEL rules is not in them.
 """
 
 from pathlib import Path
-from typing import Any
 
-from data.node_schemas import OUT, Json, custom_resource, sources, write
+from data.node_schemas import OUT, Json, annotated, custom_resource, sources, write
 
 BACKEND: Json = {"group": {}, "kind": {}, "name": {}, "port": {}}
-PARENT: Json = {"name": {}, "namespace": {}, "sectionName": {}}
+PARENT: Json = {"name": {}, "namespace": {}, "sectionName": {}, "port": {}, "kind": {}, "group": {}}
+HEADERS: Json = {"set": {"name": {}, "value": {}}, "add": {"name": {}, "value": {}}, "remove": {}}
+FILTER: Json = {
+    "type": {},
+    "urlRewrite": {"hostname": {}, "path": {"type": {}, "replacePrefixMatch": {}, "replaceFullPath": {}}},
+    "requestHeaderModifier": HEADERS,
+    "responseHeaderModifier": HEADERS,
+    "extensionRef": {"group": {}, "kind": {}, "name": {}},
+}
 HTTP_ROUTE: Json = {
     "parentRefs": PARENT,
     "hostnames": {},
     "rules": {
         "matches": {"path": {"type": {}, "value": {}}},
         "timeouts": {"request": {}, "backendRequest": {}},
+        "filters": FILTER,
         "backendRefs": BACKEND,
     },
 }
+GRPC_FILTER: Json = {key: keep for key, keep in FILTER.items() if key != "urlRewrite"}
 GRPC_ROUTE: Json = {
     "parentRefs": PARENT,
     "hostnames": {},
-    "rules": {"matches": {"method": {"type": {}, "service": {}}}, "backendRefs": BACKEND},
+    "rules": {"matches": {"method": {"type": {}, "service": {}}}, "filters": GRPC_FILTER, "backendRefs": BACKEND},
 }
 BACKEND_TLS: Json = {
     "targetRefs": {"group": {}, "kind": {}, "name": {}, "sectionName": {}},
@@ -50,9 +59,8 @@ ROUTE: Json = {
 def derive(folder: str, path: str, version: str, keep: Json) -> None:
     """One CRD of one module as a schema."""
     module, _, release = folder.split("/mod/", 1)[-1].rstrip("/").partition("@")
-    schema = custom_resource((Path(folder) / path).read_text(encoding="utf-8"), version, keep, namespaced=True)
-    metadata: dict[str, Any] = schema["properties"]["metadata"]["properties"]
-    metadata["annotations"] = {"additionalProperties": {"type": "string"}}
+    crd = (Path(folder) / path).read_text(encoding="utf-8")
+    schema = annotated(custom_resource(crd, version, keep, namespaced=True))
     comment = f"DERIVED by tools/data/route_schemas.py from {module} {release} (Apache-2.0): {path}"
     write(OUT / f"{schema['properties']['kind']['const']}.json", comment, schema)
 

@@ -128,6 +128,19 @@ def engines_json(root: Path) -> str:
     return json.dumps(made, indent=2) + "\n"
 
 
+def secrets_json(root: Path) -> str:
+    """What must not stand in values as text, as regular expressions: schema/secrets.yaml without its sources."""
+    found = yaml.safe_load((root / "schema" / "secrets.yaml").read_text(encoding="utf-8"))["secrets"]
+    kept = {name: text for name, text in found.items() if name not in {"source", "date"}}
+    return json.dumps({"_comment": "GENERATED from schema/secrets.yaml by `make generate`", **kept}, indent=1) + "\n"
+
+
 def chart_data(root: Path) -> dict[Path, str]:
-    """Every data file of the chart that is made here, as path and text."""
-    return {root / "charts" / "llm-serving" / "files" / "engines.json": engines_json(root)}
+    """Every data file that the chart reads and that is made here, as path and text; the planner has one of them too."""
+    files = root / "charts" / "llm-serving" / "files"
+    secrets = secrets_json(root)
+    return {
+        files / "engines.json": engines_json(root),
+        files / "secrets.json": secrets,
+        root / "generator" / "llm_serving_planner" / "data" / "secrets.json": secrets,
+    }

@@ -1,18 +1,20 @@
 """docs/advice.md: how `advise` predicts speed, and its errors against measurements (docs/data/throughput.csv)."""
 
 import csv
+import math
 import statistics
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from llm_serving_planner.advice import roofline
-from llm_serving_planner.advice.roofline import Engine, Prediction
-from llm_serving_planner.advice.workload import Workload
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.memory.settings import ParallelConfig, Settings
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.spec import ModelSpec, Quantization
+from llm_serving_planner.speed import constants
+from llm_serving_planner.speed.roofline import Engine
+from llm_serving_planner.speed.simulation import Requests, Result, percentile, percentile_of_counts, simulate
+from llm_serving_planner.speed.steps import Steps
 
 DATA = Path(__file__).parent.parent.parent / "docs" / "data"
 TEXT = Path(__file__).parent / "advice_page.md"
@@ -56,10 +58,10 @@ def _spec(row: dict[str, str]) -> ModelSpec:
     return spec
 
 
-def _predict(row: dict[str, str]) -> tuple[Workload, Prediction]:
+def _simulated(row: dict[str, str]) -> tuple[Engine, Result]:
+    """One's own rows are all requests at the same moment; others' are taken as so many in flight, again and again."""
     spec, profile = _spec(row), parse_profile(row["gpus"])
-    prompt, answer = int(row["prompt_tokens"]), int(row["answer_tokens"])
-    load = Workload(prompt + answer, int(row["concurrency"]), prompt, answer)
+    prompt, answer, at_once = (int(row[key]) for key in ("prompt_tokens", "answer_tokens", "concurrency"))
     settings = Settings(
         ParallelConfig(profile.gpus_per_node),
         prompt + answer,
@@ -69,32 +71,39 @@ def _predict(row: dict[str, str]) -> tuple[Workload, Prediction]:
         enforce_eager=row["eager"] == "yes",
     )
     native = spec.quantization is not None and spec.quantization.method == "fp8"
-    found = roofline.predict(Engine(spec, profile, settings, native), load)
-    if found is None:
+    engine = Engine(spec, profile, settings, native)
+    steps = Steps(engine)
+    if not steps.known:
         raise ValueError(f"{row['id']}: no bandwidth for {row['gpus']}")
-    return load, found
+    burst = row["source"].startswith("docs/") or at_once == 1
+    shared = 0.999 if row["prompts_cached"] == "yes" else 0.0
+    found = simulate(
+        steps,
+        Requests([(prompt, answer)] * (at_once if burst else 4 * at_once), concurrency=at_once, shared=shared),
+        budget=settings.max_num_batched_tokens,
+        seats=MOST_SEQUENCES,
+        cache=math.inf,
+        beside=constants.request_seconds(),
+        reading=constants.reading_seconds(),
+    )
+    return engine, found
 
 
 def compare(row: dict[str, str]) -> Comparison:
     """The row's figure as predicted, with its band."""
-    load, found = _predict(row)
+    engine, found = _simulated(row)
+    low, high = engine.constants.band
     measured, metric = float(row["value"]), row["metric"]
     if metric == "output_tok_s":
-        return Comparison(row, measured, found.tokens_per_second, found.low, found.high)
-    prompts = found.burst_seconds - roofline.REQUEST_SECONDS
-    if metric == "ttft_ms":
-        first = 1000 * found.first_token_seconds
-        last = max(first, 1000 * found.burst_seconds)
-        return Comparison(row, measured, first, first / found.band[1], last / found.band[0])
-    if metric == "itl_p50_ms":
-        predicted = 1000 * found.step_seconds
-    elif metric == "tpot_ms":  # prompts of the other requests interrupt the answer
-        others = prompts * (load.concurrency - 1) / load.concurrency
-        predicted = 1000 * (found.step_seconds + others / load.answer_tokens)
-    else:
-        computed = found.prefill_seconds if row["prompts_cached"] == "yes" else prompts
-        predicted = computed + load.answer_tokens * found.step_seconds
-    return Comparison(row, measured, predicted, predicted / found.band[1], predicted / found.band[0])
+        rate = found.tokens_per_second
+        return Comparison(row, measured, rate, rate * low, rate * high)
+    predicted = {
+        "ttft_ms": 1000 * percentile(found.first, 50),
+        "itl_p50_ms": 1000 * percentile_of_counts(found.gaps, 50),
+        "tpot_ms": 1000 * percentile(found.each, 50),
+        "total_s": found.seconds + constants.request_seconds(),
+    }[metric]
+    return Comparison(row, measured, predicted, predicted / high, predicted / low)
 
 
 def comparisons() -> list[Comparison]:

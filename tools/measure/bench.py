@@ -9,6 +9,7 @@ import datetime as dt
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import time
@@ -51,7 +52,8 @@ def measured(words: list[str], environ: dict[str, str]) -> dict[str, float]:
         SystemExit: it failed, with what it said.
     """
     launch = [sys.executable, "-S", "-c", LAUNCHER, *words]
-    done = subprocess.run(launch, capture_output=True, text=True, check=True, env={**os.environ, **environ})
+    seen = {**os.environ, "PYTHONDONTWRITEBYTECODE": "", **environ}  # as installed: modules are compiled once
+    done = subprocess.run(launch, capture_output=True, text=True, check=True, env=seen)
     status, wall, cpu, mib = map(float, done.stdout.split())
     if status:
         raise SystemExit(f"{' '.join(words)}: {done.stderr[-2000:]}")
@@ -126,10 +128,10 @@ def main() -> int:
             if turn < rounds:
                 runs.setdefault(name, []).append(measured(words, environ))
     hub.close()
-    table = {
+    table: dict[str, Any] = {
         "date": dt.datetime.now(tz=dt.UTC).date().isoformat(),
         "machine": {"python": platform.python_version(), "cores": os.cpu_count(), "load": os.getloadavg()[1]},
-        "versions": {"llm-serving": metadata.version("llm-serving"), **pinned()},
+        "versions": {"llm-serving": metadata.version("llm-serving-planner"), **pinned()},
         "model": MODEL,
         "profile": PROFILE,
         "runs": {name: [{key: round(value, 4) for key, value in run.items()} for run in runs[name]] for name in runs},
@@ -141,6 +143,14 @@ def main() -> int:
         print(
             f"{name:16} wall {least['wall']:.3f} s  cpu {least['cpu']:.3f} s  {least['mib']:.0f} MiB", file=sys.stderr
         )
+    pairs = zip(runs["plan"], runs["python -c pass"], strict=True)
+    ratio = statistics.median(plan["cpu"] / nothing["cpu"] for plan, nothing in pairs)
+    whole = table["grid"][-1]
+    print(
+        f"plan costs {ratio:.1f} times the CPU time of python -c pass (at most 6), one plan of the grid "
+        f"{1e6 * whole['cpu'] / whole['plans']:.0f} us",
+        file=sys.stderr,
+    )
     print(f"wrote {TABLE.relative_to(ROOT)}; make generate writes docs/performance.md from it", file=sys.stderr)
     return 0
 

@@ -87,7 +87,7 @@ def load_jobs(path: Path) -> list[dict[str, Any]]:
     jobs: list[dict[str, Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
     known = {
         "name", "model", "gpus", "args", "values", "config", "nodes", "imitate_gib", "timeout", "bench", "action",
-        "env", "catalogue",
+        "env", "catalogue", "points",
     }  # fmt: skip
     names = [job.get("name") for job in jobs]
     for job in jobs:

@@ -22,6 +22,7 @@ from llm_serving_planner.logs import failures
 from llm_serving_planner.logs.reading import read_log
 
 from measure import calibrate_load as load
+from measure import speed_load
 
 FIRST_PORT = 18000
 _PORTS_PER_JOB = 10
@@ -194,6 +195,9 @@ def run_job(job: Mapping[str, Any], index: int, gpus: list[int], setting: Mappin
         if result["outcome"] == "ok":
             used = query("memory.used")
             result["used_mib"] = [int(used[gpu]) for gpu in gpus if gpu < len(used)]
+            if job.get("points"):
+                model = folder / job["config"]
+                result["points"] = speed_load.ask(setting["engine"], model, job["served"], port, job["points"])
             result |= load.measure(job, port, processes)
     except (OSError, ValueError, KeyError) as error:
         result["outcome"] = f"{type(error).__name__}: {error}"

@@ -1,15 +1,13 @@
-"""Predictions that are written down before anything is measured: of starts and of speed.
+"""Predictions of starts that are written down before anything is measured; those of speed are in speed.py.
 
     python -m measure.predict starts --configs DIR        docs/data/starts-h200.csv from starts.yaml
-    python -m measure.predict speed                       docs/data/speed-h200.csv from speed.yaml
-    python -m measure.predict fill RESULTS                measured columns of both, where they are empty
+    python -m measure.predict fill RESULTS                its measured columns, where they are empty
 
 With PYTHONPATH=tools (and generator, where this package is not installed). A start is asked for as a user would, by
 `llm-serving plan` with the settings pinned; a model that the catalogue does not have is a folder with its config.json.
 Rows name the commit of the planner. A row that was measured keeps its prediction, whatever the planner says later.
 
-RESULTS has a JSON document a line: {"start": name, "outcome", "log" (as in calibrate_engine.py), "date", "driver"} or
-{"point": id, "result" (what `vllm bench serve` saves), "date", "driver"}.
+RESULTS has a JSON document a line: {"start": name, "outcome", "log" (as in calibrate_engine.py), "date", "driver"}.
 """
 
 import argparse
@@ -33,7 +31,6 @@ from llm_serving_planner.models import embedded
 ROOT = Path(__file__).parent.parent.parent
 HERE = Path(__file__).parent
 STARTS = ROOT / "docs" / "data" / "starts-h200.csv"
-SPEED = ROOT / "docs" / "data" / "speed-h200.csv"
 PROFILE = "1xh200"
 BEYOND = 1.1  # a context that much longer than the planner's own largest must not start
 COLUMNS = (
@@ -42,12 +39,6 @@ COLUMNS = (
     "predicted_kv_gib", "predicted_request_gib", "predicted_tokens", "predicted_concurrency", "predicted_margin_gib",
     "date", "driver", "outcome", "weights_gib", "rest_gib", "graphs_gib", "graphs_estimated_gib", "kv_gib",
     "kv_tokens", "concurrency", "total_gib", "activation_peak_gib", "consumed_gib", "failure", "remark",
-)  # fmt: skip
-SPEED_COLUMNS = (
-    "id", "start", "split", "engine", "model", "gpus", "args", "batched_tokens", "prompt_tokens", "answer_tokens",
-    "concurrency", "prompts", "seed", "predicted_ttft_ms", "predicted_itl_ms", "predicted_output_tok_s", "planner",
-    "date", "driver", "ttft_p50_ms", "ttft_mean_ms", "ttft_p99_ms", "itl_p50_ms", "itl_mean_ms", "itl_p99_ms",
-    "tpot_mean_ms", "e2el_p50_ms", "output_tok_s", "requests_s", "duration_s", "completed", "remark",
 )  # fmt: skip
 # Flags of the engine that `plan` has under the same name; the others change nothing that it sizes.
 _PINS = {
@@ -143,39 +134,6 @@ def starts(table: Mapping[str, Any], configs: Path) -> Iterator[dict[str, Any]]:
                 yield predicted(f"{job['name']}-beyond", {**job, "kind": "beyond"}, model, asked)[0]
 
 
-def speed(table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """A row per point of each start, with what `advise` computes for it; every second one is for testing."""
-    from documents.advice_page import compare
-
-    seed = 1000
-    for number, start in enumerate(table["starts"]):
-        for index, (prompt, answer, concurrency, prompts) in enumerate(start["points"]):
-            seed += 1
-            args = {**table["args"], **start.get("args", {})}
-            tensor = int(args.get("tensor-parallel-size", 1))
-            row = {
-                "id": f"{start['name']}-{index + 1}",
-                "start": start["name"],
-                "split": "test" if (index + number) % 2 else "fit",
-                "engine": table["engine"],
-                "model": start["model"],
-                "gpus": f"{tensor}xh200",
-                "args": json.dumps(args, separators=(",", ":")),
-                "batched_tokens": args["max-num-batched-tokens"],
-                "prompt_tokens": prompt,
-                "answer_tokens": answer,
-                "concurrency": concurrency,
-                "prompts": prompts,
-                "seed": seed,
-            }
-            asked = {"id": row["id"], "catalogue_model": start["model"], "weights_gib": "", "quantization": ""}
-            asked |= {"eager": "no", "prompts_cached": "no", "value": "1", "gpus": row["gpus"]}
-            asked |= {key: str(row[key]) for key in ("batched_tokens", "prompt_tokens", "answer_tokens", "concurrency")}
-            for metric, column in (("ttft_ms", "ttft_ms"), ("itl_p50_ms", "itl_ms"), ("output_tok_s", "output_tok_s")):
-                row[f"predicted_{column}"] = f"{compare({**asked, 'metric': metric}).predicted:.2f}"
-            yield row
-
-
 def measured_start(result: Mapping[str, Any]) -> dict[str, Any]:
     """The measured columns of a start. `rest` is what profiling adds to the weights: what it keeps and its peak.
 
@@ -198,45 +156,23 @@ def measured_start(result: Mapping[str, Any]) -> dict[str, Any]:
     return {key: "" if value is None else value for key, value in row.items()}
 
 
-def measured_point(result: Mapping[str, Any]) -> dict[str, Any]:
-    """The measured columns of a point, from what `vllm bench serve` saves."""
-    found = result["result"]
-    names = {
-        "ttft_p50_ms": "median_ttft_ms", "ttft_mean_ms": "mean_ttft_ms", "ttft_p99_ms": "p99_ttft_ms",
-        "itl_p50_ms": "median_itl_ms", "itl_mean_ms": "mean_itl_ms", "itl_p99_ms": "p99_itl_ms",
-        "tpot_mean_ms": "mean_tpot_ms", "e2el_p50_ms": "median_e2el_ms", "output_tok_s": "output_throughput",
-        "requests_s": "request_throughput", "duration_s": "duration",
-    }  # fmt: skip
-    row: dict[str, Any] = {column: f"{float(found[name]):.3f}" for column, name in names.items() if name in found}
-    row |= {key: result.get(key, "") for key in ("date", "driver", "remark")}
-    return row | {"completed": found.get("completed", "")}
-
-
-def fill(results: Path, starts_table: Path, speed_table: Path) -> int:
+def fill(results: Path, table: Path) -> int:
     """Put what was measured into rows that have no measurement yet. Number of rows filled.
 
     Raises:
         SystemExit: a result has no row, hence no prediction.
     """
     found = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines() if line.strip()]
-    made: dict[str, dict[str, dict[str, Any]]] = {
-        "start": {result["start"]: measured_start(result) for result in found if "start" in result},
-        "point": {result["point"]: measured_point(result) for result in found if "point" in result},
-    }
-    filled = 0
-    for kind, path, key, columns in (
-        ("start", starts_table, "name", COLUMNS),
-        ("point", speed_table, "id", SPEED_COLUMNS),
-    ):
-        rows = read(path)
-        missing = made[kind].keys() - {row[key] for row in rows}
-        if missing:
-            raise SystemExit(f"{path}: no prediction of {', '.join(sorted(missing))}; write the predictions first")
-        for row in rows:
-            if row[key] in made[kind] and not row["date"]:
-                row.update(made[kind][row[key]])
-                filled += 1
-        save(path, columns, rows)
+    made = {result["start"]: measured_start(result) for result in found if "start" in result}
+    rows, filled = read(table), 0
+    missing = made.keys() - {row["name"] for row in rows}
+    if missing:
+        raise SystemExit(f"{table}: no prediction of {', '.join(sorted(missing))}; write the predictions first")
+    for row in rows:
+        if row["name"] in made and not row["date"]:
+            row.update(made[row["name"]])
+            filled += 1
+    save(table, rows)
     return filled
 
 
@@ -248,48 +184,38 @@ def read(path: Path) -> list[dict[str, Any]]:
         return list(csv.DictReader(handle))
 
 
-def save(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+def save(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write the whole table."""
     with path.open("w", newline="", encoding="utf-8") as handle:
-        writer = csv.DictWriter(handle, columns, lineterminator="\n", restval="")
+        writer = csv.DictWriter(handle, COLUMNS, lineterminator="\n", restval="")
         writer.writeheader()
         writer.writerows(rows)
 
 
-def merge(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]], key: str) -> int:
+def merge(path: Path, rows: list[dict[str, Any]]) -> int:
     """Write the predictions: measured rows stay as they are, the others are made anew. Number of the new ones."""
-    old = {row[key]: row for row in read(path) if row["date"]}
-    save(path, columns, [old.pop(row[key], row) for row in rows] + list(old.values()))
-    return sum(not row.get("date") for row in read(path))
+    old = {row["name"]: row for row in read(path) if row["date"]}
+    save(path, [old.pop(row["name"], row) for row in rows] + list(old.values()))
+    return sum(not row["date"] for row in read(path))
 
 
 def main() -> int:
-    """The three commands."""
+    """The two commands."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--starts", type=Path, default=STARTS, metavar="FILE", help="table of the starts")
-    parser.add_argument("--speed", type=Path, default=SPEED, metavar="FILE", help="table of the speeds")
+    parser.add_argument("--table", type=Path, default=STARTS, metavar="FILE", help="table of the starts")
     commands = parser.add_subparsers(dest="command", required=True)
     first = commands.add_parser("starts", help="memory of the starts in starts.yaml")
     first.add_argument("--configs", type=Path, required=True, metavar="DIR", help="config.json files of the models")
     first.add_argument("--jobs", type=Path, default=HERE / "starts.yaml", metavar="FILE")
-    second = commands.add_parser("speed", help="speed of the points in speed.yaml")
-    second.add_argument("--points", type=Path, default=HERE / "speed.yaml", metavar="FILE")
-    third = commands.add_parser("fill", help="what was measured")
-    third.add_argument("results", type=Path)
+    second = commands.add_parser("fill", help="what was measured")
+    second.add_argument("results", type=Path)
     arguments = parser.parse_args()
     if arguments.command == "fill":
-        count = fill(arguments.results, arguments.starts, arguments.speed)
-        print(f"{count} rows filled", file=sys.stderr)
+        print(f"{fill(arguments.results, arguments.table)} rows filled", file=sys.stderr)
         return 0
-    planner = commit()
-    if arguments.command == "starts":
-        table = yaml.safe_load(arguments.jobs.read_text(encoding="utf-8"))
-        rows = [{**row, "planner": planner, "engine": table["engine"]} for row in starts(table, arguments.configs)]
-        count = merge(arguments.starts, COLUMNS, rows, "name")
-    else:
-        points = yaml.safe_load(arguments.points.read_text(encoding="utf-8"))
-        count = merge(arguments.speed, SPEED_COLUMNS, [{**row, "planner": planner} for row in speed(points)], "id")
-    print(f"{count} predictions", file=sys.stderr)
+    planner, table = commit(), yaml.safe_load(arguments.jobs.read_text(encoding="utf-8"))
+    rows = [{**row, "planner": planner, "engine": table["engine"]} for row in starts(table, arguments.configs)]
+    print(f"{merge(arguments.table, rows)} predictions", file=sys.stderr)
     return 0
 
 

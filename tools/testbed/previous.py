@@ -46,5 +46,6 @@ def extract(revision: str, folder: Path, root: Path = ROOT) -> Path:
     if done.returncode:
         raise InputError(f"{revision} holds no {CHART}: {done.stderr.decode().strip()}")
     with tarfile.open(fileobj=BytesIO(done.stdout)) as archive:
-        archive.extractall(folder, filter="data")
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)  # an argument only from 3.11.4 on
+        archive.extractall(folder)
     return folder / CHART

@@ -17,7 +17,8 @@ With --data the pods do not share one engine: each runs N / GROUP_SIZE whole eng
 leader's API servers hand requests to all of them.
 
 Environment: GROUP_SIZE, GROUP_RANK, GROUP_LEADER (DNS name), GROUP_GPUS, GROUP_WAIT_SECONDS, GROUP_GRACE_SECONDS,
-VLLM_HOST_IP, GROUP_ENGINE_TLS (set where the engine speaks TLS).
+VLLM_HOST_IP, GROUP_ENGINE_TLS (set where the engine speaks TLS), GROUP_SECRET (known to all members, and taken out of
+the engine's environment).
 
 Exit codes: the engine's own where it failed; 0 after a stop; 1 when the group fell apart; 2 for a wrong command line.
 """
@@ -33,7 +34,7 @@ import sys
 from group_health import HEALTH_PORT, health
 from group_leader import Leader
 from group_member import Member, Settings
-from group_protocol import GroupError, say
+from group_protocol import LINE_BYTES, GroupError, say
 from group_worker import Worker
 
 
@@ -65,6 +66,7 @@ def read_settings(words: list[str]) -> Settings:
         gpus=os.environ.get("GROUP_GPUS", "0"),
         host=os.environ.get("VLLM_HOST_IP", ""),
         engine_tls=bool(os.environ.get("GROUP_ENGINE_TLS")),
+        secret=os.environ.pop("GROUP_SECRET", ""),
         wait_seconds=float(os.environ.get("GROUP_WAIT_SECONDS", "900")),
         grace_seconds=float(os.environ.get("GROUP_GRACE_SECONDS", "60")),
     )
@@ -76,8 +78,10 @@ async def main(settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, member.stop.set)
-    probes = await asyncio.start_server(lambda r, w: health(r, w, settings), None, HEALTH_PORT)
+    probes = await asyncio.start_server(lambda r, w: health(r, w, settings), None, HEALTH_PORT, limit=LINE_BYTES)
     say(f"rank {settings.rank} of {settings.size}, executor {settings.executor}, leader {settings.leader}")
+    if settings.size > 1 and not settings.secret:
+        say("GROUP_SECRET is empty: whoever reaches port 29400 of the leader is taken for a member")
     try:
         async with probes:
             return await member.run()

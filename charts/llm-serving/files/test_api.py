@@ -3,28 +3,60 @@
 
 NAMES holds further names that must be on offer (aliases, LoRA adapters), the last ADAPTERS of them adapters, which are
 asked for a text too. The standard library only.
+
+The key goes to the server under test alone: no proxy is used, no redirect is followed. Every answer has a deadline and
+a largest size, whatever the server does, and SIGTERM ends the program at once.
 """
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import ssl
-import sys
 import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
-if TYPE_CHECKING:
-    from http.client import HTTPResponse
+from bounded import clean, end_on_signals, leave, within
 
-ANSWER_SECONDS = 120  # a first answer may compile kernels
+ANSWER_SECONDS = 120.0  # a first answer may compile kernels
+PROBE_SECONDS = 10.0  # the same while nobody knows whether the server is there
+PAUSE_SECONDS = 2.0
+ANSWER_BYTES = 1 << 24
 
 
 class FailedError(Exception):
     """What was promised is not served; the text is for people."""
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Whoever redirects gives no answer: the key would go to another server, whose answer says nothing of this one."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """None: the redirect itself is the error."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came back.
+
+    Attributes:
+        status: the HTTP status.
+        body: the whole body.
+    """
+
+    status: int
+    body: bytes
+
+    def document(self) -> Any:
+        """The body as JSON."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError) as error:
+            raise FailedError(f"the answer is no JSON ({type(error).__name__}): {clean(self.body[:200])}") from error
 
 
 @dataclass(frozen=True)
@@ -49,43 +81,66 @@ class Api:
     context: ssl.SSLContext | None
     deadline_seconds: float
 
-    def call(self, path: str, body: dict[str, Any] | None = None) -> HTTPResponse:
-        """Open a request; the response object."""
+    def call(self, path: str, body: dict[str, Any] | None = None, seconds: float = ANSWER_SECONDS) -> Answer:
+        """The answer to a request, whatever its status; raises FailedError where none comes in time and whole."""
         headers = {"Content-Type": "application/json"}
         if self.key:
             headers["Authorization"] = "Bearer " + self.key
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.base + path, data, headers)  # noqa: S310 - the chart writes the address
-        answer: HTTPResponse = urllib.request.urlopen(request, timeout=ANSWER_SECONDS, context=self.context)  # noqa: S310
+        handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({}), NoRedirect()]
+        if self.context is not None:
+            handlers.append(urllib.request.HTTPSHandler(context=self.context))
+        opener = urllib.request.build_opener(*handlers)
+
+        def work() -> Answer:
+            try:
+                with opener.open(request, timeout=seconds) as response:
+                    return Answer(response.status, whole(response))
+            except urllib.error.HTTPError as error:
+                with error:
+                    return Answer(error.code, error.read(ANSWER_BYTES))
+
+        try:
+            return within(work, seconds)
+        except TimeoutError as error:
+            raise FailedError(f"{path}: no whole answer within {seconds:.0f} s") from error
+        except (OSError, http.client.HTTPException) as error:
+            raise FailedError(f"{path}: {type(error).__name__}: {clean(error) or 'no text'}") from error
+
+    def good(self, path: str, body: dict[str, Any] | None = None) -> Answer:
+        """The same, of status 200."""
+        answer = self.call(path, body)
+        if answer.status != 200:
+            raise FailedError(f"{self.base}{path}: HTTP {answer.status}: {clean(answer.body[:200])}")
         return answer
 
     def ask(self, path: str, body: dict[str, Any]) -> Any:
         """The JSON answer to a request."""
-        with self.call(path, {"model": self.model, **body}) as response:
-            return json.load(response)
+        return self.good(path, {"model": self.model, **body}).document()
 
     def wait_until_ready(self) -> None:
         """Ask /health until it answers 200, at most until the deadline."""
         deadline, last = time.monotonic() + self.deadline_seconds, "no answer"
         while time.monotonic() < deadline:
             try:
-                with self.call("/health"):
-                    return
-            except urllib.error.HTTPError as error:
-                last = f"HTTP {error.code}"
-            except OSError as error:
+                answer = self.call("/health", seconds=max(0.1, min(PROBE_SECONDS, deadline - time.monotonic())))
+            except FailedError as error:
                 last = str(error)
-            time.sleep(2)
+            else:
+                if answer.status == 200:
+                    return
+                last = f"HTTP {answer.status}"
+            time.sleep(max(0.0, min(PAUSE_SECONDS, deadline - time.monotonic())))
         raise FailedError(f"{self.base}/health is not ready before the deadline: {last}")
 
     def check_models(self) -> None:
         """The served names are on offer."""
-        with self.call("/v1/models") as response:
-            names = [entry["id"] for entry in json.load(response)["data"]]
+        names = [entry["id"] for entry in self.good("/v1/models").document()["data"]]
         for name in [self.model, *self.names]:
             if name not in names:
                 raise FailedError(f"{name} is not served; the engine offers {names}")
-        print("models:", names)
+        say(f"models: {names}")
 
     def check_generate(self) -> None:
         """Text from the model and each adapter, a chat from the model."""
@@ -98,7 +153,7 @@ class Api:
         text = self.ask("/v1/completions", {"model": model, "prompt": "Hello", "max_tokens": 8})["choices"][0]["text"]
         if not isinstance(text, str):
             raise FailedError("the completion holds no text")
-        print("completion:" if model == self.model else f"completion of {model}:", repr(text))
+        say(f"{'completion' if model == self.model else f'completion of {model}'}: {text!r}")
 
     def _check_chat(self) -> None:
         """A streamed chat brings chunks and ends with [DONE]. A model without chat template is told, not failed."""
@@ -108,21 +163,19 @@ class Api:
             "max_tokens": 8,
             "stream": True,
         }
-        try:
-            with self.call("/v1/chat/completions", body) as response:
-                lines = [line.decode().strip() for line in response]
-        except urllib.error.HTTPError as error:
-            text = error.read().decode(errors="replace")
-            if error.code == 400 and "chat template" in text:
-                print("chat: the model has no chat template; only completions are served")
-                return
-            raise
+        answer = self.call("/v1/chat/completions", body)
+        if answer.status == 400 and b"chat template" in answer.body:
+            say("chat: the model has no chat template; only completions are served")
+            return
+        if answer.status != 200:
+            raise FailedError(f"{self.base}/v1/chat/completions: HTTP {answer.status}: {clean(answer.body[:200])}")
+        lines = [line.strip() for line in answer.body.decode(errors="replace").splitlines()]
         chunks = [line[6:] for line in lines if line.startswith("data: ")]
         if not chunks or chunks[-1] != "[DONE]":
             raise FailedError(f"the stream does not end with [DONE]: {chunks[-1:]}")
         for chunk in chunks[:-1]:
-            json.loads(chunk)
-        print("chat:", len(chunks) - 1, "chunks, then [DONE]")
+            Answer(200, chunk.encode()).document()
+        say(f"chat: {len(chunks) - 1} chunks, then [DONE]")
 
     def check_embed(self) -> None:
         """Two texts give two vectors of one length."""
@@ -131,7 +184,7 @@ class Api:
         if len(vectors) != 2 or not all(map(numbers, vectors)) or len({len(vector) for vector in vectors}) != 1:
             found = [len(vector) for vector in vectors]
             raise FailedError(f"two vectors of one length are expected, {found} came")
-        print("embeddings: 2 vectors of", len(vectors[0]))
+        say(f"embeddings: 2 vectors of {len(vectors[0])}")
 
     def check_rerank(self) -> None:
         """Every document gets a score."""
@@ -140,21 +193,36 @@ class Api:
         scores = [entry["relevance_score"] for entry in results]
         if len(scores) != len(documents) or not numbers(scores):
             raise FailedError(f"{len(documents)} scores are expected: {results}")
-        print("rerank:", len(scores), "scores")
+        say(f"rerank: {len(scores)} scores")
 
     def check_classify(self) -> None:
         """A text gets probabilities."""
         probabilities = self.ask("/classify", {"input": "Hello"})["data"][0]["probs"]
         if not numbers(probabilities):
             raise FailedError(f"the classes have no probabilities: {probabilities}")
-        print("classify:", len(probabilities), "classes")
+        say(f"classify: {len(probabilities)} classes")
 
     def check_pooling(self) -> None:
         """A text gives data of some shape."""
         data = self.ask("/pooling", {"input": "Hello"})["data"][0]["data"]
         if not data:
             raise FailedError("the pooler gives nothing")
-        print("pooling:", len(data), "values")
+        say(f"pooling: {len(data)} values")
+
+
+def whole(response: http.client.HTTPResponse) -> bytes:
+    """The body; raises FailedError for one that has no end, or ends too soon."""
+    body = response.read(ANSWER_BYTES + 1)
+    if response.length and len(body) <= ANSWER_BYTES:
+        raise FailedError(f"an answer was cut off, {response.length} bytes are missing")
+    if len(body) > ANSWER_BYTES:
+        raise FailedError(f"an answer is longer than {ANSWER_BYTES >> 20} MiB")
+    return body
+
+
+def say(text: str) -> None:
+    """One line in the pod's log."""
+    print(clean(text), flush=True)
 
 
 def numbers(values: list[Any]) -> bool:
@@ -186,27 +254,30 @@ def from_environment() -> Api:
     )
 
 
-def main() -> None:
-    """Run the checks of TASK; raises FailedError, or what the network and broken answers raise."""
-    api = from_environment()
+def checks(api: Api) -> None:
+    """Everything that is promised; raises FailedError."""
     api.wait_until_ready()
-    api.check_models()
-    CHECKS[os.environ.get("TASK", "generate")](api)
+    try:
+        api.check_models()
+        CHECKS[os.environ.get("TASK", "generate")](api)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise FailedError(f"an answer in another form than promised ({type(error).__name__}: {error})") from error
 
 
-def fail(text: str) -> NoReturn:
-    """Say what failed, in one line."""
-    print("FAILED:", text)
-    sys.exit(1)
+def main() -> int:
+    """Run the checks of TASK; the exit code."""
+    end_on_signals()
+    try:
+        checks(from_environment())
+    except FailedError as error:
+        say(f"FAILED: {error}")
+        return 1
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is one line
+        say(f"FAILED: {type(error).__name__}: {error}")
+        return 1
+    say("OK")
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except FailedError as error:
-        fail(str(error))
-    except urllib.error.HTTPError as error:
-        fail(f"{error.url}: HTTP {error.code}: {error.read().decode(errors='replace')[:200]}")
-    except (OSError, KeyError, IndexError, ValueError) as error:
-        fail(f"{type(error).__name__}: {error}")
-    print("OK")
+    leave(main())

@@ -15,6 +15,10 @@ args:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 terminationMessagePolicy: FallbackToLogsOnError
+{{- with $v.engine.envFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 env:
   {{- if $f.severalPods }}
   {{- include "llm-serving.groupEnv" . | trim | nindent 2 }}
@@ -24,22 +28,27 @@ ports:
   {{- include "llm-serving.containerPorts" . | nindent 2 }}
 startupProbe:
   {{- include "llm-serving.probe" . | nindent 2 }}
-  periodSeconds: 10
-  failureThreshold: {{ ceil (divf $f.startupSeconds 10) }}
+  timeoutSeconds: {{ $v.probes.startup.timeoutSeconds | int64 }}
+  periodSeconds: {{ $v.probes.startup.periodSeconds | int64 }}
+  failureThreshold: {{ ceil (divf $f.startupSeconds $v.probes.startup.periodSeconds) }}
 readinessProbe:
   {{- include "llm-serving.probe" . | nindent 2 }}
-  periodSeconds: 5
-  failureThreshold: 3
+  timeoutSeconds: {{ $v.probes.readiness.timeoutSeconds | int64 }}
+  periodSeconds: {{ $v.probes.readiness.periodSeconds | int64 }}
+  failureThreshold: {{ $v.probes.readiness.failureThreshold | int64 }}
 livenessProbe:
-  {{- include "llm-serving.probe" . | nindent 2 }}
-  periodSeconds: 10
-  failureThreshold: 6
+  {{- include "llm-serving.liveness" . | nindent 2 }}
+  {{- /* The look at the figures may send a completion, and waits for it. */}}
+  timeoutSeconds: {{ max (ternary 15 1 $f.judgesStall) (int64 $v.probes.liveness.timeoutSeconds) }}
+  periodSeconds: {{ $v.probes.liveness.periodSeconds | int64 }}
+  failureThreshold: {{ $v.probes.liveness.failureThreshold | int64 }}
 lifecycle:
   {{- include "llm-serving.lifecycle" . | nindent 2 }}
 resources:
   {{- include "llm-serving.resources" . | nindent 2 }}
 securityContext:
-  {{- include "llm-serving.containerSecurityContext" (dict "readOnly" false "rdma" $v.network.rdma.enabled) | nindent 2 }}
+  {{- $security := include "llm-serving.containerSecurityContext" (dict "readOnly" false "rdma" $v.network.rdma.enabled) | fromYaml }}
+  {{- mergeOverwrite $security $v.security.containerContext | toYaml | nindent 2 }}
 volumeMounts:
   {{- include "llm-serving.mounts" . | trim | nindent 2 }}
   {{- with $v.extraVolumeMounts }}
@@ -65,6 +74,9 @@ A value on a command line: a string as it is, everything else as JSON, since quo
 {{- if .Facts.dataOverPods }}
 - {name: data-parallel, containerPort: {{ include "llm-serving.dataPort" . }}, protocol: TCP}
 {{- end }}
+{{- range .Values.engine.extraPorts }}
+- {{ mergeOverwrite (dict "protocol" "TCP") . | toJson }}
+{{- end }}
 {{- end -}}
 
 {{- /* Of several pods each has a supervisor, which knows both the engine's health and the member's own, without TLS. */ -}}
@@ -75,7 +87,6 @@ httpGet:
   {{- if and .Facts.https (not .Facts.severalPods) }}
   scheme: HTTPS
   {{- end }}
-timeoutSeconds: 5
 {{- end -}}
 
 {{- define "llm-serving.lifecycle" -}}
@@ -111,27 +122,35 @@ limits:
   ephemeral-storage: {{ . | quote }}
   {{- end }}
   {{- $devices | nindent 2 }}
-{{- if $v.gpu.dra.deviceClassName }}
+{{- if or $v.gpu.dra.deviceClassName $v.extraResourceClaims }}
 claims:
+  {{- if $v.gpu.dra.deviceClassName }}
   - name: gpus
+  {{- end }}
+  {{- range $v.extraResourceClaims }}
+  - name: {{ .name }}
+  {{- end }}
 {{- end }}
 {{- end -}}
 
-{{- /* Devices are both requested and limited. */ -}}
+{{- /* Devices are both requested and limited. A quantity is text to the API, and an operator that stores it would differ from a number. */ -}}
 {{- define "llm-serving.devices" -}}
 {{- $g := .Values.gpu -}}
 {{- $r := .Values.network.rdma -}}
 {{- with ternary "" $g.resourceName (ne $g.dra.deviceClassName "") }}
-{{ . }}: {{ $.Values.parallelism.gpusPerNode | int64 }}
+{{ . }}: {{ $.Values.parallelism.gpusPerNode | int64 | toString | quote }}
 {{- end }}
 {{- with $g.hugepages }}
 hugepages-2Mi: {{ . | quote }}
 {{- end }}
 {{- if $r.enabled }}
-{{ $r.resourceName }}: {{ $r.count | int64 }}
+{{ $r.resourceName }}: {{ $r.count | int64 | toString | quote }}
 {{- with $r.hugepages }}
 hugepages-2Mi: {{ . | quote }}
 {{- end }}
+{{- end }}
+{{- range $name, $quantity := .Values.extraResources }}
+{{ $name }}: {{ $quantity | quote }}
 {{- end }}
 {{- end -}}
 

@@ -1,6 +1,9 @@
 {{- /* Environment of the containers that run the engine's image, by name, so that no name stands twice. */ -}}
 
-{{- /* The list of variables. args: dict root, downloading (an init container that reaches the hub) */ -}}
+{{- /*
+The list of variables. Only who asks the hub has its token. args: dict root, downloading (a container before the engine),
+waiting (one that asks nobody)
+*/ -}}
 {{- define "llm-serving.env" -}}
 {{- $v := .root.Values -}}
 {{- $f := .root.Facts -}}
@@ -16,7 +19,9 @@
 - name: {{ $name | quote }}
   value: {{ index $env $name | quote }}
 {{- end }}
+{{- if ternary (not .waiting) $f.asksHub .downloading }}
 {{- include "llm-serving.secretEnv" (dict "name" "HF_TOKEN" "secret" $v.auth.hfToken) }}
+{{- end }}
 {{- if not .downloading }}
 {{- include "llm-serving.secretEnv" (dict "name" $f.apiKeyVariable "secret" $v.auth.apiKey) }}
 {{- end }}

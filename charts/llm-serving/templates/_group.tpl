@@ -36,6 +36,7 @@ supervisor's business too.
 - name: GROUP_ENGINE_TLS
   value: "1"
 {{- end }}
+{{- include "llm-serving.secretEnv" (dict "name" "GROUP_SECRET" "secret" (dict "existingSecret" .Facts.groupSecret "key" $v.auth.group.key)) }}
 - name: VLLM_HOST_IP
   valueFrom:
     fieldRef: {fieldPath: status.podIP}
@@ -96,7 +97,7 @@ podAntiAffinity:
 apiVersion: v1
 kind: Service
 metadata:
-  {{- include "llm-serving.metadata" (dict "root" .root "name" .name "component" "group") | nindent 2 }}
+  {{- include "llm-serving.metadata" (dict "kind" "Service" "root" .root "name" .name "component" "group") | nindent 2 }}
 spec:
   clusterIP: None
   publishNotReadyAddresses: true

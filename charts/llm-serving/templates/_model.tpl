@@ -20,7 +20,7 @@ args of all, unless told otherwise: the root context
 {{- else if eq $source.type "oci" }}
 - name: source
   image:
-    reference: {{ $source.image | quote }}
+    reference: {{ include "llm-serving.modelImage" . | quote }}
     pullPolicy: {{ $source.pullPolicy }}
 {{- else if and (eq $source.type "gcs") $source.existingSecret }}
 - name: credentials
@@ -96,8 +96,12 @@ image: {{ $f.image | quote }}
 imagePullPolicy: {{ $v.engine.image.pullPolicy }}
 command: {{ concat ($v.model.download.command | default $f.python) (list "/llm/download/download.py" $d.action) | toJson }}
 terminationMessagePolicy: FallbackToLogsOnError
+{{- with $v.engine.envFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 env:
-  {{- include "llm-serving.env" (dict "root" .root "downloading" true) | trim | nindent 2 }}
+  {{- include "llm-serving.env" (dict "root" .root "downloading" true "waiting" (eq $d.action "wait")) | trim | nindent 2 }}
   - name: DOWNLOAD_MODEL
     value: {{ $d.id | quote }}
   - name: DOWNLOAD_REVISION
@@ -106,6 +110,10 @@ env:
   - name: DOWNLOAD_LINK
     value: {{ . | quote }}
   {{- end }}
+  {{- if and (not $d.folder) (index $v.engine.args "load-format") }}
+  - name: DOWNLOAD_FORMAT
+    value: {{ index $v.engine.args "load-format" | toString | quote }}
+  {{- end }}
   - name: DOWNLOAD_VERIFY
     value: {{ ternary "1" "0" $v.model.download.verify | quote }}
   - name: DOWNLOAD_CACHE
@@ -113,8 +121,8 @@ env:
   - name: DOWNLOAD_SECONDS
     value: {{ $v.startup.budgetSeconds | toJson | quote }}
 resources:
-  requests: {cpu: 250m, memory: 512Mi}
-  limits: {memory: {{ $v.memory.host.limit | quote }}}
+  {{- $own := dict "requests" (dict "cpu" "250m" "memory" "512Mi") "limits" (dict "memory" $v.memory.host.limit) }}
+  {{- include "llm-serving.helperResources" (dict "own" $own "user" $v.model.download.resources) | nindent 2 }}
 securityContext:
   {{- include "llm-serving.containerSecurityContext" (dict "readOnly" true) | nindent 2 }}
 volumeMounts:
@@ -122,6 +130,36 @@ volumeMounts:
   - {name: home, mountPath: /llm/home}
   - {name: tmp, mountPath: /tmp}
   - {name: download, mountPath: /llm/download}
+  {{- with include "llm-serving.source.userMounts" .root | fromYamlArray }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{- /*
+What users mount for the engine reaches every container that talks to the same hosts: authorities, settings of a proxy.
+Claims do not: a Job may run on another node than the one that holds them.
+*/ -}}
+{{- define "llm-serving.source.userVolumes" -}}
+{{- $found := list -}}
+{{- range .Values.extraVolumes -}}
+{{- if not (or (hasKey . "persistentVolumeClaim") (hasKey . "ephemeral")) }}{{ $found = append $found . }}{{ end -}}
+{{- end -}}
+{{- $found | toYaml -}}
+{{- end -}}
+
+{{- define "llm-serving.source.userMounts" -}}
+{{- $names := list -}}
+{{- range include "llm-serving.source.userVolumes" . | fromYamlArray }}{{ $names = append $names .name }}{{ end -}}
+{{- $found := list -}}
+{{- range .Values.extraVolumeMounts }}{{ if has .name $names }}{{ $found = append $found . }}{{ end }}{{ end -}}
+{{- $found | toYaml -}}
+{{- end -}}
+
+{{- /* Of what runs before an install and an upgrade, and of nothing else. args: the weight */ -}}
+{{- define "llm-serving.hookAnnotations" -}}
+helm.sh/hook: pre-install,pre-upgrade
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
 {{- end -}}
 
 {{- define "llm-serving.download.volume" }}
@@ -144,13 +182,11 @@ podFailurePolicy:
       onExitCodes: {operator: In, values: [3]}
 template:
   metadata:
-    labels:
-      app.kubernetes.io/name: {{ .Facts.name | quote }}
-      app.kubernetes.io/instance: {{ .Release.Name | quote }}
-      app.kubernetes.io/component: download
+    {{- $labels := mergeOverwrite (dict) .Facts.selectorLabels (dict "app.kubernetes.io/component" "download") }}
+    {{- include "llm-serving.helperMetadata" (dict "root" . "labels" $labels "section" .Values.model.download) | nindent 4 }}
   spec:
     restartPolicy: Never
-    {{- include "llm-serving.podCommon" (dict "root" . "hook" .Facts.downloadHook) | nindent 4 }}
+    {{- include "llm-serving.podCommon" (dict "root" . "hook" .Facts.downloadHook "tolerations" .Values.model.download.tolerations) | nindent 4 }}
     {{- with .Facts.repositories }}
     initContainers:
       {{- range $index, $repository := . }}
@@ -167,4 +203,7 @@ template:
       - {name: home, emptyDir: {}}
       - {name: tmp, emptyDir: {}}
       {{- include "llm-serving.download.volume" . | trim | nindent 6 }}
+      {{- with include "llm-serving.source.userVolumes" . | fromYamlArray }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
 {{- end -}}

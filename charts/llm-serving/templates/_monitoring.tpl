@@ -3,18 +3,64 @@ Alerts and Grafana's dashboard. `up` and the engine's own metrics suffice; times
 args of all, unless told otherwise: the root context
 */ -}}
 
-{{- /* One alert. args: dict root, name, severity, expr, for, summary, way */ -}}
-{{- define "llm-serving.alert" }}
+{{- /* Where traces go, as JSON: {url, plain (no TLS), port}; an empty mapping where they go nowhere. */ -}}
+{{- define "llm-serving.tracing" -}}
+{{- $t := .Values.monitoring.tracing -}}
+{{- $url := urlParse $t.endpoint -}}
+{{- $usual := ternary "4317" "4318" (eq $t.protocol "grpc") -}}
+{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default $usual | int -}}
+{{- ternary (dict "url" $t.endpoint "plain" (eq $url.scheme "http") "port" $port) dict (ne $t.endpoint "") | toJson -}}
+{{- end -}}
+
+{{- /* How a monitor scrapes the engines. Where they speak TLS the certificate is judged. args: dict root, monitor */ -}}
+{{- define "llm-serving.endpoint" -}}
+{{- $m := .monitor -}}
+{{- $ca := .root.Values.tls.ca -}}
+{{- $map := dict "configMap" (dict "name" $ca.existingConfigMap "key" $ca.key) -}}
+{{- $secret := dict "secret" (dict "name" .root.Values.tls.existingSecret "key" $ca.key) -}}
+{{- $own := dict "ca" (ternary $secret $map (eq $ca.existingConfigMap "")) "serverName" .root.Facts.hostname -}}
+port: http
+path: /metrics
+interval: {{ $m.interval }}
+{{- with $m.scrapeTimeout }}
+scrapeTimeout: {{ . }}
+{{- end }}
+{{- if .root.Facts.https }}
+scheme: https
+tlsConfig:
+  {{- mergeOverwrite $own $m.tlsConfig | toYaml | nindent 2 }}
+{{- end }}
+{{- range $field, $rules := pick $m "relabelings" "metricRelabelings" }}
+{{- with $rules }}
+{{ $field }}:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- /* Where a monitor in another namespace looks. args: dict root, monitor */ -}}
+{{- define "llm-serving.ofNamespace" -}}
+{{- if .monitor.namespace -}}
+namespaceSelector:
+  matchNames: [{{ .root.Facts.namespace | quote }}]
+{{- end -}}
+{{- end -}}
+
+{{- /* One alert, unless it is switched off. args: dict root, name, severity, expr, for, summary, way */ -}}
+{{- define "llm-serving.alert" -}}
+{{- $r := .root.Values.monitoring.prometheusRule -}}
+{{- $own := index $r.alerts .name | default dict -}}
+{{- $labels := dict "severity" ($own.severity | default .severity) "release" .root.Release.Name "namespace" .root.Facts.namespace -}}
+{{- $summary := printf "%s/%s: %s" .root.Facts.namespace .root.Release.Name .summary -}}
+{{- if dig "enabled" true $own }}
 - alert: {{ .name }}
   expr: {{ .expr | quote }}
-  for: {{ .for }}
+  for: {{ $own.for | default .for }}
   labels:
-    severity: {{ .severity }}
-    release: {{ .root.Release.Name | quote }}
-    namespace: {{ .root.Facts.namespace | quote }}
+    {{- mergeOverwrite $labels $r.alertLabels ($own.labels | default dict) | toYaml | nindent 4 }}
   annotations:
-    summary: {{ printf "%s/%s: %s" .root.Facts.namespace .root.Release.Name .summary | quote }}
-    description: {{ .way | quote }}
+    {{- mergeOverwrite (dict "summary" $summary "description" .way) $r.alertAnnotations | toYaml | nindent 4 }}
+{{- end -}}
 {{- end -}}
 
 {{- /* Whether the engine is there at all. */ -}}

@@ -1,5 +1,53 @@
 {{- /* Who reaches the engine: routes for clients outside, and NetworkPolicies, which add up, so that each says one thing. */ -}}
 
+{{- /*
+What is let through to clients outside, as JSON: the API of engine and task where no paths are given. args: the root context
+*/ -}}
+{{- define "llm-serving.exposed" -}}
+{{- $f := .Facts -}}
+{{- $x := .Values.expose -}}
+{{- $more := dict "vllm" (dict "classify" (list "/classify") "pooling" (list "/pooling")) -}}
+{{- $paths := $x.paths | default (concat (list "/v1") (dig $f.engine .Values.model.task list $more)) -}}
+{{- if $f.grpc }}{{ $paths = list "/fmaas.GenerationService" }}{{ end -}}
+{{- $before := trimSuffix "/" $x.pathPrefix -}}
+{{- $found := list -}}
+{{- range $index, $path := $paths -}}
+{{- $word := regexReplaceAll "[^a-z0-9]+" (lower $path) "-" | trunc 20 | trimAll "-" -}}
+{{- $name := printf "-%s" (printf "%s-%s" $word (sha256sum $path | trunc 5) | trimPrefix "-") -}}
+{{- $prefixed := printf "%s%s" $before $path | trimSuffix "/" | default "/" -}}
+{{- $found = append $found (dict "path" $path "prefixed" $prefixed "type" "Prefix" "port" $f.apiPort "name" (ternary "" $name (eq $index 0))) -}}
+{{- end -}}
+{{- $health := dict "path" "/health" "prefixed" (printf "%s/health" $before) "type" "Exact" "port" "http" "name" "-health" -}}
+{{- ternary (append $found $health) $found (and $x.health (not (has "/health" $paths))) | toJson -}}
+{{- end -}}
+
+{{- /*
+Paths among them for which no key is asked though one is set, as JSON: vLLM guards /v1 alone
+(vllm/entrypoints/openai/server_utils.py of 0.33.0, AuthenticationMiddleware), TGI all of its API. args: the root context
+*/ -}}
+{{- define "llm-serving.unguarded" -}}
+{{- $open := list -}}
+{{- range .Facts.exposed -}}
+{{- if and (eq $.Facts.engine "vllm") (eq .type "Prefix") (not (regexMatch "^/v1(/|$)" .path)) }}{{ $open = append $open .path }}{{ end -}}
+{{- end -}}
+{{- $open | toJson -}}
+{{- end -}}
+
+{{- /* Fields of the Service that are left to the cluster where nothing is said. args: the root context */ -}}
+{{- define "llm-serving.serviceOptions" -}}
+{{- $s := .Values.service -}}
+{{- $given := pick $s "ipFamilyPolicy" "ipFamilies" "loadBalancerClass" "loadBalancerSourceRanges" "externalTrafficPolicy" -}}
+{{- $given = merge $given (pick $s "internalTrafficPolicy" "sessionAffinity") -}}
+{{- if and (eq $s.type "LoadBalancer") (not $s.allocateLoadBalancerNodePorts) }}{{ $_ := set $given "allocateLoadBalancerNodePorts" "false" }}{{ end -}}
+{{- range $field, $value := $given }}
+{{- if kindIs "string" $value | and $value }}
+{{ $field }}: {{ $value }}
+{{- else if $value }}
+{{ $field }}: {{ toJson $value }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- /* What a route of the Gateway API leads to: the Service, or the pool that picks a pod for each request. args: the root context */ -}}
 {{- define "llm-serving.backend" -}}
 {{- if .Values.expose.inferencePool.enabled -}}
@@ -12,26 +60,32 @@
 {{- end -}}
 {{- end -}}
 
-{{- /* Who may come in, and what may go out. Ports of a group are nobody's but the group's. args: the root context */ -}}
+{{- /*
+The policy of the engine's pods: who may come in, and what may go out. Ports of a group are nobody's but the group's.
+args: the root context
+*/ -}}
 {{- define "llm-serving.networkPolicy" -}}
 {{- $n := .Values.networkPolicy }}
 {{- $test := dict "matchLabels" (merge (dict "app.kubernetes.io/component" "test") .Facts.selectorLabels) }}
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  {{- include "llm-serving.metadata" (dict "root" . "name" (printf "%s-api" .Facts.fullname) "component" "network") | nindent 2 }}
+  {{- include "llm-serving.metadata" (dict "kind" "NetworkPolicy" "root" . "name" (printf "%s-api" .Facts.fullname) "component" "network") | nindent 2 }}
 spec:
   podSelector:
     matchLabels:
       {{- toYaml .Facts.selectorLabels | nindent 6 }}
   policyTypes: [Ingress, Egress]
   ingress:
-    {{- with concat $n.clients (ternary (list (dict "podSelector" $test)) list .Values.test.enabled) }}
+    {{- with concat $n.clients (include "llm-serving.routers" . | fromYamlArray) (ternary (list (dict "podSelector" $test)) list .Values.test.enabled) }}
     - from:
         {{- toYaml . | nindent 8 }}
       ports:
         {{- range $.Facts.apiPorts }}
         - {port: {{ . }}, protocol: TCP}
+        {{- end }}
+        {{- range $.Values.engine.extraPorts }}
+        - {port: {{ .name }}, protocol: {{ .protocol | default "TCP" }}}
         {{- end }}
     {{- end }}
     {{- with $n.metrics }}
@@ -48,33 +102,161 @@ spec:
       ports:
         - {port: {{ $.Facts.healthPort }}, protocol: TCP}
     {{- end }}
+  {{- with include "llm-serving.egress" (dict "root" . "fetches" .Facts.fetches "engine" true) | fromYamlArray }}
   egress:
-    {{- include "llm-serving.egress" . | nindent 4 }}
+    {{- toYaml . | nindent 4 }}
+  {{- else }}
+  egress: []
+  {{- end }}
 {{- end -}}
 
-{{- /* args: the root context */ -}}
+{{- /* Who forwards requests from outside: as the user says, and OpenShift's own routers, by the labels that its documentation names. */ -}}
+{{- define "llm-serving.routers" -}}
+{{- $found := .Values.networkPolicy.routers -}}
+{{- if or .Values.expose.route.enabled (and .Values.expose.ingress.enabled (eq .Values.platform "openshift")) -}}
+{{- $label := dict "matchLabels" (dict "policy-group.network.openshift.io/ingress" "") -}}
+{{- $found = append $found (dict "namespaceSelector" $label) -}}
+{{- end -}}
+{{- $found | toYaml -}}
+{{- end -}}
+
+{{- /*
+What goes out, as a list of rules; nothing where nothing is needed. args: dict root, fetches (the hub or an object store is
+reached), engine (and whatever the engine's own flags and variables name)
+*/ -}}
 {{- define "llm-serving.egress" -}}
-{{- $n := .Values.networkPolicy -}}
-{{- with $n.dns }}
-- to:
-    {{- toYaml . | nindent 4 }}
-  ports:
-    {{- range $port := list 53 5353 }}
-    - {port: {{ $port }}, protocol: UDP}
-    - {port: {{ $port }}, protocol: TCP}
-    {{- end }}
-{{- end }}
-{{- with ternary $n.hub.to list .Facts.downloads }}
-- to:
-    {{- toYaml . | nindent 4 }}
-  ports:
-    {{- range $port := $n.hub.ports }}
-    - {port: {{ $port | int64 }}, protocol: TCP}
-    {{- end }}
-{{- end }}
-{{- with $n.extraEgress }}
-{{ toYaml . }}
-{{- end }}
+{{- $n := .root.Values.networkPolicy -}}
+{{- $f := .root.Facts -}}
+{{- $rules := list -}}
+{{- if .fetches -}}
+{{- $ports := list -}}
+{{- range $n.hub.ports }}{{ $ports = append $ports (dict "port" (int64 .) "protocol" "TCP") }}{{ end -}}
+{{- with $n.hub.to }}{{ $rules = append $rules (dict "to" . "ports" $ports) }}{{ end -}}
+{{- $rules = concat $rules (include "llm-serving.egress.identity" .root | fromYamlArray) -}}
+{{- end -}}
+{{- range include "llm-serving.egress.addresses" . | fromYamlArray -}}
+{{- $rules = concat $rules (include "llm-serving.egress.address" (dict "address" . "to" $n.hub.to) | fromYamlArray) -}}
+{{- end -}}
+{{- if .engine }}{{ $rules = concat $rules $n.extraEgress }}{{ end -}}
+{{- if and .engine $f.tracing .root.Values.monitoring.tracing.to -}}
+{{- $ports := list (dict "port" (int64 $f.tracing.port) "protocol" "TCP") -}}
+{{- $rules = append $rules (dict "to" .root.Values.monitoring.tracing.to "ports" $ports) -}}
+{{- end -}}
+{{- if and $n.dns (or $rules (and .engine $f.severalPods)) -}}
+{{- $rules = prepend $rules (dict "to" $n.dns "ports" (include "llm-serving.dnsPorts" . | fromJsonArray)) -}}
+{{- end -}}
+{{- $rules | uniq | toYaml -}}
+{{- end -}}
+
+{{- /*
+Who gives credentials where no Secret does: the metadata service of a cloud's machines, EKS Pod Identity, GKE's metadata
+server (docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works, cloud.google.com/kubernetes-engine/docs/how-to/
+workload-identity, 2026-11). args: the root context
+*/ -}}
+{{- define "llm-serving.egress.identity" -}}
+{{- $source := .Values.model.source -}}
+{{- $peers := list -}}
+{{- if and .Facts.streamed (not $source.existingSecret) -}}
+{{- $known := dict "s3" (list "169.254.169.254/32:80" "169.254.170.23/32:80" "fd00:ec2::23/128:80")
+      "gcs" (list "169.254.169.254/32:80" "169.254.169.252/32:988") "azure" (list "169.254.169.254/32:80") -}}
+{{- range index $known $source.type -}}
+{{- $cidr := regexReplaceAll ":[0-9]+$" . "" -}}
+{{- $port := regexFind "[0-9]+$" . | int64 -}}
+{{- $to := list (dict "ipBlock" (dict "cidr" $cidr)) -}}
+{{- $peers = append $peers (dict "to" $to "ports" (list (dict "port" $port "protocol" "TCP"))) -}}
+{{- end -}}
+{{- end -}}
+{{- $peers | toYaml -}}
+{{- end -}}
+
+{{- /* Addresses that the values name: of the object store and a mirror, of proxies and collectors. args: as for egress */ -}}
+{{- define "llm-serving.egress.addresses" -}}
+{{- $v := .root.Values -}}
+{{- $found := list -}}
+{{- $proxies := list "HTTPS_PROXY" "HTTP_PROXY" "ALL_PROXY" "https_proxy" "http_proxy" "all_proxy" -}}
+{{- $names := ternary (concat $proxies (list "HF_ENDPOINT" "AWS_ENDPOINT_URL" "AWS_ENDPOINT_URL_S3")) list .fetches -}}
+{{- if .fetches }}{{ $found = append $found $v.model.source.endpoint }}{{ end -}}
+{{- if .engine -}}
+{{- $names = concat $names (list "OTEL_EXPORTER_OTLP_ENDPOINT" "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") -}}
+{{- range list "otlp-traces-endpoint" "otlp-endpoint" }}{{ $found = append $found (index $v.engine.args . | default "" | toString) }}{{ end -}}
+{{- $words := join "\n" $v.engine.extraArgs -}}
+{{- $found = append $found (regexFind "--otlp[-_](traces[-_])?endpoint[=\n][^\n]+" $words | regexFind "[^=\n]+$") -}}
+{{- end -}}
+{{- range $names }}{{ $found = append $found (index $v.engine.env . | default "" | toString) }}{{ end -}}
+{{- range $v.engine.extraEnv -}}
+{{- if has .name $names }}{{ $found = append $found (.value | default "") }}{{ end -}}
+{{- end -}}
+{{- without $found "" | uniq | toYaml -}}
+{{- end -}}
+
+{{- /*
+The rule for an address. Policies see pods, not Services: what is in the cluster is opened by its namespace, whose port
+only the Service knows; an IP address by itself; any other name as the hub is, with the address's port. args: dict address,
+to (peers of what is outside)
+*/ -}}
+{{- define "llm-serving.egress.address" -}}
+{{- $plain := regexReplaceAll "^[a-zA-Z][a-zA-Z0-9+.-]*://" .address "" -}}
+{{- $host := regexReplaceAll "[/?#].*$" $plain "" -}}
+{{- $port := regexFind ":[0-9]+$" $host | trimPrefix ":" | default (ternary "443" "80" (hasPrefix "https" .address)) | int64 -}}
+{{- $host = regexReplaceAll ":[0-9]+$" $host "" | trimAll "[]" -}}
+{{- $parts := splitList "." $host -}}
+{{- $ports := list (dict "port" $port "protocol" "TCP") -}}
+{{- $inside := or (le (len $parts) 2) (eq (index $parts 2 | default "") "svc") -}}
+{{- if regexMatch "^[0-9.]+$" $host -}}
+{{- list (dict "to" (list (dict "ipBlock" (dict "cidr" (printf "%s/32" $host)))) "ports" $ports) | toYaml -}}
+{{- else if contains ":" $host -}}
+{{- list (dict "to" (list (dict "ipBlock" (dict "cidr" (printf "%s/128" $host)))) "ports" $ports) | toYaml -}}
+{{- else if eq (len $parts) 1 -}}
+{{- list (dict "to" (list (dict "podSelector" dict))) | toYaml -}}
+{{- else if $inside -}}
+{{- $labels := dict "matchLabels" (dict "kubernetes.io/metadata.name" (index $parts 1)) -}}
+{{- list (dict "to" (list (dict "namespaceSelector" $labels))) | toYaml -}}
+{{- else if .to -}}
+{{- list (dict "to" .to "ports" $ports) | toYaml -}}
+{{- else -}}
+[]
+{{- end -}}
+{{- end -}}
+
+{{- /*
+The policy of a pod that is no engine: nothing comes in. args: dict root, name (suffix), component, hook (its pod is one),
+egress (list of rules), key (label by which its pods are found)
+*/ -}}
+{{- define "llm-serving.rolePolicy" -}}
+{{- $name := printf "%s-%s" .root.Facts.fullname .name }}
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  {{- include "llm-serving.metadata" (dict "kind" "NetworkPolicy" "root" .root "name" $name "component" "network"
+        "own" (ternary (include "llm-serving.hookAnnotations" "-10" | fromYaml) dict .hook)) | nindent 2 }}
+spec:
+  podSelector:
+    matchLabels:
+      {{- merge (dict "app.kubernetes.io/component" .component) .root.Facts.selectorLabels | toYaml | nindent 6 }}
+  policyTypes: [Ingress, Egress]
+  ingress: []
+  egress: {{ .egress | toJson }}
+{{- end -}}
+
+{{- /* Ports of DNS, OpenShift's own (5353) among them, as a JSON list. */ -}}
+{{- define "llm-serving.dnsPorts" -}}
+{{- $ports := list -}}
+{{- range $port := list 53 5353 -}}
+{{- $ports = concat $ports (list (dict "port" $port "protocol" "UDP") (dict "port" $port "protocol" "TCP")) -}}
+{{- end -}}
+{{- $ports | toJson -}}
+{{- end -}}
+
+{{- /* What the pod of `helm test` reaches: names, and the engine's API. args: the root context */ -}}
+{{- define "llm-serving.egress.test" -}}
+{{- $ports := list -}}
+{{- range .Facts.apiPorts }}{{ $ports = append $ports (dict "port" . "protocol" "TCP") }}{{ end -}}
+{{- $engine := dict "podSelector" (dict "matchLabels" .Facts.selectorLabels) -}}
+{{- $rules := list (dict "to" (list $engine) "ports" $ports) -}}
+{{- with .Values.networkPolicy.dns -}}
+{{- $rules = prepend $rules (dict "to" . "ports" (include "llm-serving.dnsPorts" $ | fromJsonArray)) -}}
+{{- end -}}
+{{- $rules | toYaml -}}
 {{- end -}}
 
 {{- /*
@@ -87,7 +269,7 @@ args: dict root, name (suffix), own (labels of one group)
 apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
-  {{- include "llm-serving.metadata" (dict "root" .root "name" $name "component" "network") | nindent 2 }}
+  {{- include "llm-serving.metadata" (dict "kind" "NetworkPolicy" "root" .root "name" $name "component" "network") | nindent 2 }}
 spec:
   podSelector:
     {{- toYaml $members | nindent 4 }}

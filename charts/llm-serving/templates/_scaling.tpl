@@ -5,7 +5,7 @@
 {{- if eq .Facts.controller "leaderworkerset" -}}
 apiVersion: leaderworkerset.x-k8s.io/v1
 kind: LeaderWorkerSet
-name: {{ printf "%s-group" .Facts.groupName | quote }}
+name: {{ .Facts.leaderWorkerSet | quote }}
 {{- else -}}
 apiVersion: apps/v1
 kind: Deployment
@@ -18,13 +18,9 @@ A start must pay off: one engine more per start, because the queue stays long wh
 autoscaling/v2.
 */ -}}
 {{- define "llm-serving.scaleBehavior" -}}
-scaleUp:
-  policies:
-    - type: Pods
-      value: 1
-      periodSeconds: {{ min 1800 .Facts.deadlineSeconds }}
-scaleDown:
-  stabilizationWindowSeconds: {{ min 3600 .Facts.cooldownSeconds }}
+{{- $up := dict "policies" (list (dict "type" "Pods" "value" 1 "periodSeconds" (min 1800 .Facts.deadlineSeconds))) -}}
+{{- $down := dict "stabilizationWindowSeconds" (min 3600 .Facts.cooldownSeconds) -}}
+{{- mergeOverwrite (dict "scaleUp" $up "scaleDown" $down) .Values.scaling.behavior | toYaml -}}
 {{- end -}}
 
 {{- /* One metric of a HorizontalPodAutoscaler. args: dict root, role, target */ -}}
@@ -64,8 +60,17 @@ scaleDown:
     {{- if .activation }}
     activationThreshold: "0"
     {{- end }}
-  {{- with .root.Values.scaling.keda.authentication }}
+    {{- $k := .root.Values.scaling.keda }}
+    {{- if $k.unsafeSsl }}
+    unsafeSsl: "true"
+    {{- end }}
+    {{- if $k.authentication }}
+    {{- /* without them KEDA takes neither token nor authority from the object (pkg/scalers/prometheus_scaler.go of 2.21.0) */}}
+    authModes: {{ join "," $k.authModes | quote }}
   authenticationRef:
-    name: {{ . | quote }}
-  {{- end }}
+    name: {{ $k.authentication | quote }}
+    {{- with ternary "" $k.authenticationKind (eq $k.authenticationKind "TriggerAuthentication") }}
+    kind: {{ . }}
+    {{- end }}
+    {{- end }}
 {{- end -}}

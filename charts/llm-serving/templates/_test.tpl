@@ -4,6 +4,14 @@
 {{- printf "%s-test-api" .Facts.fullname -}}
 {{- end -}}
 
+{{- /* Argo CD makes no tests; what else applies rendered files may leave them out by test.enabled. args: the weight */ -}}
+{{- define "llm-serving.testAnnotations" -}}
+helm.sh/hook: test
+helm.sh/hook-weight: {{ . | quote }}
+helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+argocd.argoproj.io/hook: Skip
+{{- end -}}
+
 {{- /* What `helm test` runs: the protocol is the engine's. */ -}}
 {{- define "llm-serving.testScript" -}}
 {{- ternary "test_tgis.py" "test_api.py" .Facts.grpc -}}
@@ -39,5 +47,21 @@
     secretName: {{ .Values.tls.existingSecret | quote }}
     items: [{key: {{ $ca.key | quote }}, path: ca.crt}]
     defaultMode: 0440
+{{- end }}
+{{- end -}}
+
+{{- /* Where the test runs. TGIS is tested in the engine's image: where that image is, and with the account that may pull it. */ -}}
+{{- define "llm-serving.testPlace" -}}
+{{- $v := .Values -}}
+{{- if .Facts.grpc }}
+serviceAccountName: {{ .Facts.account | quote }}
+{{- end }}
+{{- with ternary (merge (dict) $v.test.nodeSelector $v.nodeSelector $v.gpu.nodeSelector) $v.test.nodeSelector .Facts.grpc }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with ternary (concat $v.gpu.tolerations $v.tolerations $v.test.tolerations | uniq) $v.test.tolerations .Facts.grpc }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}

@@ -7,12 +7,14 @@ args of both: the root context
 {{- /* The arguments as a JSON list. True is the bare flag, false is nothing: TGI has no --no-flag. */ -}}
 {{- define "llm-serving.tgi.args" -}}
 {{- $v := .Values -}}
-{{- $args := list (printf "--model-id=%s" .Facts.model) "--hostname=0.0.0.0" "--port=8000" -}}
+{{- $args := list (printf "--model-id=%s" .Facts.model) (printf "--hostname=%s" .Facts.listen) "--port=8000" -}}
 {{- $args = append $args (printf "--num-shard=%s" ($v.parallelism.tensor | toJson)) -}}
 {{- if gt (int $v.parallelism.tensor) 1 }}{{ $args = append $args "--sharded=true" }}{{ end -}}
 {{- if and $v.model.revision (not .Facts.modelPath) }}{{ $args = append $args (printf "--revision=%s" $v.model.revision) }}{{ end -}}
 {{- if $v.model.trustRemoteCode }}{{ $args = append $args "--trust-remote-code" }}{{ end -}}
 {{- $args = append $args (printf "--graceful-termination-timeout=%s" ($v.drain.shutdownTimeoutSeconds | toJson)) -}}
+{{- with .Facts.tracing.url }}{{ $args = append $args (printf "--otlp-endpoint=%s" .) }}{{ end -}}
+{{- if .Facts.tracing }}{{ $args = append $args (printf "--otlp-service-name=%s" ($v.monitoring.tracing.serviceName | default .Facts.fullname)) }}{{ end -}}
 {{- range $v.expose.cors }}{{ $args = append $args (printf "--cors-allow-origin=%s" .) }}{{ end -}}
 {{- range $name := keys $v.engine.args | sortAlpha -}}
 {{- $value := index $v.engine.args $name -}}

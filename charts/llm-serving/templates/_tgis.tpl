@@ -26,6 +26,10 @@ TRUST_REMOTE_CODE: "true"
 TLS_CERT_PATH: /llm/tls/tls.crt
 TLS_KEY_PATH: /llm/tls/tls.key
 {{- end }}
+{{- if .Facts.tracing }}
+OTLP_ENDPOINT: {{ .Facts.tracing.url | quote }}
+OTLP_SERVICE_NAME: {{ $v.monitoring.tracing.serviceName | default .Facts.fullname | quote }}
+{{- end }}
 {{- range $name := keys $v.engine.args | sortAlpha }}
 {{ $name | upper | replace "-" "_" }}: {{ include "llm-serving.scalar" (index $v.engine.args $name) | quote }}
 {{- end }}
@@ -41,18 +45,22 @@ image: {{ .Facts.image | quote }}
 imagePullPolicy: {{ $v.engine.image.pullPolicy }}
 command: {{ $words | toJson }}
 terminationMessagePolicy: FallbackToLogsOnError
+{{- with $v.engine.envFrom }}
+envFrom:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 env:
   {{- include "llm-serving.env" (dict "root" . "downloading" true) | trim | nindent 2 }}
 resources:
-  requests:
-    cpu: "1"
-    memory: {{ $v.memory.host.request | quote }}
-  limits:
-    memory: {{ $v.memory.host.limit | quote }}
+  {{- $own := dict "requests" (dict "cpu" "1" "memory" $v.memory.host.request) "limits" (dict "memory" $v.memory.host.limit) }}
+  {{- include "llm-serving.helperResources" (dict "own" $own "user" $v.model.download.resources) | nindent 2 }}
 securityContext:
   {{- include "llm-serving.containerSecurityContext" (dict "readOnly" false) | nindent 2 }}
 volumeMounts:
   - {name: models, mountPath: /llm/models}
   - {name: home, mountPath: /llm/home}
   - {name: tmp, mountPath: /tmp}
+  {{- with include "llm-serving.source.userMounts" . | fromYamlArray }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
 {{- end -}}

@@ -9,7 +9,7 @@ args of all, unless told otherwise: the root context
 {{- range list "removed" "parallelism" "data" "expert" "accelerator" "gaudi" "controller" "network" "runtime"
       "model" "memory" "storage" "engine" "names" "source" "objectStore" "download" "tls" "expose" "routes" "adapt"
       "rollout" "scaling" "operators" "monitoring" "tokens" "additions" "requests" "versions" "extraArgs" "useEngine"
-      "lora" "speculative" "use" -}}
+      "lora" "speculative" "use" "foreign" "unused" "service" "ports" "claims" "tracing" -}}
 {{- $problems = concat $problems (include (printf "llm-serving.validate.%s" .) $ | fromJsonArray) -}}
 {{- end -}}
 {{- if $problems -}}
@@ -30,7 +30,16 @@ args of all, unless told otherwise: the root context
 {{- $problems | toJson -}}
 {{- end -}}
 
-{{- /* One of them, refused when it is in the values, whatever its value. args: dict values, entry {key, since, use or way} */ -}}
+{{- /* Names that other charts give to a key of this one: files/idioms.json, made from schema/idioms.yaml. */ -}}
+{{- define "llm-serving.validate.foreign" -}}
+{{- $problems := list -}}
+{{- range .Files.Get "files/idioms.json" | fromJsonArray -}}
+{{- $problems = concat $problems (include "llm-serving.removedKey" (dict "values" $.Values "entry" .) | fromJsonArray) -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- /* One of them, refused when it is in the values, whatever its value. args: dict values, entry {key, since (but for other charts' names), use or way} */ -}}
 {{- define "llm-serving.removedKey" -}}
 {{- $entry := .entry -}}
 {{- $problems := list -}}
@@ -43,7 +52,8 @@ args of all, unless told otherwise: the root context
 {{- if $found -}}
 {{- $way := $entry.way | default (printf "Use %s." $entry.use) -}}
 {{- $verb := ternary "renamed" "removed" (hasKey $entry "use") -}}
-{{- $problems = append $problems (printf "%s is set, which was %s in %s. %s" $entry.key $verb $entry.since $way) -}}
+{{- $what := hasKey $entry "since" | ternary (printf "was %s in %s" $verb ($entry.since | default "")) "is no key of this chart" -}}
+{{- $problems = append $problems (printf "%s is set, which %s. %s" $entry.key $what $way) -}}
 {{- end -}}
 {{- $problems | toJson -}}
 {{- end -}}
@@ -61,17 +71,59 @@ args of all, unless told otherwise: the root context
 {{- $problems | toJson -}}
 {{- end -}}
 
-{{- /* Manifests are read by many: no token in them, wherever it was written. The form is that of the hub's user access tokens. */ -}}
+{{- /*
+Manifests are read by many: no token in them, wherever it was written. The regular expressions are schema/secrets.yaml's,
+which `llm-serving validate` asks too.
+*/ -}}
 {{- define "llm-serving.validate.tokens" -}}
 {{- $problems := list -}}
+{{- $secrets := .Files.Get "files/secrets.json" | fromJson -}}
+{{- $e := .Values.engine -}}
 {{- if regexMatch "hf_[A-Za-z0-9]{30,}" (toJson .Values) -}}
 {{- $problems = append $problems "a value holds what looks like a Hugging Face token (hf_...), and would show it to everyone who may read the release. Put it into a Secret, name that in auth.hfToken.existingSecret, and revoke the token." -}}
+{{- else if regexMatch $secrets.shapes (toJson .Values) -}}
+{{- $problems = append $problems "a value holds what looks like a key or token, and would show it to everyone who may read the release. Put it into a Secret, name that, and revoke the key." -}}
 {{- end -}}
-{{- range .Values.engine.extraArgs -}}
-{{- if regexMatch "^--(api-key|hf-token)(=|$)" . -}}
-{{- $problems = append $problems (printf "engine.extraArgs gives %s, which everyone who may read pods would see. Use auth.apiKey.existingSecret or auth.hfToken.existingSecret."
-      (regexFind "^--[a-z-]+" .)) -}}
+{{- if regexMatch $secrets.address (toJson .Values) -}}
+{{- $problems = append $problems "a value holds an address with user and password (://user:...@), and would show them to everyone who may read the release. Put the address into a Secret, and take it from there in engine.extraEnv (valueFrom)." -}}
 {{- end -}}
+{{- $lines := dict "engine.extraArgs" $e.extraArgs "engine.command" $e.command "engine.downloadCommand" $e.downloadCommand
+      "model.download.command" .Values.model.download.command -}}
+{{- range $key := keys $lines | sortAlpha -}}
+{{- range $word := index $lines $key -}}
+{{- $problems = concat $problems (include "llm-serving.secretWord" (dict "key" $key "word" $word "secrets" $secrets) | fromJsonArray) -}}
+{{- end -}}
+{{- end -}}
+{{- range $name := keys $e.args | sortAlpha -}}
+{{- $flag := printf "--%s" (lower $name | replace "_" "-") -}}
+{{- if and (regexMatch $secrets.arguments $flag) (not (hasKey $.Facts.reservedFlags $name)) -}}
+{{- $problems = append $problems (printf "engine.args gives --%s, which everyone who may read pods would see. Use auth.apiKey.existingSecret or auth.hfToken.existingSecret." $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if or (regexMatch $secrets.options (toJson $e.args)) (regexMatch $secrets.options (toJson $e.speculative.options)) -}}
+{{- $problems = append $problems "engine.args gives a key or token, which everyone who may read pods would see. Use auth.apiKey.existingSecret or auth.hfToken.existingSecret." -}}
+{{- end -}}
+{{- $plain := list -}}
+{{- range $name, $value := $e.env }}{{ $plain = append $plain (dict "name" $name "value" $value) }}{{ end -}}
+{{- range concat $plain $e.extraEnv -}}
+{{- $value := .value | default "" | toString -}}
+{{- if and (regexMatch $secrets.variables (upper .name)) (not (regexMatch $secrets.harmless $value)) (not (hasKey $.Facts.reservedEnv .name)) -}}
+{{- $problems = append $problems (printf "engine.env or engine.extraEnv gives %s as text, which everyone who may read pods would see. Take it from a Secret in engine.extraEnv (valueFrom), or name one in model.source.existingSecret."
+      .name) -}}
+{{- end -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- /* One word of a command line that holds a key. args: dict key (where it stands), word, secrets (the regular expressions) */ -}}
+{{- define "llm-serving.secretWord" -}}
+{{- $problems := list -}}
+{{- $plain := lower .word | replace "_" "-" -}}
+{{- if regexMatch .secrets.arguments $plain -}}
+{{- $problems = append $problems (printf "%s gives %s, which everyone who may read pods would see. Use auth.apiKey.existingSecret or auth.hfToken.existingSecret."
+      .key (regexFind "--?[a-z-]+" (regexFind .secrets.arguments $plain))) -}}
+{{- else if or (regexMatch .secrets.assignments .word) (regexMatch .secrets.options .word) -}}
+{{- $problems = append $problems (printf "%s gives a key or token, which everyone who may read pods would see. Use auth.apiKey.existingSecret or auth.hfToken.existingSecret." .key) -}}
 {{- end -}}
 {{- $problems | toJson -}}
 {{- end -}}
@@ -93,10 +145,10 @@ args of all, unless told otherwise: the root context
 {{- $problems | toJson -}}
 {{- end -}}
 
-{{- /* A quantity in Mi, Gi or Ti as MiB. args: the quantity */ -}}
+{{- /* A quantity as MiB, rounded down. args: the quantity */ -}}
 {{- define "llm-serving.mebibytes" -}}
-{{- $factor := ternary 1048576 (ternary 1024 1 (hasSuffix "Gi" .)) (hasSuffix "Ti" .) -}}
-{{- mulf (regexFind "^[0-9.]+" . | float64) $factor | int64 -}}
+{{- $bytes := dict "" 1 "M" 1e6 "G" 1e9 "T" 1e12 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- divf (mulf (regexFind "^[0-9.]+" . | float64) (index $bytes (regexFind "[A-Za-z]*$" .))) 1048576 | floor | int64 -}}
 {{- end -}}
 
 {{- define "llm-serving.validate.requests" -}}
@@ -125,9 +177,9 @@ args of all, unless told otherwise: the root context
 
 {{- define "llm-serving.validate.adapt" -}}
 {{- $problems := list -}}
-{{- $names := list "engine" "download" "fetch-model" "wait-model" -}}
+{{- $names := list "engine" "download" -}}
 {{- range concat .Values.initContainers .Values.sidecars -}}
-{{- if has .name $names -}}
+{{- if or (has .name $names) (regexMatch "^(fetch|wait)-(model|extra-[0-9]+)$" .name) -}}
 {{- $problems = append $problems (printf "initContainers or sidecars name a container %s, which is the chart's own name or stands twice. Choose another name."
       .name) -}}
 {{- end -}}
@@ -155,27 +207,51 @@ args of all, unless told otherwise: the root context
 {{- $problems | toJson -}}
 {{- end -}}
 
-{{- define "llm-serving.validate.additions" -}}
-{{- /* The chart's own: those that a user may mount once more, and those that come with a feature. */ -}}
-{{- $always := list "models" "home" "tmp" "shm" -}}
-{{- $sometimes := list "group" "source" "credentials" "tls" "download" -}}
+{{- define "llm-serving.validate.claims" -}}
 {{- $problems := list -}}
-{{- $names := concat $always $sometimes -}}
-{{- range .Values.extraVolumes -}}
+{{- $names := list "gpus" -}}
+{{- range .Values.extraResourceClaims -}}
 {{- if has .name $names -}}
-{{- $problems = append $problems (printf "extraVolumes name a volume %s, which is the chart's own name or stands twice. Choose another name." .name) -}}
+{{- $problems = append $problems (printf "extraResourceClaims name a claim %s, which is the chart's own name or stands twice. Choose another name." .name) -}}
 {{- end -}}
 {{- $names = append $names .name -}}
+{{- if eq (empty .resourceClaimName) (empty .resourceClaimTemplateName) -}}
+{{- $problems = append $problems (printf "extraResourceClaims.%s needs either resourceClaimName or resourceClaimTemplateName. Give one." .name) -}}
 {{- end -}}
-{{- $paths := list "/llm/models" "/llm/home" "/tmp" "/dev/shm" "/llm/group" "/llm/source" "/llm/credentials" "/llm/tls" "/llm/download" -}}
-{{- range .Values.extraVolumeMounts -}}
-{{- if or (not (has .name $names)) (has .name $sometimes) -}}
-{{- $problems = append $problems (printf "extraVolumeMounts mount a volume %s, which extraVolumes does not name. Add it there." .name) -}}
 {{- end -}}
-{{- if has (trimSuffix "/" .mountPath) $paths -}}
-{{- $problems = append $problems (printf "extraVolumeMounts mount %s at %s, where another volume is mounted. Choose another mountPath." .name .mountPath) -}}
+{{- $old := or (semverCompare "<1.34.0-0" .Capabilities.KubeVersion.Version) (not (.Capabilities.APIVersions.Has "resource.k8s.io/v1")) -}}
+{{- if and .Values.extraResourceClaims (not .Values.skipApiCheck) $old -}}
+{{- $problems = append $problems (printf "extraResourceClaims is set, but the cluster (Kubernetes %s) does not serve resource.k8s.io/v1, which begins with 1.34. Clear it, or set skipApiCheck=true to render without a cluster."
+      .Capabilities.KubeVersion.Version) -}}
 {{- end -}}
-{{- $paths = append $paths (trimSuffix "/" .mountPath) -}}
+{{- $rdma := .Values.network.rdma.enabled | ternary .Values.network.rdma.resourceName "" -}}
+{{- range $name := keys .Values.extraResources | sortAlpha -}}
+{{- if has $name (list $.Values.gpu.resourceName $rdma) -}}
+{{- $problems = append $problems (printf "extraResources.%s is asked for by gpu.resourceName or network.rdma already. Clear it there, and set parallelism.gpusPerNode or network.rdma.count." $name) -}}
+{{- end -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- define "llm-serving.validate.tracing" -}}
+{{- $t := .Values.monitoring.tracing -}}
+{{- $problems := list -}}
+{{- $vllm := eq .Facts.engine "vllm" -}}
+{{- if and .Facts.tracing (not $vllm) (ne $t.protocol "grpc") -}}
+{{- $problems = append $problems (printf "monitoring.tracing.protocol is %s, but engine.type %s sends traces by gRPC alone. Set it to grpc." $t.protocol .Facts.engine) -}}
+{{- end -}}
+{{- if and .Facts.tracing (not $vllm) $t.detailed -}}
+{{- $problems = append $problems (printf "monitoring.tracing.detailed (%s) is set, but engine.type is %s, which does not know it. Clear it." (join ", " $t.detailed) .Facts.engine) -}}
+{{- end -}}
+{{- if and .Facts.tracing .Values.networkPolicy.enabled (not $t.to) -}}
+{{- $problems = append $problems "monitoring.tracing.endpoint is set and networkPolicy.enabled is true, but monitoring.tracing.to is empty: no trace would get out. Name the collector's namespace or addresses." -}}
+{{- end -}}
+{{- range $kind := list "serviceMonitor" "podMonitor" -}}
+{{- $m := index $.Values.monitoring $kind -}}
+{{- if and $m.enabled $m.namespace (ne $m.namespace $.Facts.namespace) $.Facts.https (not $m.tlsConfig) -}}
+{{- $problems = append $problems (printf "monitoring.%s.namespace is %s and the engine speaks TLS: the Prometheus operator reads the authority from that namespace, where tls.ca or tls.existingSecret is not. Clear the namespace, or say in monitoring.%s.tlsConfig what is there."
+      $kind $m.namespace $kind) -}}
+{{- end -}}
 {{- end -}}
 {{- $problems | toJson -}}
 {{- end -}}

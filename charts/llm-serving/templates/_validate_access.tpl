@@ -32,7 +32,17 @@
 {{- $problems = append $problems (printf "expose.keepAliveSeconds is %d, but engine.type %s %s has no --sse-keep-alive-interval (vllm has it from 0.30.0). Set it to 0."
       (int $x.keepAliveSeconds) $engine.type $engine.version) -}}
 {{- end -}}
-{{- if and $x.ingress.tlsSecret (not $x.host) -}}
+{{- if and $x.paths (eq $engine.type "tgis") -}}
+{{- $problems = append $problems (printf "expose.paths (%s) is set, but tgis speaks gRPC, which has a service in place of paths. Clear it." (join ", " $x.paths)) -}}
+{{- end -}}
+{{- if and $x.pathPrefix (or $x.ingress.enabled (eq $engine.type "tgis")) -}}
+{{- $problems = append $problems (printf "expose.pathPrefix (%s) is set, but %s. Clear it, or use expose.gateway or expose.route."
+      $x.pathPrefix (ternary "tgis speaks gRPC, which has no paths" "an Ingress cannot take a path away in a way that all controllers share" (eq $engine.type "tgis"))) -}}
+{{- end -}}
+{{- if and $x.ingress.tlsSecret (not $x.ingress.enabled) -}}
+{{- $problems = append $problems (printf "expose.ingress.tlsSecret (%s) is set, but expose.ingress.enabled is false. Clear it." $x.ingress.tlsSecret) -}}
+{{- end -}}
+{{- if and $x.ingress.tlsSecret $x.ingress.enabled (not $x.host) -}}
 {{- $problems = append $problems (printf "expose.ingress.tlsSecret (%s) is set, but expose.host is empty. Name the host of the certificate."
       $x.ingress.tlsSecret) -}}
 {{- end -}}
@@ -49,6 +59,64 @@
 {{- if and $x.route.destinationCA (ne $x.route.termination "reencrypt") -}}
 {{- $problems = append $problems (printf "expose.route.destinationCA is set, but expose.route.termination is %s. Set it to reencrypt, or clear the authority."
       $x.route.termination) -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- define "llm-serving.validate.service" -}}
+{{- $s := .Values.service -}}
+{{- $problems := list -}}
+{{- $balancer := list "loadBalancerClass" "loadBalancerSourceRanges" -}}
+{{- $outside := list "nodePort" "grpcNodePort" "externalTrafficPolicy" -}}
+{{- range concat $balancer $outside -}}
+{{- $types := ternary (list "LoadBalancer") (list "NodePort" "LoadBalancer") (has . $balancer) -}}
+{{- if and (index $s .) (not (has $s.type $types)) -}}
+{{- $problems = append $problems (printf "service.%s (%s) is set, but service.type is %s. Set service.type=%s, or clear it."
+      . (index $s . | toJson | trimAll "\"") $s.type (join " or " $types)) -}}
+{{- end -}}
+{{- end -}}
+{{- if and (gt (len $s.ipFamilies) 1) (not (hasSuffix "DualStack" $s.ipFamilyPolicy)) -}}
+{{- $problems = append $problems (printf "service.ipFamilies has two families (%s), but service.ipFamilyPolicy is %s. Set it to PreferDualStack or RequireDualStack."
+      (join ", " $s.ipFamilies) ($s.ipFamilyPolicy | default "empty")) -}}
+{{- end -}}
+{{- if and $s.grpcNodePort (not .Facts.grpc) -}}
+{{- $problems = append $problems (printf "service.grpcNodePort is %d, but engine.type %s has no gRPC port. Set it to 0." (int $s.grpcNodePort) .Facts.engine) -}}
+{{- end -}}
+{{- if and .Facts.grpc (or (eq .Values.network.ipFamily "IPv6") (eq (join "," $s.ipFamilies) "IPv6")) -}}
+{{- $problems = append $problems "network.ipFamily or service.ipFamilies asks for IPv6, but tgis listens on IPv4 alone. Use another engine.type, or IPv4." -}}
+{{- end -}}
+{{- if and (eq .Values.dnsPolicy "None") (not (get .Values.dnsConfig "nameservers")) -}}
+{{- $problems = append $problems "dnsPolicy is None, but dnsConfig.nameservers is empty: the pods would find no name. Name a server." -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- /* Ports that users add: names and numbers once each, and every target there. */ -}}
+{{- define "llm-serving.validate.ports" -}}
+{{- $problems := list -}}
+{{- $names := list "group" "data-parallel" -}}
+{{- $numbers := list "29401/TCP" (printf "%s/TCP" (include "llm-serving.dataPort" .)) -}}
+{{- range concat .Facts.ports .Values.engine.extraPorts -}}
+{{- $number := printf "%d/%s" (int .containerPort) (.protocol | default "TCP") -}}
+{{- if or (has .name $names) (has $number $numbers) -}}
+{{- $problems = append $problems (printf "engine.extraPorts name a port %s (%s), whose name or number is the chart's own or stands twice. Choose another." .name $number) -}}
+{{- end -}}
+{{- $names = append $names .name -}}
+{{- $numbers = append $numbers $number -}}
+{{- end -}}
+{{- $own := list (printf "%d/TCP" (int .Values.service.port)) -}}
+{{- if .Facts.grpc }}{{ $own = append $own (printf "%d/TCP" (int .Values.service.grpcPort)) }}{{ end -}}
+{{- $called := list "http" "grpc" -}}
+{{- range .Values.service.extraPorts -}}
+{{- $number := printf "%d/%s" (int .port) (.protocol | default "TCP") -}}
+{{- if or (has .name $called) (has $number $own) -}}
+{{- $problems = append $problems (printf "service.extraPorts name a port %s (%s), whose name or number is the chart's own or stands twice. Choose another." .name $number) -}}
+{{- end -}}
+{{- $called = append $called .name -}}
+{{- $own = append $own $number -}}
+{{- if kindIs "string" .targetPort | and (not (has .targetPort $names)) (not $.Values.sidecars) -}}
+{{- $problems = append $problems (printf "service.extraPorts lead %s to the port %s, which no container has. Add it to engine.extraPorts." .name .targetPort) -}}
+{{- end -}}
 {{- end -}}
 {{- $problems | toJson -}}
 {{- end -}}
@@ -132,6 +200,15 @@
 {{- $m := .Values.monitoring -}}
 {{- $r := $m.prometheusRule -}}
 {{- $problems := list -}}
+{{- $g := .Values.auth.group -}}
+{{- if and $g.create $g.existingSecret -}}
+{{- $problems = append $problems (printf "auth.group.create is true, but auth.group.existingSecret (%s) is set: the Secret would come from two places. Clear one of both."
+      $g.existingSecret) -}}
+{{- end -}}
+{{- if and (or $g.create $g.existingSecret) (not .Facts.severalPods) -}}
+{{- $problems = append $problems (printf "auth.group is set, but parallelism.nodes is %d: there is no group whose members prove anything. Clear auth.group.existingSecret and auth.group.create."
+      .Facts.nodes) -}}
+{{- end -}}
 {{- if and $m.serviceMonitor.enabled $m.podMonitor.enabled -}}
 {{- $problems = append $problems "monitoring.serviceMonitor.enabled and monitoring.podMonitor.enabled are both true: every engine would be scraped twice and counted twice. Keep one." -}}
 {{- end -}}
@@ -141,6 +218,14 @@
 {{- end -}}
 {{- if and $m.dashboard.dcgm (not $m.dashboard.enabled) -}}
 {{- $problems = append $problems "monitoring.dashboard.dcgm is true, but monitoring.dashboard.enabled is false. Set both, or neither." -}}
+{{- end -}}
+{{- $n := .Values.networkPolicy -}}
+{{- $others := false -}}
+{{- range $n.clients }}{{ $others = or $others (hasKey . "namespaceSelector") (hasKey . "ipBlock") }}{{ end -}}
+{{- $routed := or .Values.expose.gateway.enabled (and .Values.expose.ingress.enabled (ne .Values.platform "openshift")) -}}
+{{- if and $n.enabled $routed (not $n.routers) (not $others) -}}
+{{- $problems = append $problems (printf "networkPolicy.enabled and expose.%s.enabled are true, but networkPolicy.routers is empty: the controller's pods are mostly in another namespace and would be shut out. Name them (such as [{namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: traefik}}}])."
+      (ternary "gateway" "ingress" .Values.expose.gateway.enabled)) -}}
 {{- end -}}
 {{- if and .Values.networkPolicy.enabled (not .Values.networkPolicy.hub.to) .Facts.downloads -}}
 {{- $problems = append $problems "networkPolicy.enabled is true and model.path is empty, so the model is downloaded, but networkPolicy.hub.to is empty. Name the hub's addresses or your proxy, or set model.path." -}}

@@ -49,6 +49,10 @@
 {{- if ne (len $extra) (len (uniq $extra)) -}}
 {{- $problems = append $problems (printf "engine.extraEnv names a variable twice (%s). Keep one." (join ", " $extra)) -}}
 {{- end -}}
+{{- $image := .Values.engine.image -}}
+{{- if and (contains "+" .Values.engine.version) (not $image.tag) (not $image.digest) -}}
+{{- $problems = append $problems (printf "engine.version is %s, and no image has a tag with a +. Set engine.image.tag or engine.image.digest." .Values.engine.version) -}}
+{{- end -}}
 {{- /* Images for Gaudi have no other tag: their version is in the repository's name. */ -}}
 {{- if and (eq .Values.engine.image.tag "latest") (ne .Values.gpu.vendor "gaudi") -}}
 {{- $problems = append $problems "engine.image.tag is latest, which changes under a running release. Name a version, or a digest." -}}
@@ -65,6 +69,10 @@
 {{- with index (omit $flags "api-key" "hf-token") $flag -}}
 {{- $problems = append $problems (printf "engine.extraArgs gives --%s, which is set by the chart. Use %s." $flag .) -}}
 {{- end -}}
+{{- $plain := regexFind "^--[A-Za-z0-9_-]+" $word | replace "_" "-" | trimPrefix "--" -}}
+{{- if hasKey $.Values.engine.args $plain -}}
+{{- $problems = append $problems (printf "engine.extraArgs gives --%s, which engine.args gives too. Keep one." $plain) -}}
+{{- end -}}
 {{- end -}}
 {{- $problems | toJson -}}
 {{- end -}}
@@ -75,6 +83,7 @@
 {{- $problems := list -}}
 {{- $set := dict
       "engine.lora.adapters" $e.lora.adapters
+      "engine.lora.dynamic" $e.lora.dynamic
       "engine.speculative.method" $e.speculative.method
       "engine.chatTemplate" (or $e.chatTemplate.file $e.chatTemplate.text)
       "engine.kvOffload.sizeGiB" $e.kvOffload.sizeGiB
@@ -105,7 +114,7 @@
 {{- $problems = append $problems (printf "model.servedName, model.aliases and engine.lora.adapters tell a name twice (%s). Each is one name of the API."
       (join ", " $names)) -}}
 {{- end -}}
-{{- if and $l.adapters (gt (int $l.maxCpuLoras) 0) (lt (int $l.maxCpuLoras) (int $l.maxLoras)) -}}
+{{- if and (or $l.adapters $l.dynamic) (gt (int $l.maxCpuLoras) 0) (lt (int $l.maxCpuLoras) (int $l.maxLoras)) -}}
 {{- $problems = append $problems (printf "engine.lora.maxCpuLoras (%d) is below engine.lora.maxLoras (%d): adapters pass through host memory. Raise it, or set it to 0."
       (int $l.maxCpuLoras) (int $l.maxLoras)) -}}
 {{- end -}}

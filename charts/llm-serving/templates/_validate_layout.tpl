@@ -180,6 +180,10 @@
 {{- $problems = append $problems (printf "scaling is enabled, but parallelism.controller is %s: the replicas of such an object are the members of one engine, and every engine is an object of its own. Set parallelism.controller=leaderworkerset, whose replicas are whole engines, or set replicas."
       $p.controller) -}}
 {{- end -}}
+{{- if and $auto (gt .Facts.replicas 1) (gt .Facts.replicas (int64 $s.maxReplicas)) -}}
+{{- $problems = append $problems (printf "replicas is %d, but scaling.maxReplicas is %d: the autoscaler would end %d of them at once. Raise scaling.maxReplicas, or lower replicas first."
+      .Facts.replicas (int $s.maxReplicas) (sub .Facts.replicas (int64 $s.maxReplicas))) -}}
+{{- end -}}
 {{- if and $auto (gt (int $s.minReplicas) (int $s.maxReplicas)) -}}
 {{- $problems = append $problems (printf "scaling.minReplicas (%d) is above scaling.maxReplicas (%d). Raise maxReplicas."
       (int $s.minReplicas) (int $s.maxReplicas)) -}}
@@ -193,6 +197,11 @@
 {{- end -}}
 {{- if and $auto $s.kvCacheUsage (ne .Values.engine.type "vllm") -}}
 {{- $problems = append $problems (printf "scaling.kvCacheUsage is set, but %s tells nothing of its KV cache. Set it to 0." .Values.engine.type) -}}
+{{- end -}}
+{{- $alone := list -}}
+{{- range $s.keda.authModes }}{{ if has . (list "bearer" "basic" "oauth") }}{{ $alone = append $alone . }}{{ end }}{{ end -}}
+{{- if and $s.keda.enabled $s.keda.authentication (gt (len $alone) 1) -}}
+{{- $problems = append $problems (printf "scaling.keda.authModes has %s, of which KEDA takes one. Keep one." (join " and " $alone)) -}}
 {{- end -}}
 {{- if and $s.keda.enabled (not $s.keda.serverAddress) -}}
 {{- $problems = append $problems "scaling.keda.enabled is true, but scaling.keda.serverAddress is empty. Give the URL of Prometheus, such as http://prometheus-operated.monitoring:9090." -}}

@@ -103,7 +103,7 @@
 {{- $shared := or (gt .Facts.replicas 1) .Facts.severalPods (eq .Values.rollout.mode "surge") -}}
 {{- if and (eq $s.type "pvc") (has $s.accessMode (list "ReadWriteOnce" "ReadWriteOncePod")) $shared -}}
 {{- $problems = append $problems (printf "storage.accessMode (%s) lets one node mount the claim, but replicas (%d), parallelism.nodes (%d) and rollout.mode (%s) may need it on several. Set storage.accessMode=ReadWriteMany, storage.type=perReplica (controller statefulset or leaderworkerset), or storage.type=emptyDir."
-      $s.accessMode (int .Values.replicas) (int $p.nodes) .Values.rollout.mode) -}}
+      $s.accessMode (int .Values.replicas) (int $p.nodes) .Facts.rollout) -}}
 {{- end -}}
 {{- if and (eq $s.type "perReplica") (not (has $p.controller (list "statefulset" "leaderworkerset"))) -}}
 {{- $problems = append $problems (printf "storage.type is perReplica, but controller %s makes no claim per pod. Set parallelism.controller to statefulset or leaderworkerset, or another storage.type."
@@ -118,6 +118,58 @@
 {{- end -}}
 {{- if and (eq $s.type "hostPath") (not $s.hostPath) -}}
 {{- $problems = append $problems "storage.type is hostPath, but storage.hostPath is empty. Give the folder of the node." -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- /*
+Keys that nothing reads as the others stand: they were changed for nothing. Each row has whether they are read, the keys,
+and what they wait for.
+*/ -}}
+{{- define "llm-serving.validate.unused" -}}
+{{- $v := .Values -}}
+{{- $x := $v.expose -}}
+{{- $s := $v.storage.type -}}
+{{- $defaults := (.Files.Get "files/values.json" | fromJson).defaults -}}
+{{- $lora := list "engine.lora.maxLoras" "engine.lora.maxRank" "engine.lora.maxCpuLoras" -}}
+{{- $claim := list "storage.storageClass" "storage.labels" "storage.annotations" "storage.selector" -}}
+{{- $job := list "model.download.labels" "model.download.annotations" "model.download.tolerations" -}}
+{{- $rows := list
+      (list (or $v.engine.lora.adapters $v.engine.lora.dynamic) $lora "engine.lora.adapters is empty and engine.lora.dynamic false")
+      (list (has $s (list "pvc" "perReplica")) $claim (printf "storage.type is %s, for which the chart makes no claim" $s))
+      (list (eq $s "pvc") (list "storage.volumeName") (printf "storage.type is %s, and only pvc makes one claim" $s))
+      (list (eq $s "hostPath") (list "storage.hostPath") (printf "storage.type is %s" $s))
+      (list (or $x.ingress.enabled $x.gateway.enabled $x.route.enabled)
+            (list "expose.host" "expose.health" "expose.paths" "expose.pathPrefix" "expose.timeoutSeconds")
+            "none of expose.ingress, expose.gateway and expose.route is enabled")
+      (list $x.ingress.enabled (list "expose.ingress.className" "expose.ingress.annotations") "expose.ingress.enabled is false")
+      (list $x.gateway.enabled (list "expose.gateway.parents" "expose.gateway.annotations" "expose.gateway.filters") "expose.gateway.enabled is false")
+      (list $x.route.enabled (list "expose.route.annotations") "expose.route.enabled is false")
+      (list $x.inferencePool.enabled (list "expose.inferencePool.picker") "expose.inferencePool.enabled is false")
+      (list .Facts.autoscaled (list "scaling.behavior") "neither scaling.hpa nor scaling.keda is enabled")
+      (list $v.scaling.hpa.enabled (list "scaling.hpa.extraMetrics") "scaling.hpa.enabled is false")
+      (list $v.scaling.keda.enabled (list "scaling.keda.fallback" "scaling.keda.extraTriggers" "scaling.keda.unsafeSsl") "scaling.keda.enabled is false")
+      (list $v.scaling.keda.authentication (list "scaling.keda.authenticationKind" "scaling.keda.authModes") "scaling.keda.authentication is empty")
+      (list .Facts.tracing (list "monitoring.tracing.serviceName" "monitoring.tracing.detailed") "monitoring.tracing.endpoint is empty")
+      (list .Facts.https (list "monitoring.serviceMonitor.tlsConfig" "monitoring.podMonitor.tlsConfig") "metrics are served in plain text")
+      (list (or .Facts.downloadJob .Facts.downloadHook) $job (printf "model.download.mode is %s, which makes no Job" $v.model.download.mode)) -}}
+{{- $problems := list -}}
+{{- range $row := $rows -}}
+{{- $problems = concat $problems (include "llm-serving.unusedKeys" (dict "values" $v "defaults" $defaults "row" $row) | fromJsonArray) -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end -}}
+
+{{- /* args: dict values, defaults, row (whether they are read, keys, what they wait for) */ -}}
+{{- define "llm-serving.unusedKeys" -}}
+{{- $problems := list -}}
+{{- range $key := ternary list (index .row 1) (not (empty (first .row))) -}}
+{{- $given := $.values -}}
+{{- $default := $.defaults -}}
+{{- range splitList "." $key }}{{ $given = get $given . }}{{ $default = get $default . }}{{ end -}}
+{{- if and $given (ne (toJson $given) (toJson $default)) -}}
+{{- $problems = append $problems (printf "%s (%s) is set, but %s. Clear it." $key (kindIs "string" $given | ternary $given (toJson $given)) (last $.row)) -}}
+{{- end -}}
 {{- end -}}
 {{- $problems | toJson -}}
 {{- end -}}

@@ -4,8 +4,8 @@
 {{- define "llm-serving.vllm.args" -}}
 {{- $v := .Values -}}
 {{- $args := list .Facts.model "--served-model-name" .Facts.servedName -}}
-{{- $args = concat $args $v.model.aliases (include "llm-serving.vllm.use" . | fromJsonArray) -}}
-{{- $args = concat $args (list "--host" "0.0.0.0" "--port" "8000") (include "llm-serving.vllm.parallel" . | fromJsonArray) -}}
+{{- $args = concat $args $v.model.aliases (include "llm-serving.vllm.use" . | fromJsonArray) (include "llm-serving.vllm.lora" . | fromJsonArray) -}}
+{{- $args = concat $args (list "--host" .Facts.listen "--port" "8000") (include "llm-serving.vllm.parallel" . | fromJsonArray) -}}
 {{- if and $v.model.revision (not .Facts.modelPath) -}}
 {{- $args = concat $args (list "--revision" $v.model.revision) -}}
 {{- end -}}
@@ -49,14 +49,13 @@ members; each member's own ranks come from the supervisor.
 {{- $args | toJson -}}
 {{- end -}}
 
-{{- /* What is served beside plain generation: tasks, templates, adapters, drafts, an offloaded cache. */ -}}
+{{- /* What is served beside plain generation: tasks, templates, drafts, an offloaded cache. */ -}}
 {{- define "llm-serving.vllm.use" -}}
 {{- $e := .Values.engine -}}
 {{- $args := ternary list (list "--runner" "pooling") (eq .Values.model.task "generate") -}}
 {{- with ternary "/llm/template/template.jinja" $e.chatTemplate.file (ne $e.chatTemplate.text "") -}}
 {{- $args = concat $args (list "--chat-template" .) -}}
 {{- end -}}
-{{- with $e.lora.adapters }}{{ $args = concat $args (include "llm-serving.vllm.lora" $ | fromJsonArray) }}{{ end -}}
 {{- $s := $e.speculative -}}
 {{- if $s.method -}}
 {{- $config := merge (dict "method" $s.method "num_speculative_tokens" $s.tokens) $s.options -}}
@@ -67,17 +66,19 @@ members; each member's own ranks come from the supervisor.
 {{- $args | toJson -}}
 {{- end -}}
 
+{{- /* Adapters; none of these flags where there are none. */ -}}
 {{- define "llm-serving.vllm.lora" -}}
 {{- $lora := .Values.engine.lora -}}
 {{- $cpu := int $lora.maxCpuLoras | default (int $lora.maxLoras) -}}
 {{- $args := list "--enable-lora" "--max-loras" ($lora.maxLoras | toJson) "--max-lora-rank" ($lora.maxRank | toJson) -}}
-{{- $args = concat $args (list "--max-cpu-loras" ($cpu | toJson) "--lora-modules") -}}
+{{- $args = concat $args (list "--max-cpu-loras" ($cpu | toJson)) -}}
+{{- if $lora.adapters }}{{ $args = append $args "--lora-modules" }}{{ end -}}
 {{- range $lora.adapters -}}
 {{- $module := dict "name" .name "path" (include "llm-serving.place" .) -}}
 {{- if .base }}{{ $_ := set $module "base_model_name" .base }}{{ end -}}
 {{- $args = append $args ($module | toJson) -}}
 {{- end -}}
-{{- $args | toJson -}}
+{{- ternary $args list (not (empty (or $lora.adapters $lora.dynamic))) | toJson -}}
 {{- end -}}
 
 {{- /* TLS, streamed weights, browsers and idle streams. */ -}}
@@ -89,6 +90,8 @@ members; each member's own ranks come from the supervisor.
 {{- if and .Facts.streamed (not (hasKey .Values.engine.args "load-format")) -}}
 {{- $args = concat $args (list "--load-format" "runai_streamer") -}}
 {{- end -}}
+{{- with .Facts.tracing.url }}{{ $args = concat $args (list "--otlp-traces-endpoint" .) }}{{ end -}}
+{{- with .Values.monitoring.tracing.detailed }}{{ $args = concat $args (list "--collect-detailed-traces" (join "," .)) }}{{ end -}}
 {{- with $x.cors }}{{ $args = concat $args (list "--allowed-origins" (. | toJson)) }}{{ end -}}
 {{- if gt (int $x.keepAliveSeconds) 0 -}}
 {{- $args = concat $args (list "--sse-keep-alive-interval" ($x.keepAliveSeconds | toJson)) -}}
@@ -108,4 +111,12 @@ TORCHINDUCTOR_CACHE_DIR: /llm/home/.inductor
 NUMBA_CACHE_DIR: /llm/home/.numba
 OUTLINES_CACHE_DIR: /llm/home/.outlines
 FLASHINFER_WORKSPACE_BASE: /llm/home
+{{- if .Values.engine.lora.dynamic }}
+VLLM_ALLOW_RUNTIME_LORA_UPDATING: "True"
+{{- end }}
+{{- if .Facts.tracing }}
+OTEL_SERVICE_NAME: {{ .Values.monitoring.tracing.serviceName | default .Facts.fullname | quote }}
+OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: {{ .Values.monitoring.tracing.protocol | quote }}
+OTEL_EXPORTER_OTLP_TRACES_INSECURE: {{ .Facts.tracing.plain | quote }}
+{{- end }}
 {{- end -}}

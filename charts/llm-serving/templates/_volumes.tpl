@@ -34,6 +34,11 @@
   configMap:
     name: {{ .Facts.groupService | quote }}
 {{- end }}
+{{- if .Facts.judgesStall }}
+- name: liveness
+  configMap:
+    name: {{ .Facts.livenessName | quote }}
+{{- end }}
 {{- include "llm-serving.source.volume" . -}}
 {{- with .Values.tls.existingSecret }}
 - name: tls
@@ -61,6 +66,9 @@
 {{- if .Facts.severalPods }}
 - {name: group, mountPath: /llm/group}
 {{- end }}
+{{- if .Facts.judgesStall }}
+- {name: liveness, mountPath: /llm/liveness, readOnly: true}
+{{- end }}
 {{- include "llm-serving.source.mount" . -}}
 {{- if .Facts.tls }}
 - {name: tls, mountPath: /llm/tls, readOnly: true}
@@ -81,6 +89,13 @@ accessModes: [{{ .Values.storage.accessMode }}]
 {{- with .Values.storage.storageClass }}
 storageClassName: {{ . | quote }}
 {{- end }}
+{{- with .Values.storage.selector }}
+selector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.storage.volumeName }}
+volumeName: {{ . | quote }}
+{{- end }}
 resources:
   requests:
     storage: {{ .Values.storage.size | quote }}
@@ -95,8 +110,17 @@ persistentVolumeClaimRetentionPolicy:
   whenScaled: {{ $keep }}
 volumeClaimTemplates:
   - metadata:
-      name: models
+      {{- mergeOverwrite (dict "name" "models") (include "llm-serving.claimMetadata" . | fromJson) | toYaml | nindent 6 }}
     spec:
       {{- include "llm-serving.claimSpec" . | nindent 6 }}
 {{- end -}}
+{{- end -}}
+
+{{- /* Labels and annotations of the claims of pods, where the user gives any, as JSON. */ -}}
+{{- define "llm-serving.claimMetadata" -}}
+{{- $found := dict -}}
+{{- range $field, $value := pick .Values.storage "labels" "annotations" -}}
+{{- if $value }}{{ $_ := set $found $field $value }}{{ end -}}
+{{- end -}}
+{{- $found | toJson -}}
 {{- end -}}

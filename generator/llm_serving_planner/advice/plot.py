@@ -1,4 +1,4 @@
-"""Two pictures of a ranking in one file: price against throughput, and where the memory of one GPU goes.
+"""Two pictures of a ranking in one file: price against what is served, and where the memory of one GPU goes.
 
 Drawn with matplotlib, an optional package (`llm-serving-planner[plot]`): axes, ticks and PNG are not this project's
 business.
@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from llm_serving_planner.advice.ranking import Advice, Row
-from llm_serving_planner.advice.table import headline, name_of, without_dearer_twins
+from llm_serving_planner.advice.table import decisions, headline, name_of
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.base.writing import write_bytes
 
@@ -34,11 +34,11 @@ def write_plot(advice: Advice, path: Path, top: int | None) -> None:
     Raises:
         InputError: the file cannot be written.
     """
-    rows = [row for row, _ in without_dearer_twins(advice.rows)]
+    rows = [row for row, _ in decisions(advice.rows)]
     figure = Figure(figsize=(11, 11), layout="constrained")
     scatter, bars = figure.subplots(2, 1, height_ratios=(3, 2))
     figure.suptitle(headline(advice))
-    _prices(scatter, rows[:top])
+    _prices(scatter, advice, rows[:top])
     _memory(bars, rows[: top or _BARS])
     kind = path.suffix.lower().removeprefix(".")
     with mpl.rc_context({"svg.hashsalt": "llm-serving", "svg.fonttype": "none"}):
@@ -47,42 +47,44 @@ def write_plot(advice: Advice, path: Path, top: int | None) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def _prices(axes: Axes, rows: list[Row]) -> None:
-    """Price per hour against answer tokens per second with their band; the frontier has names."""
-    shown = [row for row in rows if row.usd_per_hour is not None and row.prediction is not None]
-    clouds = sorted({row.machine.cloud for row in shown if row.machine})
-    for cloud in clouds:
-        points = [(r.usd_per_hour or 0.0, r.prediction) for r in shown if r.machine and r.machine.cloud == cloud]
-        known = [(cost, speed) for cost, speed in points if speed is not None]
-        rates = [speed.tokens_per_second for _, speed in known]
-        below = [speed.tokens_per_second - speed.low for _, speed in known]
-        above = [speed.high - speed.tokens_per_second for _, speed in known]
-        axes.errorbar(
-            [cost for cost, _ in known], rates, yerr=[below, above], fmt="o", markersize=4, elinewidth=0.6, label=cloud
-        )
+def _prices(axes: Axes, advice: Advice, rows: list[Row]) -> None:
+    """Price per hour against what is served, with what comes drawn as a line; the frontier has names."""
+    shown = [row for row in rows if row.usd_per_hour is not None]
+    per = users_per_request(advice)
+    for cloud in sorted({row.machine.cloud for row in shown if row.machine}):
+        points = [row for row in shown if row.machine and row.machine.cloud == cloud]
+        axes.plot([row.bears * per for row in points], [row.usd_per_hour or 0.0 for row in points], "o", label=cloud)
     for index, row in enumerate(frontier(shown)[:_MOST_LABELS]):
-        if row.prediction is not None and row.usd_per_hour is not None:
-            right = bool(index % 2)
-            axes.annotate(
-                name_of(row), (row.usd_per_hour, row.prediction.tokens_per_second), fontsize=7,
-                ha="left" if right else "right", xytext=(6, -9) if right else (-6, 5), textcoords="offset points",
-            )  # fmt: skip
+        right = bool(index % 2)
+        axes.annotate(
+            name_of(row), (row.bears * per, row.usd_per_hour or 0.0), fontsize=7,
+            ha="left" if right else "right", xytext=(6, -9) if right else (-6, 5), textcoords="offset points",
+        )  # fmt: skip
+    rate = advice.workload.rate
+    if rate is not None:
+        axes.axvline(rate * per, color="black", linewidth=0.8, linestyle="--", label="what comes")
     if shown:
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.legend(loc="lower right", fontsize=8)
-    axes.set_xlabel("USD per hour, on demand")
-    axes.set_ylabel("answer tokens/s, predicted, with band")
+    axes.set_xlabel("users served at the most" if advice.workload.users else "requests per second at the most")
+    axes.set_ylabel("USD per hour, on demand")
     axes.grid(visible=True, which="both", linewidth=0.3)
 
 
+def users_per_request(advice: Advice) -> float:
+    """Users behind one request per second; 1 where the workload names none."""
+    load = advice.workload
+    return load.users / load.rate if load.users and load.rate else 1.0
+
+
 def frontier(rows: list[Row]) -> list[Row]:
-    """Rows that nothing cheaper outruns, cheapest first."""
+    """Rows that nothing cheaper serves more with, cheapest first."""
     found: list[Row] = []
     best = 0.0
     for row in rows:
-        if row.prediction is not None and row.prediction.tokens_per_second > best:
-            best = row.prediction.tokens_per_second
+        if row.bears > best:
+            best = row.bears
             found.append(row)
     return found
 

@@ -1,6 +1,6 @@
 """Every error that a user can cause, and what the command line makes of it.
 
-LlmServingError            exit code 1, one line and a hint, no traceback
+LlmServingError            one line and a hint, no traceback; exit codes are in cli/exits.py
 ├── InputError             a profile, an option or a file that cannot be used
 ├── HubError               the model's metadata cannot be had (not found, gated, network)
 ├── UnsupportedModelError  a field of the model's config that nothing here understands
@@ -36,7 +36,9 @@ class UnsupportedModelError(LlmServingError):
     """A field of the model's configuration has a value that is not understood."""
 
     def __init__(self, field: str, value: object, *, hint: str | None = None) -> None:
-        super().__init__(f"config.json: {field} is {value!r}, which is not supported", hint=hint)
+        shown = repr(value) if not isinstance(value, dict | list) or len(value) < 6 else f"a {type(value).__name__}"
+        shown = shown if len(shown) <= 100 else f"{shown[:100]}..."  # the value is somebody's, of any length
+        super().__init__(f"config.json: {field} is {shown}, which is not supported", hint=hint)
         self.field = field
         self.value = value
 

@@ -1,15 +1,22 @@
 """Reads the JSON tables that the package ships in data/."""
 
 import json
-from pathlib import Path
+import os.path
 from typing import Any
 
 Json = dict[str, Any]
 
-_FOLDER = Path(__file__).parent.parent / "data"  # importlib.resources would load archives and temporary files
+# Neither pathlib nor importlib.resources: what they import takes longer than a plan.
+_FOLDER = os.path.join(os.path.dirname(os.path.dirname(__file__)), "data")
+
+
+def read_data(name: str) -> str:
+    """The text of a table of the package by file name."""
+    with open(os.path.join(_FOLDER, name), encoding="utf-8") as file:
+        return file.read()
 
 
 def load_data(name: str) -> Json:
     """A table of the package by file name."""
-    data: Json = json.loads((_FOLDER / name).read_text(encoding="utf-8"))
+    data: Json = json.loads(read_data(name))
     return data

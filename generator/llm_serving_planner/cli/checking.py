@@ -4,10 +4,10 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llm_serving_planner.base.errors import InputError
-from llm_serving_planner.cli.console import Add, Exit, add_format, say
+from llm_serving_planner.cli.console import Add, Exit, add_format, say, show, tell, waiting
 from llm_serving_planner.cli.planning import add_pins, make, planning_options
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _promise(arguments: argparse.Namespace) -> "Promise | None":
         from llm_serving_planner.base.documents import load_values
         from llm_serving_planner.output.schema import validate
 
-        values = load_values(arguments.values)
+        values = load_values(arguments.values, tell)
         validate(values, str(arguments.values))
         return promise.of_values(values, str(arguments.values))
     if arguments.plan is not None:
@@ -89,32 +89,40 @@ def _promise(arguments: argparse.Namespace) -> "Promise | None":
 def _of_plan_file(path: Path) -> "Promise":
     from llm_serving_planner.base.documents import parse_documents
     from llm_serving_planner.base.files import read_text
+    from llm_serving_planner.base.shapes import understood
     from llm_serving_planner.logs import promise
 
     documents = parse_documents(read_text(path), str(path))
     plan = documents[0] if documents else None
+    plan = _plan_shaped(plan, path)
+    if inner := (plan.get("data") or {}).get("plan.yaml"):
+        plan = _plan_shaped(next(iter(parse_documents(inner, str(path))), None), path)
+    with understood(str(path)):
+        if "plan" in plan:
+            return promise.of_values(plan, str(path))
+        of = promise.of_block if "estimateGiBPerGpu" in plan else promise.of_json
+        return of(plan, str(path))
+
+
+def _plan_shaped(plan: Any, path: Path) -> dict[str, Any]:
+    from llm_serving_planner.base.shapes import check_shape
+
     if not isinstance(plan, dict):
         raise InputError(f"{path}: holds no mapping; a plan is meant")
-    if "data" in plan and "plan.yaml" in (plan["data"] or {}):
-        plan = parse_documents(str(plan["data"]["plan.yaml"]), str(path))[0]
-    if "plan" in plan:
-        return promise.of_values(plan, str(path))
-    return promise.of_block(plan, str(path)) if "estimateGiBPerGpu" in plan else promise.of_json(plan, str(path))
+    check_shape("planFile", plan, str(path))
+    return plan
 
 
 def _of_log(name: str | None) -> "Startup":
-    from llm_serving_planner.logs.reading import read_log
+    from llm_serving_planner.base.files import opened
+    from llm_serving_planner.logs.reading import read_log, text_lines
 
     if name is None:
         raise InputError("no log is given", hint="name a file, - for stdin, or --release NAME")
     if name == "-":
-        return read_log(sys.stdin)
-    path = Path(name)
-    try:
-        with path.open(encoding="utf-8", errors="replace") as handle:
-            return read_log(handle)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        return read_log(text_lines(sys.stdin.buffer))
+    with opened(Path(name), hint="pipe it in, and name the log -") as handle:
+        return read_log(text_lines(handle))
 
 
 def _of_release(arguments: argparse.Namespace, given: "Promise | None") -> "tuple[Startup, Promise | None]":
@@ -124,7 +132,8 @@ def _of_release(arguments: argparse.Namespace, given: "Promise | None") -> "tupl
 
     if arguments.log is not None:
         raise InputError("--release reads the log itself", hint=f"leave {arguments.log} away, or --release")
-    release = read_release(arguments.release, arguments.namespace)
+    with waiting(f"asking the cluster for the logs of {arguments.release}"):
+        release = read_release(arguments.release, arguments.namespace)
     parts = [
         reading.read_log(text.splitlines(), pod if len(release.logs) > 1 else "") for pod, text in release.logs.items()
     ]
@@ -133,7 +142,8 @@ def _of_release(arguments: argparse.Namespace, given: "Promise | None") -> "tupl
         startup.failures.insert(0, Failure("killed for host memory", f"pod {pod}: OOMKilled"))
     if given is not None or release.plan is None:
         return startup, None
-    tensor = int(release.args.get("tensor-parallel-size", 1))
+    tensor = release.args.get("tensor-parallel-size", 1)
+    tensor = tensor if isinstance(tensor, int) else 1
     return startup, promise.of_block(
         release.plan, f"plan of release {arguments.release}", args=release.args, tensor=tensor
     )
@@ -142,6 +152,6 @@ def _of_release(arguments: argparse.Namespace, given: "Promise | None") -> "tupl
 def _print(report: "Report") -> None:
     from llm_serving_planner.logs.text import text_report
 
-    sys.stdout.write(text_report(report))
+    show(text_report(report))
     if report.promise is None:
         say(f"note: no plan to compare with; give {_SOURCES}")

@@ -24,19 +24,20 @@ def register(add: Add) -> None:
 
 
 def _from_cluster(arguments: argparse.Namespace) -> int:
-    from llm_serving_planner.base.writing import write_text
+    from llm_serving_planner.base.writing import check_target, write_text
     from llm_serving_planner.cluster.capacity import read_nodes
     from llm_serving_planner.cluster.kubectl import Client, ForbiddenError
     from llm_serving_planner.cluster.labels import profile_of
-    from llm_serving_planner.cluster.wanted import wanted
     from llm_serving_planner.output.render import to_yaml
 
+    if arguments.output is not None:
+        check_target(arguments.output)
     try:
         with waiting("asking the cluster for its nodes"):
             nodes = Client.find(arguments.context).items("nodes")
     except ForbiddenError as error:
         raise InputError(f"you may not read {error.what}", hint="ask an administrator for the profile") from None
-    profile, notes = profile_of(read_nodes(nodes, None, wanted({}, "none", "none")), arguments.product)
+    profile, notes = profile_of(read_nodes(nodes, None), arguments.product)
     if arguments.format == "json":
         text = json.dumps(profile, indent=2) + "\n"
     else:
@@ -47,8 +48,6 @@ def _from_cluster(arguments: argparse.Namespace) -> int:
         tell(note)
     if arguments.output is None:
         sys.stdout.write(text)
-    elif arguments.output.is_dir():
-        raise InputError(f"{arguments.output}: is a folder; name a file")
     else:
         write_text(arguments.output, text)
         say(f"wrote {arguments.output}; plan with --profile {arguments.output}")

@@ -71,9 +71,11 @@ def register(add: Add) -> None:
 
 
 def _machineset(arguments: argparse.Namespace) -> int:
-    from llm_serving_planner.base.writing import write_text
+    from llm_serving_planner.base.writing import check_target, write_text
     from llm_serving_planner.nodes.manifests import json_text, yaml_text
 
+    if arguments.output is not None:
+        check_target(arguments.output)
     plan = _plan(arguments)
     documents, notes = _documents(plan, arguments)
     if arguments.form == "gpu-operator":
@@ -89,8 +91,6 @@ def _machineset(arguments: argparse.Namespace) -> int:
     if arguments.output is None:
         sys.stdout.write(text)
         return Exit.OK
-    if arguments.output.is_dir():
-        raise InputError(f"{arguments.output}: is a folder; name a file")
     write_text(arguments.output, text)
     say(f"wrote {arguments.output}")
     return Exit.OK

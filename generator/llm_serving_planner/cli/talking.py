@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from llm_serving_planner.base.errors import InputError, LlmServingError
+from llm_serving_planner.base.printable import harmless
 from llm_serving_planner.cli.console import Add, Exit, add_format, say
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ _DEFAULT_URLS = {"openai": "http://127.0.0.1:8000", "tgis": "http://127.0.0.1:80
 _PORT_NAMES = {"openai": "http", "tgis": "grpc"}
 _KEY_VARIABLE = "OPENAI_API_KEY"  # what OpenAI's own clients read
 _TIMEOUT_SECONDS = 120.0
-_CONTROLS = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
 def register(add: Add) -> None:
@@ -165,8 +165,7 @@ def _ask(
 
 def _show(text: str, where: TextIO) -> None:
     if text:
-        shown = text.translate(_CONTROLS) if where.isatty() else text
-        print(shown, end="", file=where, flush=True)
+        print(harmless(text), end="", file=where, flush=True)
 
 
 def _make_writable() -> None:

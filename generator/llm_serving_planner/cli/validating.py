@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from llm_serving_planner.base.errors import LlmServingError
-from llm_serving_planner.cli.console import Add, Exit, add_format, say
+from llm_serving_planner.base.printable import one_line
+from llm_serving_planner.cli.console import Add, Exit, add_format, say, show, tell
 
 
 def register(add: Add) -> None:
@@ -23,9 +24,9 @@ def _validate(arguments: argparse.Namespace) -> int:
     results = []
     for path in arguments.files:
         try:
-            values = load_values(path)
+            values = load_values(path, tell)
             validate(values, str(path))
-            problem = _flag_problems(values, str(path))
+            problem = _flag_problems(values, str(path)) or _secret_problems(values, str(path))
         except LlmServingError as error:
             problem = str(error)
         results.append({"file": str(path), "ok": problem is None, "problem": problem})
@@ -33,9 +34,9 @@ def _validate(arguments: argparse.Namespace) -> int:
         print(json.dumps(results, indent=2))
     for result in results:
         if result["ok"] and arguments.format == "text":
-            print(f"{result['file']}: ok")
+            show(f"{result['file']}: ok\n")
         elif not result["ok"]:
-            say(f"error: {result['problem']}")
+            say(f"error: {one_line(str(result['problem']), 8000)}")
     return Exit.OK if all(result["ok"] for result in results) else Exit.REFUSED
 
 
@@ -50,3 +51,10 @@ def _flag_problems(values: dict[str, Any], where: str) -> str | None:
     found = [problem for flag in args if (problem := kind.flag_problem(flag, version))]
     found += kind.start_problems(version, started.facts(values), engine.get("env") or {})
     return f"{where}: /engine/args: {'; '.join(found)}" if found else None
+
+
+def _secret_problems(values: dict[str, Any], where: str) -> str | None:
+    from llm_serving_planner.output.secrets import secret_problems
+
+    found = secret_problems(values)
+    return f"{where}: {'; '.join(found)}" if found else None

@@ -1,18 +1,27 @@
-"""HTTP to a model server: one request per connection, and every failure as one line with the way out."""
+"""HTTP to a model server, through httpx2: every failure as one line with the way out, every answer bounded."""
 
-import http.client
 import json
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from llm_serving_planner.base.errors import InputError, ServerError
+import httpx2
 
-_READ_BYTES = 65536
+from llm_serving_planner.base import jsontext
+from llm_serving_planner.base.errors import InputError, ServerError
+from llm_serving_planner.base.printable import one_line
+from llm_serving_planner.base.streams import counted
+from llm_serving_planner.base.units import MIB
+
 _SHOWN_CHARACTERS = 300
+# The longest answer has a million tokens of some ten characters, or 250 bytes as an event each.
+_MOST_ANSWER = 16 * MIB
+_MOST_STREAM = 256 * MIB
+_MOST_EVENT = 1 * MIB
 _LOADING = (
     "is the engine still loading its model? `kubectl get pods` tells; --base-url or --release names another place"
 )
@@ -32,6 +41,9 @@ _HINTS = {
 class Http:
     """Requests to one server.
 
+    Redirects are not followed, since the key would go along; a proxy of the environment is not for an engine of one's
+    own; bodies come as they are, since a compressed one can be of any size.
+
     Args:
         base_url: address with or without scheme, path prefix and a trailing /v1.
         api_key: sent as bearer token.
@@ -40,11 +52,11 @@ class Http:
 
     def __init__(self, base_url: str, *, api_key: str | None = None, timeout_seconds: float = 120.0) -> None:
         parts = split_url(base_url)
-        self.secure, self.host, self.port = parts.scheme == "https", parts.hostname or "", parts.port
-        self.prefix = parts.path.rstrip("/").removesuffix("/v1")
-        self.url = f"{parts.scheme}://{parts.netloc}{self.prefix}"
+        prefix = parts.path.rstrip("/").removesuffix("/v1")
+        self.url = f"{parts.scheme}://{parts.netloc}{prefix}"
+        self.secure = parts.scheme == "https"
         self.timeout_seconds = timeout_seconds
-        self.headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
+        self.headers = {"Accept": "application/json, text/event-stream", "Accept-Encoding": "identity"}
         if api_key:
             self.headers["Authorization"] = f"Bearer {api_key}"
 
@@ -54,99 +66,121 @@ class Http:
         Raises:
             ServerError: no connection, a refusal, or no JSON object.
         """
-        with self._response(path, body) as response, self._explained():
-            raw = response.read()
+        with self._response(path, body) as response:
+            raw = self._read(response)
             try:
-                document = json.loads(raw)
-            except ValueError:
-                document = None
-        if not isinstance(document, dict):
-            raise self._no_api(response, raw)
-        return document
+                return jsontext.parse_object(raw, path, _MOST_ANSWER)
+            except InputError as error:
+                raise self._no_api(response, raw) from error
 
-    def stream(self, path: str, body: dict[str, Any]) -> Iterator[bytes]:
-        """The body of an answer as it arrives.
+    def events(self, path: str, body: dict[str, Any]) -> Iterator[str]:
+        """The data of each server-sent event of an answer, as it arrives.
 
         Raises:
             ServerError: no connection, a refusal, or no event stream.
         """
-        with self._response(path, body) as response, self._explained():
-            if response.headers.get_content_type() != "text/event-stream":
-                raise self._no_api(response, response.read())
-            while block := response.read1(_READ_BYTES):
-                yield block
+        with self._response(path, body) as response:
+            if _kind(response) != "text/event-stream":
+                raise self._no_api(response, self._read(response))
+            self._bound(response, _MOST_STREAM)
+            for event in httpx2.EventSource(response, max_event_size=_MOST_EVENT):
+                yield event.data
 
     @contextmanager
-    def _response(self, path: str, body: dict[str, Any] | None) -> Iterator[http.client.HTTPResponse]:
-        with closing(self._connection()) as connection:
-            with self._explained():
-                data = None if body is None else json.dumps(body).encode()
-                connection.request("GET" if body is None else "POST", self.prefix + path, data, self.headers)
-                response = connection.getresponse()
-                problem = None if response.status == http.client.OK else self._refusal(path, response)
-            with closing(response):
-                if problem:
-                    raise problem
-                yield response
+    def _response(self, path: str, body: dict[str, Any] | None) -> Iterator[httpx2.Response]:
+        # OpenSSL's own context honours SSL_CERT_FILE
+        context = ssl.create_default_context() if self.secure else False
+        with (
+            self._explained(),
+            httpx2.Client(
+                timeout=self.timeout_seconds, trust_env=False, verify=context, headers=self.headers
+            ) as client,
+            client.stream("GET" if body is None else "POST", self.url + path, json=body) as response,
+        ):
+            if response.headers.get("Content-Encoding", "identity") != "identity":
+                raise ServerError(f"{self.url}: answers compressed, although that was not asked for")
+            if response.status_code != HTTPStatus.OK:
+                raise self._refusal(path, response)
+            yield response
 
-    def _connection(self) -> http.client.HTTPConnection:
-        if not self.secure:
-            return http.client.HTTPConnection(self.host, self.port, timeout=self.timeout_seconds)
-        context = ssl.create_default_context()
-        return http.client.HTTPSConnection(self.host, self.port, timeout=self.timeout_seconds, context=context)
+    def _read(self, response: httpx2.Response) -> bytes:
+        """The whole body.
+
+        Raises:
+            ServerError: it is too long.
+        """
+        self._bound(response, _MOST_ANSWER)
+        return b"".join(response.iter_raw())
+
+    def _bound(self, response: httpx2.Response, most: int) -> None:
+        """Count the body while it comes."""
+
+        def check(size: int, _: bytes) -> None:
+            if size > most:
+                raise ServerError(f"{self.url}: the answer is longer than {most:,} bytes")
+
+        class Body(httpx2.SyncByteStream):
+            def __init__(self, stream: Any) -> None:
+                self.stream = stream
+
+            def __iter__(self) -> Iterator[bytes]:
+                return counted(self.stream, check)
+
+            def close(self) -> None:
+                self.stream.close()
+
+        response.stream = Body(response.stream)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         """Failures of the network as ServerError."""
         try:
             yield
-        except ConnectionRefusedError as error:
-            raise ServerError(f"{self.url}: nothing listens there (connection refused)", hint=_LOADING) from error
-        except TimeoutError as error:
-            raise ServerError(
-                f"{self.url}: silent for {self.timeout_seconds:g} s", hint="raise --timeout, or lower --max-tokens"
-            ) from error
-        except ssl.SSLCertVerificationError as error:
-            raise ServerError(
-                f"{self.url}: its certificate is not trusted ({error.verify_message})",
-                hint="name the authority's file in SSL_CERT_FILE",
-            ) from error
-        except ssl.SSLError as error:
-            raise ServerError(f"{self.url}: no TLS ({error.reason})", hint="is it http:// instead?") from error
-        except socket.gaierror as error:
-            raise ServerError(
-                f"{self.url}: the name is not known ({error.strerror})",
-                hint="names of Services work inside the cluster only; --release NAME opens the way",
-            ) from error
-        except http.client.HTTPException as error:
-            problem, hint = _broken(error)
-            raise ServerError(f"{self.url}: {problem}", hint=hint) from error
-        except OSError as error:
-            raise ServerError(f"{self.url}: {error.strerror or error}", hint="look at the engine's log") from error
+        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError) as error:
+            raise self._failure(error) from error
 
-    def _refusal(self, path: str, response: http.client.HTTPResponse) -> ServerError:
-        raw = response.read()
+    def _failure(self, error: Exception) -> ServerError:
+        causes = list(_causes(error))
+        for cause in causes:
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return ServerError(
+                    f"{self.url}: its certificate is not trusted ({cause.verify_message})",
+                    hint="name the authority's file in SSL_CERT_FILE",
+                )
+            if isinstance(cause, ssl.SSLError):
+                return ServerError(f"{self.url}: no TLS ({cause.reason})", hint="is it http:// instead?")
+            if isinstance(cause, ConnectionRefusedError):
+                return ServerError(f"{self.url}: nothing listens there (connection refused)", hint=_LOADING)
+            if isinstance(cause, httpx2.TimeoutException | TimeoutError):
+                return ServerError(
+                    f"{self.url}: silent for {self.timeout_seconds:g} s", hint="raise --timeout, or lower --max-tokens"
+                )
+        problem, hint = _broken(error, causes)
+        return ServerError(f"{self.url}: {problem}", hint=hint)
+
+    def _refusal(self, path: str, response: httpx2.Response) -> ServerError:
+        raw = self._read(response)
         if "Location" in response.headers:
             return ServerError(
-                f"{self.url}: HTTP {response.status}, it sends elsewhere",
-                hint=f"--base-url {response.headers['Location']}",
+                f"{self.url}: HTTP {response.status_code}, it sends elsewhere",
+                hint=f"--base-url {_short(response.headers['Location'])}",
             )
         said = _message(raw)
-        if said is None and response.headers.get_content_type() == "text/html" and response.status not in _HINTS:
+        if said is None and _kind(response) == "text/html" and response.status_code not in _HINTS:
             return self._no_api(response, raw)
-        said = _short(said or response.reason)
-        hint = _HINTS.get(response.status)
+        said = _short(said or response.reason_phrase)
+        hint = _HINTS.get(response.status_code)
         if any(mark in said for mark in _TOO_LONG):
             hint = "shorten the prompt, lower --max-tokens, or serve with a longer --max-model-len"
         elif "chat template" in said:
             hint = "this is a base model: use --completion"
-        elif response.status == http.client.NOT_FOUND and "model" not in said.lower():
+        elif response.status_code == HTTPStatus.NOT_FOUND and "model" not in said.lower():
             hint = f"{path} is not there: is this an OpenAI server? TGIS needs --protocol tgis"
-        return ServerError(f"{self.url}: HTTP {response.status}: {said}", hint=hint)
+        return ServerError(f"{self.url}: HTTP {response.status_code}: {said}", hint=hint)
 
-    def _no_api(self, response: http.client.HTTPResponse, raw: bytes) -> ServerError:
+    def _no_api(self, response: httpx2.Response, raw: bytes) -> ServerError:
         said = _message(raw)
-        kind = response.headers.get("Content-Type") or "no content type"
+        kind = _short(response.headers.get("Content-Type") or "no content type")
         return ServerError(
             f"{self.url}: {_short(said)}" if said else f"{self.url}: answers with {kind}: this is no OpenAI server",
             hint="--base-url names the engine itself, without a path such as /docs; TGIS needs --protocol tgis",
@@ -189,20 +223,45 @@ def error_message(document: Any) -> str | None:
 
 def _message(raw: bytes) -> str | None:
     try:
-        return error_message(json.loads(raw))
-    except ValueError:
+        return error_message(jsontext.parse(raw, "answer", _MOST_ANSWER))
+    except InputError:
         return None
 
 
+def _kind(response: httpx2.Response) -> str:
+    return str(response.headers.get("Content-Type", "")).partition(";")[0].strip().lower()
+
+
 def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _SHOWN_CHARACTERS else f"{line[:_SHOWN_CHARACTERS]}..."
+    return one_line(" ".join(text[: 4 * _SHOWN_CHARACTERS].split()), _SHOWN_CHARACTERS)
 
 
-def _broken(error: http.client.HTTPException) -> tuple[str, str]:
-    """What went wrong below HTTP's own errors, and the way out."""
-    if isinstance(error, http.client.IncompleteRead):
-        return "the connection was cut in the middle of the answer", "look at the engine's log"
-    if isinstance(error, http.client.RemoteDisconnected):
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what it came from."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _broken(error: Exception, causes: list[BaseException]) -> tuple[str, str]:
+    """What went wrong otherwise, and the way out."""
+    if unknown := next((cause for cause in causes if isinstance(cause, socket.gaierror)), None):
+        return (
+            f"the name is not known ({unknown.strerror})",
+            "names of Services work inside the cluster only; --release NAME opens the way",
+        )
+    said = str(error)
+    if isinstance(error, httpx2.SSEError):
+        return f"an event is longer than {_MOST_EVENT:,} bytes", "look at the engine's log"
+    if "without sending a response" in said:
         return "the server closed the connection without an answer", _LOADING
-    return f"does not speak HTTP ({type(error).__name__})", "TLS is https://, and TGIS needs --protocol tgis"
+    if "incomplete" in said or "without sending complete" in said:
+        return "the connection was cut in the middle of the answer", "look at the engine's log"
+    if isinstance(error, httpx2.ProtocolError):
+        return f"does not speak HTTP ({_short(said)})", "TLS is https://, and TGIS needs --protocol tgis"
+    system = next((cause for cause in causes if isinstance(cause, OSError) and cause.strerror), None)
+    return _short(
+        system.strerror if isinstance(system, OSError) and system.strerror else said or type(error).__name__
+    ), ("look at the engine's log")

@@ -3,14 +3,14 @@
 Fields: https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html and TGI's docs/openapi.json (2026-11-25).
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from llm_serving_planner.base.errors import InputError, ServerError
+from llm_serving_planner.base import jsontext
+from llm_serving_planner.base.errors import InputError, SchemaError, ServerError
+from llm_serving_planner.base.shapes import check_shape
 from llm_serving_planner.clients.answer import Message, Piece, Sampling, transcript
 from llm_serving_planner.clients.http import Http, error_message
-from llm_serving_planner.clients.sse import events
 
 _DONE = "[DONE]"
 
@@ -47,12 +47,13 @@ class OpenAI:
         """
         document = self.http.document("/v1/models")
         try:
-            return [str(entry["id"]) for entry in document["data"]]
-        except (KeyError, TypeError) as error:
+            check_shape("models", document, "/v1/models")
+        except SchemaError as error:
             raise ServerError(
                 f"{self.http.url}: /v1/models holds no list of models: this is no OpenAI server",
                 hint="--base-url names the engine itself",
             ) from error
+        return [entry["id"] for entry in document["data"]]
 
     @property
     def model(self) -> str:
@@ -98,13 +99,15 @@ class OpenAI:
         return body
 
     def _stream(self, path: str, body: dict[str, Any]) -> Iterator[Piece]:
-        finished = False
+        finished = said = False
         try:
-            for data in events(self.http.stream(path, body)):
+            for data in self.http.events(path, body):
                 if data == _DONE:
-                    return
-                piece = _piece(self._parsed(data))
+                    finished = said
+                    break
+                piece = self._piece(self._parsed(data))
                 finished = finished or piece.finish_reason is not None
+                said = said or finished or bool(piece.text or piece.reasoning)
                 yield piece
         except ServerError:
             if not finished:  # an engine may close hard after its last word
@@ -114,13 +117,15 @@ class OpenAI:
 
     def _parsed(self, data: str) -> dict[str, Any]:
         try:
-            document = json.loads(data)
-        except ValueError as error:
+            document = jsontext.parse(data, "event")
+        except InputError as error:
             raise self._cut() from error
         said = error_message(document)
         if said is not None:
             raise ServerError(f"{self.http.url}: the engine broke off: {said}", hint="look at the engine's log")
-        return document if isinstance(document, dict) else {}
+        if not isinstance(document, dict):
+            raise self._cut()
+        return document
 
     def _cut(self) -> ServerError:
         return ServerError(
@@ -129,22 +134,29 @@ class OpenAI:
         )
 
     def _whole(self, document: dict[str, Any]) -> Piece:
+        piece = self._piece(document)
         if not document.get("choices"):
             raise ServerError(f"{self.http.url}: the answer holds no choice", hint="is this an OpenAI server?")
-        return _piece(document)
+        return piece
 
+    def _piece(self, document: dict[str, Any]) -> Piece:
+        """One chunk, or a whole answer: text stands under delta, message or, in a completion, directly.
 
-def _piece(document: dict[str, Any]) -> Piece:
-    """One chunk, or a whole answer: text stands under delta, message or, in a completion, directly."""
-    choices = document.get("choices") or [{}]
-    choice = choices[0] if isinstance(choices[0], dict) else {}
-    part = choice.get("delta") or choice.get("message") or {}
-    text = part.get("content") or choice.get("text") or ""
-    # https://docs.vllm.ai/en/v0.11.2/features/reasoning_outputs/ (2026-11-25): reasoning, once reasoning_content
-    reasoning = part.get("reasoning") or part.get("reasoning_content") or ""
-    usage = document.get("usage")
-    counts = {key: value for key, value in usage.items() if isinstance(value, int)} if isinstance(usage, dict) else None
-    return Piece(_encodable(str(text)), _encodable(str(reasoning)), choice.get("finish_reason"), counts or None)
+        Raises:
+            ServerError: it has another shape.
+        """
+        try:
+            check_shape("completion", document, f"{self.http.url}: the answer")
+        except SchemaError as error:
+            raise ServerError(str(error), hint="is this an OpenAI server?") from error
+        choice: dict[str, Any] = next(iter(document.get("choices") or ()), {})
+        part = choice.get("delta") or choice.get("message") or {}
+        text = part.get("content") or choice.get("text") or ""
+        # https://docs.vllm.ai/en/v0.11.2/features/reasoning_outputs/ (2026-11-25): reasoning, once reasoning_content
+        reasoning = part.get("reasoning") or part.get("reasoning_content") or ""
+        usage = document.get("usage") or {}
+        counts = {key: value for key, value in usage.items() if type(value) is int}
+        return Piece(_encodable(text), _encodable(reasoning), choice.get("finish_reason"), counts or None)
 
 
 def _encodable(text: str) -> str:

@@ -16,6 +16,7 @@ from llm_serving_planner.clients.answer import Message, Piece, Sampling, transcr
 from llm_serving_planner.clients.fmaas import ENUMS, SERVICE, message_classes
 from llm_serving_planner.clients.http import split_url
 
+_MOST_ANSWER = 16 * 1024 * 1024  # bytes: an answer of a million tokens
 _STOP = ENUMS["StopReason"]
 _FAILED = {"CANCELLED", "ERROR"}
 _LOG = "look at the engine's log"
@@ -103,8 +104,10 @@ class Tgis:
         if stream:
             return self._stream(fields | {"request": prompt})
         names = ("Generate", "BatchedGenerationRequest", "BatchedGenerationResponse")
-        (response,) = self._unary(*names, fields | {"requests": [prompt]}).responses
-        return [self._piece(response, response.input_token_count)]
+        responses = self._unary(*names, fields | {"requests": [prompt]}).responses
+        if len(responses) != 1:
+            raise ServerError(f"{self.target}: {len(responses)} answers came to one question", hint=_LOG)
+        return [self._piece(responses[0], responses[0].input_token_count)]
 
     def _unary(self, method: str, request: str, response: str, fields: dict[str, Any]) -> Any:
         with self._channel() as channel, self._explained():
@@ -165,8 +168,8 @@ class Tgis:
 
     @contextmanager
     def _channel(self) -> Iterator[Any]:
-        # Answers have no size limit; a proxy of the environment is not for an engine of one's own.
-        options = (("grpc.max_receive_message_length", -1), ("grpc.enable_http_proxy", 0))
+        # Bounded answers; a proxy of the environment is not for an engine of one's own.
+        options = (("grpc.max_receive_message_length", _MOST_ANSWER), ("grpc.enable_http_proxy", 0))
         if self._secure:
             channel = self._grpc.secure_channel(self.target, self._grpc.ssl_channel_credentials(), options)
         else:

@@ -12,10 +12,12 @@ from types import FrameType
 from typing import IO, Any
 
 from llm_serving_planner.base.errors import InputError, ServerError
+from llm_serving_planner.base.printable import one_line
 from llm_serving_planner.cluster.kubectl import Client, CommandError
 
 _READY_SECONDS = 20.0
 _STOP_SECONDS = 5.0
+_MOST_LINE, _MOST_LINES = 10_000, 1_000  # kept of what kubectl says while it forwards
 _FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+) ->")
 
 
@@ -102,8 +104,11 @@ def _pump(pipe: IO[str] | None, take: Callable[[str], Any], lines: "queue.Simple
     """Read until the end, so that the other side never waits for a full pipe; the end wakes whoever waits."""
     if pipe is not None:
         with pipe:
-            for line in pipe:
-                take(line)
+            kept = 0
+            while line := pipe.readline(_MOST_LINE):
+                kept += 1
+                if kept <= _MOST_LINES:
+                    take(line)
     lines.put(None)
 
 
@@ -136,4 +141,4 @@ def _ended_by_signals() -> Iterator[None]:
 
 def _last_line(text: str) -> str:
     lines = text.strip().splitlines()
-    return lines[-1].removeprefix("error: ") if lines else "no reason given"
+    return one_line(lines[-1].removeprefix("error: "), 500) if lines else "no reason given"

@@ -6,6 +6,7 @@ from typing import Any
 
 from llm_serving_planner.base.documents import parse_documents
 from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.shapes import check_shape
 from llm_serving_planner.cluster.kubectl import Client
 
 _CONTAINER = "engine"
@@ -57,6 +58,8 @@ def read_release(name: str, namespace: str) -> Release:
         where = f"ConfigMap {maps[0]['metadata']['name']}"
         documents = parse_documents(str((maps[0].get("data") or {}).get(_PLAN_KEY, "")), where)
         plan = documents[0] if documents and isinstance(documents[0], dict) else None
+        if plan is not None:
+            check_shape("planBlock", plan, where)
     return Release(logs, plan, tuple(killed), _args(pods[0]))
 
 

@@ -5,17 +5,17 @@ conditions by version, with sources. Nothing of this is written into the values:
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
 from llm_serving_planner.base import tables
+from llm_serving_planner.base.records import record
 from llm_serving_planner.engines import figures, versions
 from llm_serving_planner.hardware.compute_capability import Capability, capability, dotted
 from llm_serving_planner.models.spec import ModelSpec
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attention:
     """The engine's choice, and why in one line.
 
@@ -26,7 +26,7 @@ class Attention:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Case:
     """What the conditions ask about."""
 

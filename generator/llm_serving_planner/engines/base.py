@@ -6,10 +6,10 @@ the device's (planner/devices), which asks the engine for its share.
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from llm_serving_planner.base.records import field, record
 from llm_serving_planner.engines.attention import Attention
 from llm_serving_planner.engines.format_support import Support
 from llm_serving_planner.engines.regime import Regime
@@ -20,7 +20,7 @@ from llm_serving_planner.models.spec import ModelSpec
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Start:
     """What a plan starts an engine with.
 

@@ -3,15 +3,15 @@
 Pure reading of data/quantization.json; every floor, border and kernel there has its source.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
+from llm_serving_planner.base.records import record
 from llm_serving_planner.engines import figures, named, versions
 from llm_serving_planner.hardware.compute_capability import Capability, capability, dotted
 from llm_serving_planner.models.config.formats import kinds, label
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Support:
     """Whether a checkpoint of one kind runs, and on what.
 

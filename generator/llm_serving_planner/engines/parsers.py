@@ -1,18 +1,18 @@
 """Which parsers of tool calls and reasoning a model's answers need: data/parsers.json, by name and class."""
 
-import difflib
 import re
-from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import takewhile
 from typing import Any
 
 from llm_serving_planner.base import tables
 from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.records import record
 from llm_serving_planner.engines import features
 from llm_serving_planner.models.spec import ModelSpec
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Family:
     """Models whose answers are read alike; an empty parser means that none of that kind is known for them."""
 
@@ -41,7 +41,8 @@ def family_of(spec: ModelSpec) -> Family | None:
 @lru_cache(maxsize=1024)
 def _family_of(name: str, architecture: str) -> Family | None:
     for entry in _data()["families"]:
-        if re.search(entry["names"], name):
+        letters = "".join(takewhile(str.isalpha, entry["names"]))  # compiling a pattern takes longer than a plan's rest
+        if letters in name and re.search(entry["names"], name):
             return _family(entry)
     for entry in _data()["families"]:
         if architecture in entry.get("architectures", ()):
@@ -63,7 +64,9 @@ def check(version: str, what: str, name: str) -> None:
     if features.serves(version, f"{what}_parsers", name):
         return
     known = features.names(version, f"{what}_parsers")
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    import difflib
+
+    near = difflib.get_close_matches(name[:100], known, n=3, cutoff=0.5)
     flag = "--tool-call-parser" if what == "tool" else "--reasoning-parser"
     listed = ", ".join(near or known)
     raise InputError(

@@ -1,11 +1,10 @@
 """How a range of engine versions divides GPU memory."""
 
-from dataclasses import dataclass
-
+from llm_serving_planner.base.records import record
 from llm_serving_planner.hardware.compute_capability import Capability
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BatchTier:
     """Batch that an engine starts from on GPUs of at least `least_bytes` of memory, those named by `unless_*` left out.
 
@@ -19,7 +18,7 @@ class BatchTier:
     unless_capability: Capability | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CacheRules:
     """How a range of versions keeps what windows and recurrent states cache.
 
@@ -36,7 +35,7 @@ class CacheRules:
     states_bound_sequences: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Regime:
     """How one range of engine versions divides GPU memory; the fields are those of data/engines.json.
 
@@ -80,6 +79,10 @@ class Regime:
     mxfp4_expert_bytes: int = 0
     batches: tuple[BatchTier, ...] = ()
     cache: CacheRules = CacheRules()
+
+    def __hash__(self) -> int:
+        """By the fields that tell regimes apart: every term of a search is asked for with the same one."""
+        return hash((self.source, self.default_utilization, self.margin))
 
     def batch(self, total_bytes: int, capability: Capability, device: str) -> tuple[int, int]:
         """(tokens of a step, requests at once) of the first tier of `batches` that the GPU belongs to.

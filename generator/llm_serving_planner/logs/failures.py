@@ -2,6 +2,7 @@
 
 import re
 
+from llm_serving_planner.logs.bounded import compiled
 from llm_serving_planner.logs.startup import Failure
 
 _G = r"(-?[\d.]+)"
@@ -54,12 +55,12 @@ _KINDS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
      r"Engine core initialization failed|EngineCore failed to start|EngineDeadError|Shard \d+ failed to start|"
      r"ShardCannotStart|\bWorker \S+ .*\bdied", ()),
 )  # fmt: skip
-_COMPILED = tuple((kind, re.compile(expression, re.IGNORECASE), names) for kind, expression, names in _KINDS)
+_COMPILED = tuple((kind, compiled(expression, re.IGNORECASE), names) for kind, expression, names in _KINDS)
 KINDS = tuple(dict.fromkeys(kind for kind, _, _ in _KINDS))
 # Says that the engine failed, not why: shown only where nothing else is.
 SYMPTOM = "a process died"
 _UNITS = {"GiB": 1.0, "MiB": 1 / 1024, "KiB": 1 / 1024**2}
-_TEXT = re.compile(r"(?:\[\w+\.py:\d+\] ?|(?:\w+\.)*\w*Error: )")
+_TEXT = compiled(r"(?:\[\w+\.py:\d+\] ?|(?:\w+\.){0,10}\w*Error: )")
 
 
 def failure(line: str) -> Failure | None:

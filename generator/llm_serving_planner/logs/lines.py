@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from functools import cache
 
 from llm_serving_planner.engines import registry
+from llm_serving_planner.logs.bounded import compiled
 
 _NUMBER = r"(-?[\d,]+(?:\.\d+)?)"
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_STAMP = re.compile(r"(?:INFO|WARNING|ERROR|DEBUG) (\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)")
-_ISO_STAMP = re.compile(r"\d{4}-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)")
+_COLOURS = compiled(r"\x1b\[[0-9;]*m")
+_STAMP = compiled(r"(?:INFO|WARNING|ERROR|DEBUG) (\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)")
+_ISO_STAMP = compiled(r"\d{4}-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)")
 # All ranks in a line; Ray puts its own worker before the engine's: the last one counts.
-_RANK = re.compile(r"\(([A-Za-z]\w*(?: rank=\d+)?) pid=\d+[^)]*\)|\[rank(\d+)\]:")
+_RANK = compiled(r"\(([A-Za-z]\w*(?: rank=\d+)?) pid=\d+[^)]*\)|\[rank(\d+)\]:")
 _DAYS = (0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335)
 
 
@@ -34,7 +35,7 @@ class Pattern:
 
 
 def _pattern(expression: str, *names: str) -> Pattern:
-    return Pattern(re.compile(expression.replace("NUMBER", _NUMBER), re.IGNORECASE), names)
+    return Pattern(compiled(expression.replace("NUMBER", _NUMBER), re.IGNORECASE), names)
 
 
 PATTERNS = (
@@ -96,31 +97,31 @@ PATTERNS = (
 )  # fmt: skip
 # What the settings were: V0 and V1 print the configuration, the API server what was not a default.
 SETTINGS = {
-    "max_model_len": re.compile(r"(?:max_seq_len=|'max_model_len': |[(, ]max_model_len=|Using max model len )(\d+)"),
-    "tensor_parallel_size": re.compile(r"tensor_parallel_size(?:=|': )(\d+)"),
-    "pipeline_parallel_size": re.compile(r"pipeline_parallel_size(?:=|': )(\d+)"),
-    "gpu_memory_utilization": re.compile(r"gpu_memory_utilization(?:=|': )([\d.]+)"),
-    "max_num_seqs": re.compile(r"max_num_seqs(?:=|': | to )(\d+)"),
-    "max_num_batched_tokens": re.compile(r"max_num_batched_tokens(?:=|': | to )(\d+)"),
-    "enforce_eager": re.compile(r"enforce_eager(?:=|': )(True|False)"),
-    "kv_cache_dtype": re.compile(r"[, ]kv_cache_dtype=([\w.]+)"),
-    "model": re.compile(r"with config: model='([^']+)'"),
-    "dtype": re.compile(r"[, ]dtype=torch\.(\w+)"),
-    "quantization": re.compile(r"[, ]quantization=([\w-]+)"),
-    "graphs_charged": re.compile(r"CUDA graph memory profiling is (enabled)"),
-    "auto_fit_max_model_len": re.compile(r"Auto-fit max_model_len: reduced from \d+ to (\d+)"),
+    "max_model_len": compiled(r"(?:max_seq_len=|'max_model_len': |[(, ]max_model_len=|Using max model len )(\d+)"),
+    "tensor_parallel_size": compiled(r"tensor_parallel_size(?:=|': )(\d+)"),
+    "pipeline_parallel_size": compiled(r"pipeline_parallel_size(?:=|': )(\d+)"),
+    "gpu_memory_utilization": compiled(r"gpu_memory_utilization(?:=|': )([\d.]+)"),
+    "max_num_seqs": compiled(r"max_num_seqs(?:=|': | to )(\d+)"),
+    "max_num_batched_tokens": compiled(r"max_num_batched_tokens(?:=|': | to )(\d+)"),
+    "enforce_eager": compiled(r"enforce_eager(?:=|': )(True|False)"),
+    "kv_cache_dtype": compiled(r"[, ]kv_cache_dtype=([\w.]+)"),
+    "model": compiled(r"with config: model='([^']+)'"),
+    "dtype": compiled(r"[, ]dtype=torch\.(\w+)"),
+    "quantization": compiled(r"[, ]quantization=([\w-]+)"),
+    "graphs_charged": compiled(r"CUDA graph memory profiling is (enabled)"),
+    "auto_fit_max_model_len": compiled(r"Auto-fit max_model_len: reduced from \d+ to (\d+)"),
 }
-_BEGIN = re.compile(r"vLLM API server version|Initializing an? (?:V1 )?LLM engine|text_generation_launcher: Args")
-_READY = re.compile(r"Application startup complete|Uvicorn running on|text_generation_router.*: Connected$")
+_BEGIN = compiled(r"vLLM API server version|Initializing an? (?:V1 )?LLM engine|text_generation_launcher: Args")
+_READY = compiled(r"Application startup complete|Uvicorn running on|text_generation_router.*: Connected$")
 
 
 @cache
 def _engines(names: tuple[str, ...]) -> tuple[tuple[Mark, ...], tuple[Mark, ...]]:
     """(lines that tell the version, lines that only that engine writes), both of the engines named."""
     engines = [registry.engine_of(name) for name in names]
-    versions = tuple((one.name, re.compile(text)) for one in engines for text in one.version_lines)
+    versions = tuple((one.name, compiled(text)) for one in engines for text in one.version_lines)
     # The default is the last resort: its marks are the least peculiar.
-    marks = tuple((one.name, re.compile(one.log_marks)) for one in reversed(engines) if one.log_marks)
+    marks = tuple((one.name, compiled(one.log_marks)) for one in reversed(engines) if one.log_marks)
     return versions, marks
 
 

@@ -1,20 +1,45 @@
 """Whole logs -> `Startup`: of several starts in one log the last counts, of several pods all ranks."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import IO
 
+from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.units import MIB
 from llm_serving_planner.logs import failures, lines
 from llm_serving_planner.logs.startup import Rank, Startup
 
 _WHOLE = {"kv_tokens", "concurrency", "concurrency_tokens", "init_seconds"}
 _INTEGERS = {"blocks", "kv_tokens", "concurrency_tokens"}
 
+# The longest line with a figure has 400 characters, a configuration that the engine prints 6,000.
+MOST_LINE = 10_000
+# 400 MiB are a day of requests at level INFO; what is looked for stands in the first minutes.
+MOST_LOG = 1024 * MIB
+MOST_RANKS = 4096  # 512 nodes of eight GPUs
+
+
+def text_lines(handle: IO[bytes]) -> Iterator[str]:
+    """Lines of a log, each cut at MOST_LINE bytes: the rest of a longer one is read and dropped.
+
+    Raises:
+        InputError: the log never ends.
+    """
+    read, whole = 0, True
+    while block := handle.readline(MOST_LINE):
+        read += len(block)
+        if read > MOST_LOG:
+            raise InputError(f"the log is longer than {MOST_LOG // MIB:,} MiB", hint="give the part of one start")
+        if whole:
+            yield block.decode("utf-8", "replace")
+        whole = block.endswith(b"\n")
+
 
 def read_log(text: Iterable[str], pod: str = "") -> Startup:
     """What the last start in the log says. `pod` goes in front of the ranks' names."""
     startup = Startup()
     for raw in text:
-        line = lines.clean(raw)
+        line = lines.clean(raw[:MOST_LINE])
         if not line.strip():
             continue
         if lines.begins(line) and (startup.ranks or startup.failures or startup.ready):
@@ -40,7 +65,7 @@ def _take(startup: Startup, line: str, pod: str) -> None:
     for key, value in lines.numbers(line):
         if key.startswith("."):
             setattr(startup, key[1:], int(value) if key[1:] in _INTEGERS else value)
-        elif math.isfinite(value):
+        elif math.isfinite(value) and (name in startup.ranks or len(startup.ranks) < MOST_RANKS):
             setattr(startup.rank(name), key, int(value) if key in _INTEGERS else value)
 
 

@@ -40,7 +40,10 @@ def largest(spec: ModelSpec, gpu: Gpu, settings: Settings) -> int:
 
 def captured(spec: ModelSpec, gpu: Gpu, settings: Settings) -> int:
     """Graphs in all: one in pieces for each size, one as a whole for each that decoding alone can reach."""
-    most = largest(spec, gpu, settings)
+    return _captured(largest(spec, gpu, settings), settings)
+
+
+def _captured(most: int, settings: Settings) -> int:
     decoding: int = settings.max_num_seqs * settings.positions
     return _sizes(most) + _sizes(min(decoding, most))
 
@@ -63,9 +66,10 @@ def regime_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) 
     if not regime.graph_each_bytes:
         share = captured(spec, gpu, settings) / _MOST_CAPTURED
         return int(graph_bytes(spec, enforce_eager=False) * min(max(share, _LEAST_SHARE), 1.0))
-    total = spec.num_layers * captured(spec, gpu, settings) * regime.graph_each_bytes
+    most = largest(spec, gpu, settings)
+    total = spec.num_layers * _captured(most, settings) * regime.graph_each_bytes
     columns = -(-spec.hidden_size // settings.parallel.tensor_parallel_size)
-    total += columns * regime.graph_width_bytes * largest(spec, gpu, settings) // USUAL_LARGEST
+    total += columns * regime.graph_width_bytes * most // USUAL_LARGEST
     if spec.moe is not None and spec.mxfp4:
         total += vllm.term_bytes("graph_experts_mxfp4")
     elif spec.moe is not None and spec.moe.shared_intermediate:

@@ -1,8 +1,8 @@
 """KV cache of one rank: bytes of a block and of a request, and the longest context that fits."""
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from llm_serving_planner.base.records import record, replace
 from llm_serving_planner.engines.regime import Regime
 from llm_serving_planner.memory import tensors
 from llm_serving_planner.memory.settings import Gpu, Settings
@@ -87,7 +87,7 @@ def _blocks(group: LayerGroup, settings: Settings, tokens: int, block: int) -> i
     return -(-min(group.window + in_flight, tokens) // block)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _StateLayout:
     """Pool of a model with recurrent states: pages as large as the attention's, which hold at least one layer's state.
 

@@ -1,7 +1,6 @@
 """Splits a model over pipeline stages and finds the fullest one."""
 
-from dataclasses import replace
-
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.models.spec import ModelSpec
 
 

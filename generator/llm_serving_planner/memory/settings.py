@@ -1,11 +1,10 @@
 """Inputs and results of the memory model: Gpu, Settings, Estimate."""
 
-from dataclasses import dataclass
-
+from llm_serving_planner.base.records import record
 from llm_serving_planner.models.adapters import Draft, Slots
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gpu:
     """What memory arithmetic needs of a GPU: usable bytes, compute capability, link between the GPUs.
 
@@ -21,7 +20,7 @@ class Gpu:
     name: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ParallelConfig:
     """Sizes of one deployment, named as vLLM's flags: engines of tensor x pipeline GPUs, `data_parallel_size` of them.
 
@@ -44,7 +43,7 @@ class ParallelConfig:
         return self.tensor_parallel_size * self.data_parallel_size
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Settings:
     """Engine settings that decide memory.
 
@@ -81,7 +80,7 @@ class Settings:
         return 1 + (self.draft.tokens if self.draft else 0)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Estimate:
     """Where the memory of one GPU goes, in bytes; the terms up to `kv_cache` add up to `requested`.
 

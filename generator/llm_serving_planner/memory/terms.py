@@ -8,6 +8,7 @@ N = max_model_len, u = gpu_memory_utilization, M = GPU memory as CUDA reports it
 """
 
 import math
+from functools import cache
 
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import vllm
@@ -64,18 +65,25 @@ def margin_bytes(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) 
     if regime.margin is not None:
         share, least = regime.margin
         return int(max(share * gpu.total_bytes, least))
-    margins = vllm.facts()["margins_gib"]
+    margins = _margins()
     if spec.multimodal or spec.hybrid:
-        return int(margins["hybrid_or_multimodal"]["value"] * GIB)
+        return int(margins["hybrid_or_multimodal"])
     parallel = settings.parallel
     spread = parallel.pipeline_parallel_size > 1 or parallel.data_parallel_size > 1 or parallel.enable_expert_parallel
     if regime.measured and gpu.capability[0] == 9 and not spread:
         if parallel.gpus == 1:
-            return int(margins["measured"]["value"] * GIB)
+            return int(margins["measured"])
         if gpu.nvlink:
-            return int(margins["measured_parallel"]["value"] * GIB)
-    share = margins["unmeasured_share"]["value"] * gpu.total_bytes
-    return int(max(margins["unmeasured"]["value"] * GIB, share))
+            return int(margins["measured_parallel"])
+    return int(max(margins["unmeasured"], vllm.facts()["margins_gib"]["unmeasured_share"]["value"] * gpu.total_bytes))
+
+
+@cache
+def _margins() -> dict[str, float]:
+    """The bands of data/engines.json in bytes."""
+    return {
+        name: entry["value"] * GIB for name, entry in vllm.facts()["margins_gib"].items() if isinstance(entry, dict)
+    }
 
 
 def estimate(spec: ModelSpec, gpu: Gpu, settings: Settings, regime: Regime) -> Estimate:

@@ -1,11 +1,10 @@
 """LoRA adapters, their slots in the engine, and draft models: plain types."""
 
-from dataclasses import dataclass
-
+from llm_serving_planner.base.records import record
 from llm_serving_planner.models.spec import LayerGroup, ModelSpec
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Adapter:
     """One adapter: a hub id (with revision) or an absolute path inside the container; `rank` is 0 where unknown."""
 
@@ -16,7 +15,7 @@ class Adapter:
     rank: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Slots:
     """What the engine makes room for: `loras` adapters of `rank` in a batch, `cpu` in host memory."""
 
@@ -26,7 +25,7 @@ class Slots:
     embeddings: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Draft:
     """What drafts.
 

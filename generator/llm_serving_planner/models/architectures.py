@@ -5,8 +5,9 @@ Sources: vLLM 0.33.0 `vllm/model_executor/models/registry.py` and the model file
 counts of transformers 5.23.0 (read 2026-11-25). A class without a row is refused by name.
 """
 
-from dataclasses import dataclass, replace
 from typing import Literal
+
+from llm_serving_planner.base.records import record, replace
 
 WindowRule = Literal["config", "opt-in", "alternate", "one-in-six", "one-in-four", "chunked-one-in-four"]
 LayerRule = Literal[
@@ -14,7 +15,7 @@ LayerRule = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Architecture:
     """Traits of a model class.
 

@@ -1,18 +1,19 @@
 """What a checkpoint's files say, before anybody interprets them; and the header format of safetensors."""
 
-import json
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from llm_serving_planner.base import jsontext
 from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.files import opened
+from llm_serving_planner.base.records import record
 
-_LONGEST_HEADER = 100_000_000  # limit of the safetensors format (huggingface/safetensors, read 2026-11-22)
+_MOST_DIMENSIONS = 16
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TensorInfo:
     """Header of one tensor: safetensors' dtype name, shape, bytes."""
 
@@ -21,7 +22,7 @@ class TensorInfo:
     nbytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Checkpoint:
     """Files of one checkpoint.
 
@@ -43,39 +44,47 @@ class Checkpoint:
     files_bytes: int | None
 
 
-def parse_json(text: str | bytes, where: str) -> dict[str, Any]:
-    """A JSON object.
-
-    Raises:
-        InputError: not JSON (with line), or not an object.
-    """
-    try:
-        data = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{where} is not valid JSON (line {error.lineno}: {error.msg})") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{where} is not UTF-8 text") from error
-    if not isinstance(data, dict):
-        raise InputError(f"{where} holds a {type(data).__name__}; an object is expected")
-    return data
-
-
 def parse_header(raw: bytes, where: str) -> dict[str, TensorInfo]:
     """Tensors of one safetensors header (the JSON after the eight bytes of its length).
+
+    Parsed by hand, not by a JSON Schema: a header may list 300,000 tensors.
 
     Raises:
         InputError: not such a header.
     """
-    tensors = {}
-    for name, entry in parse_json(raw, where).items():
-        if name == "__metadata__":
-            continue
-        try:
-            start, end = entry["data_offsets"]
-            tensors[name] = TensorInfo(str(entry["dtype"]), tuple(int(size) for size in entry["shape"]), end - start)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{where}: tensor {name!r} has no usable header") from error
-    return tensors
+    entries = jsontext.parse_object(raw, where, jsontext.MOST_LIST_BYTES)
+    return {name: _tensor(name, entry, where) for name, entry in entries.items() if name != "__metadata__"}
+
+
+def _tensor(name: str, entry: Any, where: str) -> TensorInfo:
+    fields = entry if isinstance(entry, dict) else {}
+    return tensor_of(name, fields.get("dtype"), fields.get("shape"), fields.get("data_offsets"), where)
+
+
+def tensor_of(name: str, dtype: Any, shape: Any, offsets: Any, where: str) -> TensorInfo:
+    """One tensor's header.
+
+    Raises:
+        InputError: a field of another type, or an end before the start.
+    """
+    if (
+        isinstance(dtype, str)
+        and _counts(shape)
+        and _counts(offsets)
+        and len(offsets) == 2
+        and offsets[0] <= offsets[1]
+    ):
+        return TensorInfo(dtype, tuple(shape), offsets[1] - offsets[0])
+    raise InputError(f"{where}: tensor {name[:100]!r} has no usable header")
+
+
+def _counts(value: Any) -> bool:
+    """Whether this is a short list of whole numbers of 64 bits."""
+    return (
+        isinstance(value, list | tuple)
+        and len(value) <= _MOST_DIMENSIONS
+        and all(type(number) is int and 0 <= number < 2**63 for number in value)
+    )
 
 
 def header_length(prefix: bytes, where: str) -> int:
@@ -87,7 +96,7 @@ def header_length(prefix: bytes, where: str) -> int:
     if len(prefix) < 8:
         raise InputError(f"{where} is cut short: {len(prefix)} bytes")
     length: int = struct.unpack("<Q", prefix[:8])[0]
-    if not 2 <= length <= _LONGEST_HEADER:
+    if not 2 <= length <= jsontext.MOST_LIST_BYTES:
         raise InputError(f"{where} is not a safetensors file (header of {length} bytes)")
     return length
 
@@ -98,12 +107,9 @@ def read_header(path: Path) -> dict[str, TensorInfo]:
     Raises:
         InputError: unreadable or not such a file.
     """
-    try:
-        with path.open("rb") as handle:
-            length = header_length(handle.read(8), str(path))
-            raw = handle.read(length)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    with opened(path) as handle:
+        length = header_length(handle.read(8), str(path))
+        raw = handle.read(length)
     if len(raw) < length:
         raise InputError(f"{path} is cut short: {len(raw)} of {length} header bytes")
     return parse_header(raw, str(path))

@@ -1,9 +1,10 @@
 """The embedded catalogue: derived facts of public models, so that planning works without any network."""
 
+import json
 from functools import cache
 from typing import Any
 
-from llm_serving_planner.base.tables import load_data
+from llm_serving_planner.base.tables import load_data, read_data
 from llm_serving_planner.models.spec import ModelSpec, spec_from_dict
 
 
@@ -11,6 +12,11 @@ from llm_serving_planner.models.spec import ModelSpec, spec_from_dict
 def _data() -> dict[str, Any]:
     data: dict[str, Any] = load_data("catalogue.json")
     return data
+
+
+@cache
+def _text() -> str:
+    return read_data("catalogue.json")
 
 
 def model_ids() -> list[str]:
@@ -25,12 +31,22 @@ def date() -> str:
 
 def find(model_id: str) -> ModelSpec | None:
     """The model of that id, letter case aside; None when the catalogue has none."""
-    models = _data()["models"]
-    entry = models.get(model_id)
+    entry = _row(model_id)
     if entry is None:
+        models = _data()["models"]
         by_lower = {name.lower(): name for name in models}
         entry = models.get(by_lower.get(model_id.lower(), ""))
     return spec_from_dict(entry) if entry is not None else None
+
+
+def _row(model_id: str) -> dict[str, Any] | None:
+    """The row of a model that is spelt as in the file: read by itself, since each has a line of its own."""
+    text, key = _text(), f"\n    {json.dumps(model_id)}: {{"
+    start = text.find(key)
+    if start < 0:
+        return None
+    row: dict[str, Any] = json.JSONDecoder().raw_decode(text, start + len(key) - 1)[0]
+    return row
 
 
 def refusal(model_id: str) -> str | None:

@@ -4,17 +4,21 @@ huggingface_hub does the talking, so HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE and H
 everywhere. It is imported inside functions: an offline plan never pays for it.
 """
 
-import json
 import os
 import re
 import textwrap
 import time
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from llm_serving_planner.base import jsontext
 from llm_serving_planner.base.errors import HubError, HubUnreachableError, InputError
-from llm_serving_planner.models.checkpoint import Checkpoint, TensorInfo, parse_json, read_header
+from llm_serving_planner.base.files import MOST_BYTES, read_bytes, unreadable
+from llm_serving_planner.base.shapes import check_shape
+from llm_serving_planner.base.streams import counted
+from llm_serving_planner.models.checkpoint import Checkpoint, TensorInfo, read_header, tensor_of
 from llm_serving_planner.models.config import formats
 from llm_serving_planner.models.offline import is_offline
 
@@ -23,6 +27,11 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?")
 _TRIES = 3
 _PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 5.0
+# Seconds for everything that one model is asked for: 200 headers over a slow line take 30 (measured 2026-11-22).
+TOTAL_SECONDS = 60.0
+_SILENCE_SECONDS = 10.0  # as huggingface_hub's own HF_HUB_DOWNLOAD_TIMEOUT
+_MOST_ANSWER = 32 * 1024 * 1024  # bytes of one answer: the list of a repository of 20,000 files has 8 MiB
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _SIDE_FILES = ("hf_quant_config.json", "quantize_config.json")
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 
@@ -73,14 +82,14 @@ def read_file(model: str, name: str, *, revision: str | None, progress: Progress
 
 def _from_folder(folder: Path, *, model_id: str | None = None, revision: str | None = None) -> Checkpoint:
     path = folder / "config.json"
-    names = [folder.name] if folder.suffix == ".gguf" else [entry.name for entry in folder.glob("*")]
+    try:
+        names = [folder.name] if folder.suffix == ".gguf" else [entry.name for entry in folder.glob("*")]
+    except OSError as error:
+        raise unreadable(folder, error) from error
     if _only_gguf(names):
         message, hint = formats.gguf_problem(str(folder))
         raise InputError(message, hint=hint)
-    try:
-        config = parse_json(path.read_bytes(), str(path))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    config = jsontext.parse_object(read_bytes(path), str(path))
     side = next((folder / name for name in _SIDE_FILES if (folder / name).exists()), None)
     tensors, weights_bytes = _folder_weights(folder)
     return Checkpoint(
@@ -89,7 +98,7 @@ def _from_folder(folder: Path, *, model_id: str | None = None, revision: str | N
         gated=None if model_id else False,
         source="cache" if model_id else "folder",
         config=config,
-        quant_config=parse_json(side.read_bytes(), str(side)) if side else None,
+        quant_config=jsontext.parse_object(read_bytes(side), str(side)) if side else None,
         tensors=tensors,
         weights_bytes=weights_bytes,
         files_bytes=weights_bytes,
@@ -105,12 +114,10 @@ def _only_gguf(names: Iterable[str]) -> bool:
 def _folder_weights(folder: Path) -> tuple[dict[str, TensorInfo] | None, int | None]:
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        listed = parse_json(index.read_bytes(), str(index))
-        names = sorted(set(listed.get("weight_map", {}).values()))
+        names, total = _listed(read_bytes(index, jsontext.MOST_LIST_BYTES), str(index))
         present = [folder / name for name in names if (folder / name).exists()]
         if len(present) < len(names):
-            total = listed.get("metadata", {}).get("total_size")
-            if not isinstance(total, int):
+            if total is None:
                 raise InputError(f"{index}: {len(names) - len(present)} of {len(names)} weight files are missing")
             return None, total
     else:
@@ -122,6 +129,25 @@ def _folder_weights(folder: Path) -> tuple[dict[str, TensorInfo] | None, int | N
         return tensors, sum(tensor.nbytes for tensor in tensors.values())
     binaries = [path.stat().st_size for path in folder.glob("pytorch_model*.bin")]
     return None, sum(binaries) or None
+
+
+def _listed(raw: bytes, where: str) -> tuple[list[str], int | None]:
+    """(weight files, bytes of all tensors where it says them) of an index.
+
+    Raises:
+        SchemaError: no index.
+        InputError: it names a file that lies elsewhere: somebody else's checkpoint would be read.
+    """
+    listed = jsontext.parse_object(raw, where, jsontext.MOST_LIST_BYTES)
+    check_shape("index", listed, where)
+    names: set[str] = set()
+    for name in listed["weight_map"].values():
+        path = PurePosixPath(name) if isinstance(name, str) else None
+        if path is None or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
+            raise InputError(f"{where}: /weight_map names {str(name)[:100]!r}; a file of the same folder is expected")
+        names.add(name)
+    total = (listed.get("metadata") or {}).get("total_size")
+    return sorted(names), None if total is None else int(total)
 
 
 def _from_cache(model: str, revision: str | None) -> Checkpoint:
@@ -143,38 +169,43 @@ def _from_cached_file(model: str, name: str, revision: str | None) -> tuple[str,
     found = try_to_load_from_cache(model, name, revision=revision)
     if not isinstance(found, str):
         raise HubUnreachableError(f"offline, and the Hugging Face cache has no {name} of {model}")
-    return Path(found).parent.name, parse_json(Path(found).read_bytes(), f"{name} of {model}")
+    return Path(found).parent.name, jsontext.parse_object(read_bytes(Path(found)), f"{name} of {model}")
 
 
 class _Session:
     """One reading of one model from the hub."""
 
     def __init__(self, model: str, revision: str | None, progress: Progress, sleep: Callable[[float], None]) -> None:
+        os.environ.setdefault("HF_HUB_DISABLE_XET", "1")  # its transfers know neither time-outs nor our bounds
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")  # this command says what it waits for
         from huggingface_hub import HfApi
 
         self.model = model
         self.revision = revision
         self.progress = progress
         self.sleep = sleep
+        self.sizes: dict[str, int] = {}
+        self.until = time.monotonic() + TOTAL_SECONDS
         self.api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None)
 
     def checkpoint(self) -> Checkpoint:
         """The checkpoint at one commit."""
-        info = self._ask("model", lambda: self.api.model_info(self.model, revision=self.revision, files_metadata=True))
-        sizes = {file.rfilename: file.size or 0 for file in info.siblings or []}
+        info = self._info(files=True)
+        sizes = self.sizes
         if _only_gguf(sizes):
             message, hint = formats.gguf_problem(self.model)
             raise HubError(message, hint=hint)
-        config = self.json("config.json", info.sha)
+        sha = str(info.sha)
+        config = self.json("config.json", sha)
         side = next((name for name in _SIDE_FILES if name in sizes), None)
-        tensors, weights_bytes = self._weights(sizes, info.sha)
+        tensors, weights_bytes = self._weights(sizes, sha)
         return Checkpoint(
-            model_id=info.id or self.model,
-            revision=info.sha,
+            model_id=info.id,
+            revision=sha,
             gated=bool(info.gated),
             source="hub",
             config=config,
-            quant_config=self.json(side, info.sha) if side else None,
+            quant_config=self.json(side, sha) if side else None,
             tensors=tensors,
             weights_bytes=weights_bytes,
             files_bytes=self._files_bytes(sizes, weights_bytes),
@@ -182,16 +213,40 @@ class _Session:
 
     def commit(self) -> str:
         """The commit that the revision names."""
-        info = self._ask("model", lambda: self.api.model_info(self.model, revision=self.revision))
-        return str(info.sha)
+        return str(self._info(files=False).sha)
 
-    def json(self, name: str, sha: str | None) -> dict[str, Any]:
-        path = self._ask(
-            name,
-            lambda: self.api.hf_hub_download(self.model, name, revision=sha, etag_timeout=10),
+    def _info(self, *, files: bool) -> Any:
+        """What the hub says of the model, with names and sizes of its files where asked.
+
+        Raises:
+            HubError: as `_ask`, or a name, a commit or a size is none.
+        """
+        info = self._ask(
+            "model",
+            lambda: self.api.model_info(
+                self.model, revision=self.revision, files_metadata=files, timeout=_SILENCE_SECONDS
+            ),
         )
+        siblings = [(file.rfilename, file.size or 0) for file in info.siblings or []] if files else []
+        sound = all(isinstance(name, str) and type(size) is int and 0 <= size < 2**63 for name, size in siblings)
+        if not (sound and isinstance(info.sha, str) and _COMMIT.fullmatch(info.sha) and _named(info.id)):
+            raise HubError(f"{self.model}: what the hub says of the model cannot be understood")
+        self.sizes = dict(siblings)
+        return info
+
+    def json(self, name: str, sha: str) -> dict[str, Any]:
+        """A JSON file of the commit.
+
+        Raises:
+            HubError: as `_ask`, or it is too large, by what the hub said before or by what came, or no JSON object.
+        """
+        size = self.sizes.get(name, 0)
+        if size > MOST_BYTES:
+            raise HubError(f"{name} of {self.model} has {size:,} bytes; at most {MOST_BYTES:,} are read")
+        self.progress(f"reading {name} of {self.model}")
+        path = self._ask(name, lambda: self.api.hf_hub_download(self.model, name, revision=sha, etag_timeout=10))
         try:
-            return parse_json(Path(path).read_bytes(), f"{name} of {self.model}")
+            return jsontext.parse_object(read_bytes(Path(path)), f"{name} of {self.model}")
         except InputError as error:
             raise HubError(str(error)) from error
 
@@ -201,10 +256,9 @@ class _Session:
             metadata = self._ask(
                 "safetensors headers", lambda: self.api.get_safetensors_metadata(self.model, revision=sha)
             )
+            where = f"safetensors headers of {self.model}"
             tensors = {
-                name: TensorInfo(
-                    str(tensor.dtype), tuple(tensor.shape), tensor.data_offsets[1] - tensor.data_offsets[0]
-                )
+                name: tensor_of(name, tensor.dtype, tensor.shape, tensor.data_offsets, where)
                 for file in metadata.files_metadata.values()
                 for name, tensor in file.tensors.items()
             }
@@ -227,9 +281,12 @@ class _Session:
         """Call with retries on what passes; every other error as one of ours."""
         for attempt in range(_TRIES):
             try:
-                return call()
-            except Exception as error:  # noqa: BLE001 - sorted below, bugs are raised again
+                with _bounded(self.until):
+                    return call()
+            except Exception as error:
                 pause = self._pause(error, attempt, what)
+                if time.monotonic() + pause > self.until:
+                    raise _too_late(what, self.model) from error
                 self.progress(f"{self.model}: {_one_line(error)}; trying again in {pause:g} s")
                 self.sleep(pause)
         raise AssertionError("unreachable")
@@ -245,6 +302,8 @@ class _Session:
         # HTTPError of whichever client huggingface_hub speaks through: httpx in 1.x, httpx2 in 2.4
         transport: type[Exception] = vars(errors)["HTTPError"]
         last = attempt == _TRIES - 1
+        if isinstance(error, HubError):
+            raise error
         if isinstance(error, errors.GatedRepoError):
             raise HubError(
                 f"{self.model} is gated: {what} needs accepted terms and a token",
@@ -264,7 +323,7 @@ class _Session:
         passing = status is not None or isinstance(
             error, (transport, errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, OSError)
         )
-        if isinstance(error, errors.SafetensorsParsingError | json.JSONDecodeError):
+        if isinstance(error, errors.SafetensorsParsingError | _MISREAD):
             raise HubError(f"{self.model}: {what} cannot be understood ({_one_line(error)})") from error
         if not passing:
             raise error
@@ -275,6 +334,82 @@ class _Session:
         after = error.response.headers.get("Retry-After", "") if isinstance(error, errors.HfHubHTTPError) else ""
         pause = float(after) if after.isdigit() else _PAUSE_SECONDS * 2**attempt
         return min(pause, _LONGEST_PAUSE_SECONDS)
+
+
+# What the client raises where an answer has another shape than it takes for granted: it checks none.
+_MISREAD = AttributeError | LookupError | TypeError | ValueError | RecursionError
+
+
+def _named(model_id: Any) -> bool:
+    return isinstance(model_id, str) and _ID.fullmatch(model_id) is not None
+
+
+def _too_late(what: str, model: str) -> HubUnreachableError:
+    return HubUnreachableError(f"the hub did not answer for {what} of {model} within {TOTAL_SECONDS:g} s")
+
+
+@contextmanager
+def _bounded(until: float) -> Iterator[None]:
+    """Time-outs, sizes and one deadline for everything that huggingface_hub asks for in this block.
+
+    Its own calls retry for minutes, obey any Retry-After and read what comes. So each answer is looked at when its head
+    is there, and its body is counted while it comes.
+
+    Raises:
+        HubUnreachableError: out of the client's calls, when the time is over or the hub asks for a longer pause.
+        HubError: out of them, when an answer is too large.
+    """
+    import httpx2
+    from huggingface_hub import set_client_factory
+    from huggingface_hub.utils._http import default_client_factory
+
+    parts = 0
+
+    def check(size: int, block: bytes) -> None:
+        nonlocal parts
+        parts += jsontext.parts(block)
+        _check_time(until)
+        if size > _MOST_ANSWER or parts > jsontext.MOST_PARTS:
+            raise HubError(f"the hub answers with more than {_MOST_ANSWER:,} bytes or {jsontext.MOST_PARTS:,} parts")
+
+    class Body(httpx2.SyncByteStream):
+        def __init__(self, stream: Any) -> None:
+            self.stream = stream
+
+        def __iter__(self) -> Iterator[bytes]:
+            return counted(self.stream, check)
+
+        def close(self) -> None:
+            self.stream.close()
+
+    def asked(request: Any) -> None:
+        _check_time(until)
+        longest = max(min(until - time.monotonic(), _SILENCE_SECONDS), 0.1)
+        request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), longest)
+
+    def received(response: Any) -> None:
+        _check_time(until)
+        pause = response.headers.get("Retry-After", "")
+        if response.status_code in _RETRIED and pause.isdigit() and int(pause[:9]) > _LONGEST_PAUSE_SECONDS:
+            raise HubUnreachableError(f"the hub answers HTTP {response.status_code} and asks to wait {pause[:9]} s")
+        response.stream = Body(response.stream)
+
+    def client() -> Any:
+        made = default_client_factory()
+        hooks = made.event_hooks
+        made.event_hooks = {"request": [*hooks["request"], asked], "response": [*hooks["response"], received]}
+        return made
+
+    set_client_factory(client)
+    try:
+        yield
+    finally:
+        set_client_factory(default_client_factory)
+
+
+def _check_time(until: float) -> None:
+    if time.monotonic() > until:
+        raise HubUnreachableError(f"the hub did not answer within {TOTAL_SECONDS:g} s")
 
 
 def _one_line(error: Exception) -> str:

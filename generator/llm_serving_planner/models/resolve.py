@@ -1,20 +1,21 @@
 """From the name that a user types to a ModelSpec: the hub first, a folder where it is one, else the catalogue."""
 
-import difflib
+import os.path
 import re
 from collections.abc import Callable
-from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llm_serving_planner.base.errors import HubError, HubUnreachableError, InputError, UnsupportedModelError
-from llm_serving_planner.models import embedded, hub
-from llm_serving_planner.models.checkpoint import Checkpoint, TensorInfo
-from llm_serving_planner.models.config.read import parse
+from llm_serving_planner.base.records import replace
+from llm_serving_planner.models import embedded
 from llm_serving_planner.models.offline import is_offline
 from llm_serving_planner.models.spec import ModelSpec, Weights
 
+if TYPE_CHECKING:
+    from llm_serving_planner.models.checkpoint import Checkpoint, TensorInfo
+
 _STAND_IN = "facts come from the embedded catalogue"
-_LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.")
+_LAYER = r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\."
 _SKIPPED = ("rotary_emb.inv_freq", ".masked_bias", ".attn.bias")
 # Modules that vLLM 0.33.0 marks as towers, by their names in checkpoints (hf_to_vllm_mapper and _mark_tower_model or
 # _mark_composite_model of the model files, read 2026-11-25).
@@ -53,10 +54,12 @@ def resolve(
         UnsupportedModelError: a field of the config is not understood.
     """
     if is_offline(asked=offline) and not _is_folder(model):
-        known = embedded.find(model)
+        known = _known(model)
         if known is not None and revision is None:
             tell(f"offline: {_STAND_IN}")
             return known
+    from llm_serving_planner.models import hub
+
     try:
         checkpoint = hub.fetch(model, revision=revision, offline=offline, progress=progress)
     except HubUnreachableError as error:
@@ -64,14 +67,24 @@ def resolve(
     return spec_of(checkpoint)
 
 
+def _known(model: str) -> ModelSpec | None:
+    """What is known without the hub: the catalogue, and quantised checkpoints that follow from it."""
+    found = embedded.find(model)
+    if found is None:
+        from llm_serving_planner.models import variants
+
+        found = variants.find(model)
+    return found
+
+
 def _is_folder(model: str) -> bool:
-    return model.startswith((".", "/", "~")) or Path(model).is_dir()
+    return model.startswith((".", "/", "~")) or os.path.isdir(model)
 
 
 def _from_catalogue(
     model: str, revision: str | None, error: HubUnreachableError, tell: Callable[[str], None]
 ) -> ModelSpec:
-    known = embedded.find(model)
+    known = _known(model)
     if known is not None and revision is not None:
         raise HubError(f"{error}; the embedded catalogue knows no revisions of {model}", hint="leave --revision away")
     if known is not None:
@@ -86,17 +99,33 @@ def _from_catalogue(
 
 
 def _nearest(model: str) -> str | None:
+    import difflib
+
     lower = {name.lower(): name for name in embedded.model_ids()}
-    found = difflib.get_close_matches(model.lower(), lower, n=1, cutoff=0.7)
+    found = difflib.get_close_matches(model.lower()[:200], lower, n=1, cutoff=0.7)
     return lower[found[0]] if found else None
 
 
-def spec_of(checkpoint: Checkpoint) -> ModelSpec:
+def spec_of(checkpoint: "Checkpoint") -> ModelSpec:
     """Read a checkpoint's files into a ModelSpec.
 
     Raises:
+        SchemaError: a field has another shape than any model's.
         UnsupportedModelError: a field is not understood, or config and tensors contradict each other.
     """
+    from llm_serving_planner.base.shapes import check_shape, understood
+
+    where = f"config.json of {checkpoint.model_id}"
+    check_shape("config", checkpoint.config, where)
+    if checkpoint.quant_config is not None:
+        check_shape("quantization", checkpoint.quant_config, f"the file beside {where}")
+    with understood(where):
+        return _spec_of(checkpoint)
+
+
+def _spec_of(checkpoint: "Checkpoint") -> ModelSpec:
+    from llm_serving_planner.models.config.read import parse
+
     probe = Weights(0, 0, "")
     spec = parse(
         checkpoint.config,
@@ -113,7 +142,7 @@ def spec_of(checkpoint: Checkpoint) -> ModelSpec:
     return spec
 
 
-def _weights(checkpoint: Checkpoint, spec: ModelSpec) -> Weights:
+def _weights(checkpoint: "Checkpoint", spec: ModelSpec) -> Weights:
     if checkpoint.tensors:
         loaded = sum(_loaded_bytes(name, tensor, spec) for name, tensor in checkpoint.tensors.items())
         stored = sum(tensor.nbytes for tensor in checkpoint.tensors.values())
@@ -125,14 +154,33 @@ def _weights(checkpoint: Checkpoint, spec: ModelSpec) -> Weights:
         if spec.dtype == "float32" and spec.quantization is None:
             loaded //= 2
         return Weights(loaded, checkpoint.files_bytes or checkpoint.weights_bytes, "index or file sizes")
-    raise UnsupportedModelError(
-        "weights", None, hint="neither safetensors headers nor an index nor weight files were found"
-    )
+    return _from_dimensions(spec)
 
 
-def _loaded_bytes(name: str, tensor: TensorInfo, spec: ModelSpec) -> int:
+_QUANTISED_SHARE = 1.1  # scales, and matrices that such checkpoints keep at 16 bits; assumption
+
+
+def _from_dimensions(spec: ModelSpec) -> Weights:
+    """An estimate where a config is all there is: the text model's parameters; encoders are not in it."""
+    if not spec.parameters:
+        raise UnsupportedModelError(
+            "weights", None, hint="neither safetensors headers nor an index nor weight files were found"
+        )
+    size, basis = 2 * spec.parameters, f"{spec.parameters:,} parameters x 2 bytes"
+    if spec.quantization is not None:
+        whole = spec.vocab_size * spec.hidden_size * (1 if spec.tied else 2)
+        packed = max(spec.parameters - whole, 0) * spec.quantization.bits / 8 * _QUANTISED_SHARE
+        size, basis = (
+            2 * whole + int(packed),
+            f"{spec.parameters:,} parameters, linear ones at {spec.quantization.bits} bits",
+        )
+    encoders = ", without encoders" if spec.multimodal else ""
+    return Weights(size, size, f"no weights were found: by the dimensions, {basis}{encoders}", assumed=True)
+
+
+def _loaded_bytes(name: str, tensor: "TensorInfo", spec: ModelSpec) -> int:
     """Bytes that the engine keeps of one tensor: prediction layers and second heads are not loaded."""
-    layer = _LAYER.search(name)
+    layer = re.search(_LAYER, name)
     if layer is not None and not _of_encoder(name) and int(layer.group(1)) >= spec.num_layers:
         return 0
     if name.startswith("mtp.") or name.endswith(_SKIPPED):

@@ -4,13 +4,14 @@
 Bytes are integers; counts are per model, not per GPU.
 """
 
-from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
+
+from llm_serving_planner.base.records import asdict, record, replace
 
 LayerKind = Literal["full", "sliding", "chunked", "mla", "index"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LayerGroup:
     """Attention layers that cache alike.
 
@@ -27,7 +28,7 @@ class LayerGroup:
     window: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recurrent:
     """State of `count` mamba or linear-attention layers, in bytes per sequence for all layers together.
 
@@ -40,7 +41,7 @@ class Recurrent:
     group_parameters: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Moe:
     """Mixture-of-experts part: `layers` of the layers hold `experts`, `top_k` of them active per token."""
 
@@ -51,7 +52,7 @@ class Moe:
     shared_intermediate: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Mla:
     """Multi-head latent attention; `q_lora_rank` 0 means that queries are not compressed.
 
@@ -66,7 +67,7 @@ class Mla:
     indexer: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Quantization:
     """How the checkpoint's linear weights are stored. `method` in vLLM's spelling, `bits` per weight.
 
@@ -81,7 +82,7 @@ class Quantization:
     scheme: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Encoder:
     """Encoder of images and videos.
 
@@ -115,7 +116,7 @@ class Encoder:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Weights:
     """Sizes of the checkpoint.
 
@@ -144,7 +145,7 @@ _ZERO_IS_NONE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ModelSpec:
     """All that sizing needs to know of one model.
 
@@ -206,7 +207,9 @@ class ModelSpec:
     @property
     def hybrid(self) -> bool:
         """More than one kind of cache: windows, recurrent state."""
-        return len([group for group in self.layers if group.kind != "index"]) > 1 or self.recurrent is not None
+        if self.recurrent is not None or len(self.layers) < 2:
+            return self.recurrent is not None
+        return len([group for group in self.layers if group.kind != "index"]) > 1
 
     def text_only(self) -> "ModelSpec":
         """The model without its encoders, as `--language-model-only` serves it."""

@@ -5,11 +5,11 @@ A name counts as the same model only when nothing but the publisher, its case an
 """
 
 import re
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from llm_serving_planner.base import tables
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.models import embedded
 from llm_serving_planner.models.config import formats
 from llm_serving_planner.models.spec import ModelSpec, Quantization, Weights
@@ -56,6 +56,14 @@ def variants_of(spec: ModelSpec) -> list[ModelSpec]:
             if plain_name(entry["base"]) == wanted and name.lower() not in known
         ]
     return [other for other in found if other.quantization is not None and other.quantization.bits < bits]
+
+
+def find(model_id: str) -> ModelSpec | None:
+    """A quantised checkpoint of the table whose base model the catalogue holds, letter case aside."""
+    names = {name.lower(): name for name in _table()["variants"]}
+    name = names.get(model_id.lower())
+    base = embedded.find(_table()["variants"][name]["base"]) if name else None
+    return _derived(base, name, _table()["variants"][name]["kind"]) if base is not None and name else None
 
 
 def _same_model(spec: ModelSpec, other: ModelSpec) -> bool:

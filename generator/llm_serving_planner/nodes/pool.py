@@ -26,8 +26,8 @@ LEAST_VOLUME_GIB = 120
 MOST_VOLUME_GIB = 16384
 # MachineSet sizes are small numbers; more is a slip of the hand.
 MOST_NODES = 1000
-_COUNTED = re.compile(r"(?:(\d+)x)?(\d+)x([a-z0-9][a-z0-9.-]*)")
-_MACHINES = re.compile(r"(?:(\d+)x)?(.+)")
+_COUNTED = re.compile(r"(?:(\d{1,9})x)?(\d{1,9})x([a-z0-9][a-z0-9.-]*)", re.ASCII)
+_MACHINES = re.compile(r"(?:(\d{1,9})x)?(.+)", re.ASCII)
 # AWS names Graviton families with a g after the generation: m6g, c7gd, g5g, x2gd, im4gn (and the first, a1).
 _GRAVITON = re.compile(r"(?:a1|[a-z]+\d+g[a-z]*)\..+")
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")

@@ -7,17 +7,37 @@ from llm_serving_planner.base.units import GIB
 from llm_serving_planner.base.words import counted, times, word
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.memory import pipeline
+from llm_serving_planner.models.config import formats
 from llm_serving_planner.output.feature_keys import explain_keys
 from llm_serving_planner.planner import resources
-from llm_serving_planner.planner.options import flag, why_pinned
+from llm_serving_planner.planner.options import Options, flag, why_pinned
 from llm_serving_planner.planner.plan import Plan
-from llm_serving_planner.planner.search import context_of
+from llm_serving_planner.planner.search import LONG_CONTEXT, LONG_REQUESTS, context_of
 
 
 def command_line(plan: Plan) -> str:
     """The command that gives this plan again."""
-    words = ["llm-serving", "values", plan.spec.model_id, "--profile", plan.profile.name]
-    for name, value in plan.options.pinned().items():
+    typed = _typed("values", plan.spec.model_id, plan.profile.name, plan.options)
+    return f"{typed} {shlex.join(plan.asked)}" if plan.asked else typed
+
+
+def typed_values(
+    model: str, profile: str, options: Options, *, asked: tuple[str, ...] = (), offline: bool = False
+) -> str:
+    """`llm-serving values` with every pin and the workload, as it is typed."""
+    words = _typed("values", model, profile, options)
+    return " ".join(filter(None, (words, shlex.join(asked), "--offline" if offline else "")))
+
+
+def plan_command(model: str, profile: str, options: Options, *, offline: bool, asked: tuple[str, ...] = ()) -> str:
+    """`llm-serving plan` with every pin, as it is typed."""
+    words = _typed("plan", model, profile, options)
+    return " ".join(filter(None, (words, shlex.join(asked), "--offline" if offline else "")))
+
+
+def _typed(command: str, model: str, profile: str, options: Options) -> str:
+    words = ["llm-serving", command, model, "--profile", profile]
+    for name, value in options.pinned().items():
         for each in value if isinstance(value, tuple) else (value,):
             words.append(flag(name))
             words += [] if each is True else [str(each)]
@@ -84,14 +104,20 @@ def _explain_args(plan: Plan) -> dict[str, str]:
     """What the planner chose, or that an option pinned it; an engine's own flags take the reasons of vLLM's."""
     estimate = plan.estimate
     context = f"the model's whole context; one request needs {estimate.kv_per_request / GIB:.2f} GiB of cache"
-    if plan.context_limit == "memory":
+    if plan.context_limit == "memory" and plan.settings.max_model_len >= LONG_CONTEXT:
+        context = (
+            f"of {context_of(plan.spec):,}: the cache holds {LONG_REQUESTS} requests of that length, or one is not to "
+            "take all of it; --max-model-len pins more"
+        )
+    elif plan.context_limit == "memory":
         context = (
             f"shortened from {context_of(plan.spec):,}: the longest that fits {estimate.kv_cache / GIB:.2f} GiB of "
             f"cache with {estimate.margin / GIB:.2f} GiB kept free"
         )
     tokens = f"prefill tokens per step; activations of {estimate.activations / GIB:.2f} GiB depend on it"
     sequences = "engine's default for such a GPU, lowered where the cache could not hold so many"
-    dtype = f"what the GPU computes in; the checkpoint is {plan.spec.dtype}"
+    held = formats.label(formats.kind_of(plan.spec.quantization)) if plan.spec.quantization else plan.spec.dtype
+    dtype = f"what the GPU computes in; the checkpoint is {held}"
     share = (
         f"leaves {(estimate.total - estimate.requested) / GIB:.2f} GiB for what lies outside the engine's share "
         f"({estimate.outside / GIB:.2f} GiB expected)"
@@ -125,7 +151,8 @@ def _explain_parallelism(plan: Plan) -> str:
         return plan.device.one
     parts = []
     if parallel.tensor_parallel_size > 1:
-        heads = f"{plan.spec.num_attention_heads} attention heads and {plan.spec.num_kv_heads} KV heads"
+        cached = "one latent" if plan.spec.mla else f"{plan.spec.num_kv_heads} KV heads"
+        heads = f"{plan.spec.num_attention_heads} attention heads and {cached}"
         parts.append(f"{heads} over {parallel.tensor_parallel_size} GPUs (link: {plan.profile.link})")
     if parallel.pipeline_parallel_size > 1:
         most = max(pipeline.stage_layers(plan.spec.num_layers, parallel.pipeline_parallel_size))

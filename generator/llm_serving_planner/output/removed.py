@@ -65,12 +65,15 @@ def let_through(schema: dict[str, Any], entries: Sequence[Entry]) -> dict[str, A
 def problems(values: dict[str, Any], entries: Sequence[Entry]) -> Iterator[tuple[str, str]]:
     """Removed keys of a values document: JSON pointer, and what to do."""
     for entry in entries:
-        node: Any = values
-        parts = entry["key"].split(".")
-        for part in parts:
-            if not isinstance(node, dict) or part not in node:
-                break
-            node = node[part]
-        else:
+        if at(values, entry["key"]):
             done, way = ("renamed", f"use {entry['use']}") if "use" in entry else ("removed", entry["way"])
-            yield "/" + "/".join(parts), f"was {done} in {entry['since']}; {way}"
+            yield "/" + entry["key"].replace(".", "/"), f"was {done} in {entry['since']}; {way}"
+
+
+def at(values: Any, key: str) -> bool:
+    """Whether a document has a dotted key, whatever it holds."""
+    for part in key.split("."):
+        if not isinstance(values, dict) or part not in values:
+            return False
+        values = values[part]
+    return True

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from llm_serving_planner.base.documents import parse_documents, plain
 from llm_serving_planner.output.explain import explain
 from llm_serving_planner.output.values import build_values
 from llm_serving_planner.planner.plan import Plan
@@ -14,9 +15,21 @@ if TYPE_CHECKING:
     import jinja2
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that Helm would not read as one."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    style = None if plain(value) == value and value != "<<" else "'"
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def to_yaml(value: Any) -> str:
-    """One scalar or a flow collection as YAML that reads back equal (1.1 booleans and 1e3 are quoted)."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True, sort_keys=False)
+    """One scalar or a flow collection as YAML that Helm reads back equal (1.1 booleans, y and 1e3 are quoted)."""
+    text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, width=10_000, allow_unicode=True, sort_keys=False)
     return text.removesuffix("...\n").rstrip("\n")
 
 
@@ -28,7 +41,7 @@ def render_values(plan: Plan) -> str:
     """
     values = build_values(plan)
     text = _template().render(v=values, why=explain(plan), plan=plan)
-    back = yaml.safe_load(text)
+    (back,) = parse_documents(text, "values")
     if back != values:
         raise AssertionError(f"values do not survive YAML: {_difference(values, back)}")
     return text

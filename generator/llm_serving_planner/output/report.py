@@ -1,13 +1,14 @@
 """A plan as text for a terminal."""
 
-import shlex
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llm_serving_planner.base.units import GIB
-from llm_serving_planner.output import home
 from llm_serving_planner.output.values import summary
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.search import context_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _BAR_WIDTH = 40
 USUAL_REQUEST = 2000  # tokens of a request that the cache is counted in, beside the longest
@@ -43,13 +44,14 @@ def text_report(plan: Plan) -> str:
         f"{settings.max_num_batched_tokens}, gpu-memory-utilization {settings.utilization}"
         f"{', eager' if settings.enforce_eager else ''}",
         f"  attention {plan.attention}: {plan.attention_reason}",
-        f"  start-up  about {seconds // 60}:{seconds % 60:02} min (download {phases.download} s, load "
-        f"{phases.load} s, compile {phases.compile} s); budget {phases.budget // 60} min",
+        f"  start-up  about {seconds // 60}:{seconds % 60:02} min (start {phases.base} s, download "
+        f"{phases.download} s, load {phases.load} s, compile {phases.compile} s); budget {phases.budget // 60} min",
         f"  pod       {plan.resources.cpu_request} CPU, memory {plan.resources.memory_request // GIB} to "
         f"{plan.resources.memory_limit // GIB} GiB, shared memory {plan.resources.shared_memory // GIB} GiB, disk "
         f"{plan.resources.disk // GIB} GiB ({plan.deployment.storage})",
         f"  source    {plan.spec.source}: {plan.spec.weights.basis.removeprefix(f'{plan.spec.source}: ')}",
         *_use(plan),
+        *_promise(plan),
     ]
     for label, entries in (
         ("assumed", plan.assumptions),
@@ -93,6 +95,45 @@ def _use(plan: Plan) -> list[str]:
     return lines
 
 
+def _promise(plan: Plan) -> list[str]:
+    """The workload, and what the plan gives under it, each figure with band and label."""
+    if plan.workload is None:
+        return []
+    load = plan.workload
+    names = (("users", "users"), ("requestRate", "requests/s"), ("concurrency", "at once"))
+    amount = next(f"{load[key]:,} {words}" for key, words in names if key in load)
+    asked = f"{load['name']}: {amount}, {load['promptTokens']:,} prompt + {load['answerTokens']:,} answer tokens"
+    if load["assumed"]:
+        asked += f" (assumed: {', '.join(load['assumed'])})"
+    lines = [f"  workload  {asked}"]
+    if plan.promise is None:
+        return [*lines, "  promise   none: the data do not hold the GPU's bandwidth and rate, or nothing is generated"]
+    made = plan.promise
+    share = f"{made['percentile']:g} %"
+    times = [
+        f"{name} {_time(made[key]['value'])} ({_time(made[key]['low'])} to {_time(made[key]['high'])})"
+        for name, key in (("TTFT", "ttftSeconds"), ("ITL", "itlSeconds"), ("request", "e2eSeconds"))
+    ]
+    rates = [
+        f"{_rate(made[key]['value'])} ({_rate(made[key]['low'])} to {_rate(made[key]['high'])}) {name}"
+        for name, key in (("requests/s", "requestsPerSecond"), ("tokens/s", "tokensPerSecond"))
+    ]
+    label = made["ttftSeconds"]["label"]
+    lines += [
+        f"  promise   {'meets' if not made['misses'] else 'misses'}; at {share}: {', '.join(times)}; {label}",
+        f"            {', '.join(rates)}; bears {_rate(made['mostRequestsPerSecond'])} requests/s at the most; {label}",
+    ]
+    return [*lines, *(f"  misses    {miss}" for miss in made["misses"])]
+
+
+def _rate(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _time(value: float) -> str:
+    return f"{1000 * value:.3g} ms" if value < 1 else f"{value:.3g} s"
+
+
 def _bar(terms: tuple[tuple[str, int], ...]) -> str:
     """Share of each term of the GPU's memory, one letter per fortieth, in the order of the line above."""
     total = sum(size for _, size in terms)
@@ -106,7 +147,7 @@ def _bar(terms: tuple[tuple[str, int], ...]) -> str:
     return "".join(marks[name] * round(_BAR_WIDTH * size / total) for name, size in terms).rstrip() + "|"
 
 
-def next_command(plan: Plan, path: Path, chart: str | None = None) -> str:
+def next_command(plan: Plan, path: "Path", chart: str | None = None) -> str:
     """What to type after a values file was written.
 
     Args:
@@ -114,4 +155,8 @@ def next_command(plan: Plan, path: Path, chart: str | None = None) -> str:
         path: the values file.
         chart: OCI reference, package or folder; None looks for one, see `home.find_chart`.
     """
+    import shlex
+
+    from llm_serving_planner.output import home
+
     return f"helm install {plan.release_name} {home.find_chart(chart)} -f {shlex.quote(str(path))}"

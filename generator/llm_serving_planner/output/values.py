@@ -8,6 +8,7 @@ from llm_serving_planner.base.version import __version__
 from llm_serving_planner.output.feature_keys import using_keys
 from llm_serving_planner.output.flags import engine_args, engine_env
 from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.search import IN_WORDS
 
 _PRE_STOP_SECONDS = 15  # endpoints leave the Service before the engine drains; KServe uses 15 (read 2026-11-22)
 _DRAIN_SECONDS = 60
@@ -62,12 +63,12 @@ def build_values(plan: Plan) -> dict[str, Any]:
             "budgetSeconds": plan.resources.startup.budget,
             "imagePullSeconds": plan.resources.startup.image_pull,
         },
-        "rollout": {"mode": "recreate"},
+        "rollout": {"mode": _rollout(plan)},
         "drain": {
             "preStopSeconds": _PRE_STOP_SECONDS,
             "shutdownTimeoutSeconds": _DRAIN_SECONDS if engine.drains(plan.engine_version) else 0,
         },
-        "replicas": options.replicas,
+        "replicas": plan.replicas,
         "platform": options.platform,
         **({"security": {"allowRoot": True}} if engine.root_only and options.image is None else {}),
         "auth": {"hfToken": {"existingSecret": options.hf_token_secret or "", "key": "token"}},
@@ -150,11 +151,17 @@ def _node_selector(plan: Plan) -> dict[str, str]:
     return plan.device.node_selector(plan.profile.gpu)
 
 
+def _rollout(plan: Plan) -> str:
+    """One engine after the other where several are one object, which needs no free GPU; else what the chart chooses."""
+    several = plan.options.replicas > 1 and plan.deployment.controller in {"deployment", "leaderworkerset"}
+    return "replaceOneByOne" if several else "auto"
+
+
 def _storage(plan: Plan) -> dict[str, Any]:
     options, kind = plan.options, plan.deployment.storage
     storage: dict[str, Any] = {"type": kind, "size": _gib(plan.resources.disk)}
     if kind in {"pvc", "perReplica"}:
-        alone = kind == "perReplica" or (options.replicas == 1 and plan.layout.nodes == 1)
+        alone = kind == "perReplica" or (plan.replicas == 1 and plan.layout.nodes == 1)
         storage["accessMode"] = "ReadWriteOnce" if alone else "ReadWriteMany"
         storage["keep"] = True
         if options.storage_class:
@@ -200,6 +207,8 @@ def plan_block(plan: Plan) -> dict[str, Any]:
             **({"lora": gib(estimate.lora)} if estimate.lora else {}),
             **({"draft": gib(estimate.draft)} if estimate.draft else {}),
         },
+        **({"workload": dict(plan.workload)} if plan.workload is not None else {}),
+        **({"promise": dict(plan.promise)} if plan.promise is not None else {}),
         "cacheTokens": plan.cache_tokens,
         "concurrency": round(estimate.concurrency, 2),
         "startupSeconds": {
@@ -223,7 +232,7 @@ def summary(plan: Plan) -> str:
     usable = plan.estimate.total / GIB
     return (
         f"{plan.spec.short_name} on {plan.profile.name} ({plan.profile.gpu.device_name}, {usable:.2f} GiB each): "
-        f"{plan.verdict}, {plan.engine_name}, {sizes(plan)}, {plan.dtype}"
+        f"{IN_WORDS[plan.verdict]}, {plan.engine_name}, {sizes(plan)}, {plan.dtype}"
     )
 
 
@@ -239,4 +248,6 @@ def sizes(plan: Plan) -> str:
         text += f", experts over {parallel.tensor_parallel_size * parallel.data_parallel_size} ranks"
     if plan.layout.nodes > 1:
         text += f" over {plan.layout.nodes} nodes ({plan.deployment.controller}, {plan.deployment.executor})"
+    if plan.replicas > 1:
+        text = f"{plan.replicas} replicas of {text}"
     return text

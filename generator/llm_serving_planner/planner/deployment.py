@@ -1,7 +1,6 @@
 """Which workload runs the layout, how its nodes work together, and where each keeps the model."""
 
-from dataclasses import dataclass
-
+from llm_serving_planner.base.records import record
 from llm_serving_planner.engines import vllm
 from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.planner.layout import Layout
@@ -13,7 +12,7 @@ _OWN_IMAGE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Deployment:
     """Kind of workload, executor of several nodes, storage type, and what stands against them."""
 

@@ -4,8 +4,7 @@ Tensor parallel ranks exchange activations twice per layer, pipeline stages once
 fast link inside a node, the second on the network between nodes (vLLM 0.33.0 docs/serving/parallelism_scaling.md).
 """
 
-from dataclasses import dataclass
-
+from llm_serving_planner.base.records import record
 from llm_serving_planner.engines.base import Engine
 from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.hardware.profiles import GpuProfile
@@ -14,8 +13,13 @@ from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.planner import rules
 from llm_serving_planner.planner.options import Options
 
+# pytorch issue 130181, NVIDIA k8s-device-plugin issue 446: a process sees the first MIG device of those it is given
+PARTS = (
+    "a process sees one slice or share of a GPU, and no two of them exchange memory; --replicas takes each for itself"
+)
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Layout:
     """An engine's sizes on its nodes; their GPUs are nodes x gpus_per_node.
 
@@ -54,6 +58,8 @@ def choose_layout(spec: ModelSpec, profile: GpuProfile, options: Options) -> Lay
             "a profile of one node, or --engine vllm"
         )
         nodes = 1
+    if profile.gpu.part:  # each engine has a node's slice for itself
+        nodes = 1
     tensor = options.tensor_parallel_size or _tensor(spec, profile, options, engine, rejected)
     pipeline = options.pipeline_parallel_size or _pipeline(profile, engine, tensor, nodes)
     reasons += rules.parallel_reasons(spec, tensor, 1, expert=options.enable_expert_parallel)
@@ -72,6 +78,8 @@ def choose_layout(spec: ModelSpec, profile: GpuProfile, options: Options) -> Lay
         has = f"{profile.name} has {profile.gpus_per_node}"
         where = " per node" if nodes > 1 else ""
         reasons.append(f"{needs} needs {per_node} GPUs{where}, {has}")
+    if profile.gpu.part and tensor * pipeline > 1:
+        reasons.append(f"tensor parallel size {tensor} x pipeline parallel size {pipeline} over slices: {PARTS}")
     if nodes > 1 and tensor > per_node:
         rejected.append(
             f"tensor parallel inside a node: --tensor-parallel-size {tensor} spans nodes, so that every layer waits "
@@ -84,6 +92,10 @@ def choose_layout(spec: ModelSpec, profile: GpuProfile, options: Options) -> Lay
 def _tensor(spec: ModelSpec, profile: GpuProfile, options: Options, engine: Engine, rejected: list[str]) -> int:
     """Largest size inside a node that no rule forbids; a counted profile of one node is used whole."""
     available = profile.gpus_per_node
+    if profile.gpu.part:
+        if available > 1:
+            rejected.append(f"tensor parallel size {available}: {PARTS}")
+        return 1
     if options.pipeline_parallel_size is not None:
         available = max(1, profile.nodes * available // options.pipeline_parallel_size)
         available = min(available, profile.gpus_per_node)
@@ -105,7 +117,7 @@ def _tensor(spec: ModelSpec, profile: GpuProfile, options: Options, engine: Engi
 
 def _pipeline(profile: GpuProfile, engine: Engine, tensor: int, nodes: int) -> int:
     """Stages: one per node, more where a counted profile has GPUs left in each node, fewer where tensor spans nodes."""
-    if nodes == 1 or not engine.pipeline:
+    if nodes == 1 or not engine.pipeline or profile.gpu.part:
         return 1
     if tensor > profile.gpus_per_node:
         return max(1, nodes * profile.gpus_per_node // tensor)
@@ -135,6 +147,8 @@ def _data_parallel(spec: ModelSpec, profile: GpuProfile, options: Options) -> La
         needs = f"{local} engine(s) of {stages * tensor} GPU(s)"
         where = " in each node" if nodes > 1 else ""
         reasons.append(f"{needs}{where} need {per_node} GPUs, {profile.name} has {profile.gpus_per_node}")
+    if profile.gpu.part:
+        reasons.append(f"data parallel size {data} over slices: {PARTS}")
     parallel = ParallelConfig(tensor, stages, data, options.enable_expert_parallel)
     return Layout(parallel, nodes, per_node, tuple(reasons))
 

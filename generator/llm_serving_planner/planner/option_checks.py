@@ -7,9 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.printable import harmless
 from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.planner.features import usage
-from llm_serving_planner.planner.options import PINS, USE, Declaration, Options, flag, table
+from llm_serving_planner.planner.options import PINS, USE, Declaration, Options, flag, plain, table
+
+_LONGEST_WORD = 4096  # characters; PATH_MAX of Linux is the longest that anything here is held to
 
 _Check = Callable[[Options, Declaration, Any], None]
 
@@ -20,12 +23,16 @@ def check_options(options: Options) -> None:
     Raises:
         InputError: one line for the first such option.
     """
+    if options == plain(type(options)):
+        return
     given = [
         (row, value)
         for row in table(type(options))
         if (value := getattr(options, row.name)) != row.default and value is not None
     ]
     if given:
+        for row, value in given:
+            _plain_words(row, value)
         _walk(options, given, PINS, _choice, _bounds, _value_needs)
         _walk(options, given, USE, _lacks, _choice, _needs, _bounds)
         usage.check_words(options)
@@ -38,6 +45,15 @@ def _walk(options: Options, given: list[tuple[Declaration, Any]], group: str, *c
         for row, value in given:
             if row.group == group:
                 check(options, row, value)
+
+
+def _plain_words(row: Declaration, value: Any) -> None:
+    """A word that moves the cursor or begins a line of its own would do so in the values file too."""
+    for each in value if row.repeatable else (value,):
+        if isinstance(each, str) and (harmless(each) != each or set(each) & set("\t\n")):
+            raise InputError(f"{row.flag} is {each!r}: must hold no control characters")
+        if isinstance(each, str) and len(each) > _LONGEST_WORD:
+            raise InputError(f"{row.flag} has {len(each):,} characters: must have at most {_LONGEST_WORD:,}")
 
 
 def _choice(_: Options, row: Declaration, value: Any) -> None:

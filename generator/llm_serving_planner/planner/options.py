@@ -1,11 +1,11 @@
 """What a user may pin: one table, from which parser, checks, explanations, the site's form and docs/cli.md come."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any, get_args, get_origin
 
 from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.records import field, fields, record, replace
 from llm_serving_planner.engines import figures, registry, vllm
 from llm_serving_planner.models.adapters import Adapter, Draft
 
@@ -17,7 +17,7 @@ GROUPS = {
 _POSITIVE = "a positive whole number is expected"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Form:
     """An option's place in the site's form.
 
@@ -40,7 +40,7 @@ class Form:
     step: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Declaration:
     """One row of the table. `name`, `type`, `default` and `repeatable` are those of the field of `Options`.
 
@@ -115,7 +115,7 @@ def _versions() -> tuple[str, ...]:
     return (default, *(name for name in reversed(vllm.facts()["read_versions"]) if name != default))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Options:
     """Overrides of a plan: each is obeyed or refused with the reason, none is ignored.
 
@@ -358,6 +358,17 @@ def table(of: type[Options] | None = None) -> tuple[Declaration, ...]:
     """
     holder: Any = of or Options  # mypy takes no dataclass for hashable
     return _table(holder)
+
+
+def plain(of: type[Options]) -> Options:
+    """The options of which none is given, in that class."""
+    holder: Any = of  # mypy takes no dataclass for hashable
+    return _plain(holder)
+
+
+@cache
+def _plain(of: type[Options]) -> Options:
+    return of()
 
 
 @cache

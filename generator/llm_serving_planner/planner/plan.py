@@ -5,9 +5,10 @@ whole context, the engine's usual batch) down to what the memory allows.
 """
 
 import re
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
 from typing import Any
 
+from llm_serving_planner.base.records import asdict, fields, record
 from llm_serving_planner.engines.base import Engine
 from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.hardware.profiles import GpuProfile
@@ -27,7 +28,7 @@ from llm_serving_planner.planner.search import Verdict
 _LONGEST_NAME = 40  # of a release, so that the profile and suffixes still fit 63 characters
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """A complete answer; everything that a user could ask "why?" about.
 
@@ -39,6 +40,10 @@ class Plan:
         warnings: what may surprise, though it starts.
         attention: kernels that the engine picks by itself, and why.
         rejected: alternatives that were not taken, with the reason.
+        replicas: engines behind one Service, each with the layout and settings; several on one profile where each fits
+            a share of it.
+        workload, promise: what it was chosen for and what it gives, as plain data; None without a workload.
+        asked: options of the command line that gave the workload.
     """
 
     spec: ModelSpec
@@ -62,6 +67,10 @@ class Plan:
     warnings: tuple[str, ...]
     rejected: tuple[str, ...]
     use: Use = NO_USE
+    replicas: int = 1
+    workload: Mapping[str, Any] | None = None
+    promise: Mapping[str, Any] | None = None
+    asked: tuple[str, ...] = ()
 
     @property
     def engine(self) -> Engine:
@@ -126,6 +135,7 @@ class Plan:
                 "expert": self.layout.parallel.enable_expert_parallel,
                 "nodes": self.layout.nodes,
                 "gpus_per_node": self.layout.gpus_per_node,
+                "replicas": self.replicas,
                 "controller": self.deployment.controller,
                 "executor": self.deployment.executor,
             },
@@ -137,6 +147,9 @@ class Plan:
             "resources": asdict(self.resources),
             "pinned": self.options.pinned(),
         }
+        for name, given in (("workload", self.workload), ("promise", self.promise)):
+            if given is not None:
+                data[name] = dict(given)
         for key in ("assumptions", "warnings", "rejected"):
             data[key] = list(getattr(self, key))
         return data
@@ -151,5 +164,5 @@ def _settings(settings: Settings) -> dict[str, Any]:
         "pipeline_parallel": parallel.pipeline_parallel_size,
         "data_parallel": parallel.data_parallel_size,
         "expert_parallel": parallel.enable_expert_parallel,
-        **{field.name: getattr(settings, field.name) for field in fields(settings) if field.name not in left_out},
+        **{field.name: getattr(settings, field.name) for field in fields(Settings) if field.name not in left_out},
     }

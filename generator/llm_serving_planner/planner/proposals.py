@@ -1,13 +1,14 @@
 """A plan, and the layout of the same GPUs that it did not take where that one holds more cache."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from llm_serving_planner.base.errors import DoesNotFitError
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.hardware.profiles import GpuProfile
 from llm_serving_planner.models.spec import ModelSpec
-from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.options import Options, plain
 from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.planner.replicas import with_replicas
 from llm_serving_planner.planner.sizing import size
 
 # Only a layout that holds that much more cache is proposed: a request on fewer GPUs is slower. An assumption.
@@ -22,7 +23,7 @@ def proposal(plan: Plan) -> str | None:
     """
     options, layout = plan.options, plan.layout
     pinned = options.data_parallel_size or options.enable_expert_parallel or options.tensor_parallel_size
-    if not plan.engine.data_parallel or plan.spec.moe is None or pinned or layout.nodes > 1:
+    if not plan.engine.data_parallel or plan.spec.moe is None or pinned or layout.nodes > 1 or plan.replicas > 1:
         return None
     for other in _layouts(plan):
         parallel = other.layout.parallel
@@ -66,12 +67,12 @@ def _why(plan: Plan) -> str:
 
 
 def make_plan(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -> Plan:
-    """Plan one engine on the profile; `rejected` ends with a data parallel layout where one holds more cache.
+    """Plan a profile: one engine, or replicas; `rejected` ends with a data parallel layout where one holds more cache.
 
     Raises:
         InputError: an option is malformed, whatever the model.
         DoesNotFitError: physics or the engine forbid it; all reasons at once (no ways out: see `ways_out`).
     """
-    plan = size(spec, profile, options or Options())
+    plan = with_replicas(size(spec, profile, options or plain(Options)))
     better = proposal(plan)
     return replace(plan, rejected=(*plan.rejected, better)) if better else plan

@@ -11,6 +11,8 @@ from llm_serving_planner.planner.layout import Layout
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.resources import DEFAULT_DOWNLOAD_GBPS
 
+_LATENT_GROWTH = int(5.3 * GIB)  # one H200, vLLM 0.33.0, 2026-11-29; profiling runs without attention (skip_attn)
+
 
 def assumptions(
     spec: ModelSpec, profile: GpuProfile, options: Options, regime: Regime, version: str
@@ -38,7 +40,14 @@ def assumptions(
 
 
 def warnings(
-    estimate: Estimate, settings: Settings, options: Options, version: str, profile: GpuProfile, layout: Layout
+    estimate: Estimate,
+    settings: Settings,
+    options: Options,
+    version: str,
+    profile: GpuProfile,
+    layout: Layout,
+    *,
+    latent: bool = False,
 ) -> tuple[str, ...]:
     """What may surprise, though it starts."""
     engine, device = engine_of(options.engine), device_of(profile.gpu)
@@ -55,10 +64,20 @@ def warnings(
             f"{(estimate.total - estimate.requested) / GIB:.2f} GiB stay outside the engine's share, "
             f"{estimate.outside / GIB:.2f} GiB are expected there: lower --gpu-memory-utilization"
         )
-    if layout.gpus_per_node < profile.gpus_per_node:
+    slices = profile.gpus_per_node * profile.nodes
+    if profile.gpu.part:
+        if options.replicas < slices:
+            found.append(f"{slices - options.replicas} of {slices} slices stay unused: --replicas {slices}")
+    elif layout.gpus_per_node < profile.gpus_per_node:
         unused = profile.gpus_per_node - layout.gpus_per_node
         found.append(
             f"{unused} of {profile.gpus_per_node} GPUs stay unused{' in each node' if layout.nodes > 1 else ''}"
+        )
+    if latent and estimate.total - estimate.requested < _LATENT_GROWTH:
+        found.append(
+            f"latent attention may grow by {_LATENT_GROWTH / GIB:.1f} GiB outside the engine's share under load, which "
+            "profiling leaves out (GLM-4.7-Flash on vLLM 0.33.0; nine models of other kinds 0.43 at most): where the "
+            "engine dies while serving, lower --gpu-memory-utilization"
         )
     if layout.nodes > 1:
         found.append(

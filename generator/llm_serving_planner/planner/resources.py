@@ -1,8 +1,8 @@
 """What the node must give besides GPU memory: shared and host memory, CPU, disk, time to start."""
 
 import math
-from dataclasses import dataclass, replace
 
+from llm_serving_planner.base.records import record, replace
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.models.spec import ModelSpec
 
@@ -33,7 +33,7 @@ BUDGET_FACTOR = 2  # of the expected time; assumption
 LEAST_BUDGET_SECONDS = 600
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Startup:
     """Seconds per phase; `budget` is BUDGET_FACTOR times their sum, in whole minutes."""
 
@@ -45,7 +45,7 @@ class Startup:
     image_pull: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Resources:
     """Host side of one pod: bytes, CPU cores, seconds."""
 

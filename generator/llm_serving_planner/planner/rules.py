@@ -1,7 +1,6 @@
 """What hardware and engine forbid, whatever the memory: every reason is collected, none is guessed away."""
 
-from dataclasses import dataclass
-
+from llm_serving_planner.base.records import record
 from llm_serving_planner.engines import figures, format_support
 from llm_serving_planner.engines.base import Engine
 from llm_serving_planner.engines.registry import engine_of
@@ -18,7 +17,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """Outcome of the rules for data types: what is written to the engine, and what stands against it.
 

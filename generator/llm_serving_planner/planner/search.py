@@ -1,8 +1,8 @@
 """The search for settings: from what a user would like most down to what the memory allows."""
 
-from dataclasses import dataclass, field
 from typing import Literal
 
+from llm_serving_planner.base.records import field, record
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import figures
 from llm_serving_planner.engines.regime import Regime
@@ -13,11 +13,18 @@ from llm_serving_planner.planner.features.usage import NO_USE, Use
 from llm_serving_planner.planner.layout import Layout
 from llm_serving_planner.planner.options import Options
 
-Verdict = Literal["fits", "tight"]
+# "fits" keeps the margin of the estimate free. "tight" holds one request, without the margin. "doubtful" holds less
+# than one, by less than the margin. The last two are for a pinned context alone.
+Verdict = Literal["fits", "tight", "doubtful"]
+IN_WORDS = {"fits": "fits", "tight": "tight", "doubtful": "predicted not to start, inside the error band"}
 
 SHORTEST_USEFUL_CONTEXT = 2048  # below it the planner does not go by itself
-COMFORTABLE_CONTEXT = 8192  # for less than that the planner gives up sequences and CUDA graphs, for more it does not
+COMFORTABLE_CONTEXT = 8192  # for less than that the planner gives up sequences, for more it does not
 CONTEXT_STEP = 1024
+# A context above this is only written by itself where the cache holds several such requests: one request of a million
+# tokens would keep everybody else waiting. Both figures are assumptions.
+LONG_CONTEXT = 262_144
+LONG_REQUESTS = 4
 FALLBACK_CONTEXT = 2048  # vLLM's own fallback where the config names no maximum
 _SMALLEST_BATCH_TOKENS = 512
 _SEQUENCES_IF_TIGHT = (64, 16)
@@ -29,12 +36,25 @@ def context_of(spec: ModelSpec) -> int:
     return spec.max_position or FALLBACK_CONTEXT
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
-    """Finds the settings: whole context and usual batch first, then smaller batches, then a shorter context.
+def _shorter(tried: list[tuple[int, str, bool]], context: int) -> list[str]:
+    """The best of what was tried with CUDA graphs and without, where it leaves less room than the context taken."""
+    found = []
+    for eager in (False, True):
+        losers = [(longest, what) for longest, what, without in tried if without == eager and longest < context]
+        if losers:
+            longest, what = max(losers, key=lambda pair: pair[0])
+            found.append(f"{what}{', eager' if eager else ''}: room for {longest:,} tokens of context")
+    return found
 
-    `spec` is the fullest rank's share of the model (memory.stage_spec). Sequences and CUDA graphs are only given up for
-    a context that the user pinned, or to reach COMFORTABLE_CONTEXT.
+
+@record
+class Search:
+    """Finds the settings: the engine's own step, with the longest context that it leaves room for.
+
+    `spec` is the fullest rank's share of the model (memory.stage_spec). A context that the user pinned takes whatever
+    it needs: smaller steps, fewer sequences, no CUDA graphs, in this order. Without a pin the context is shortened
+    first: sequences are given up to reach COMFORTABLE_CONTEXT, the step and CUDA graphs only for
+    SHORTEST_USEFUL_CONTEXT, and for no more than that.
     """
 
     spec: ModelSpec
@@ -50,25 +70,46 @@ class Search:
 
     def run(self) -> tuple[Settings, Verdict, list[str], list[str]]:
         """(settings, verdict, reasons against, alternatives that were not taken)."""
-        pinned = self.options.max_model_len is not None
-        wanted = min(self.options.max_model_len or context_of(self.spec), context_of(self.spec))
-        best: tuple[int, Settings] = (-1, self._settings(wanted, *self._usual()[0]))
-        rejected: list[str] = []
-        comfortable = min(wanted, COMFORTABLE_CONTEXT)
-        for goal, batches in ((wanted, self._usual()), (wanted if pinned else comfortable, self._last_resort())):
-            if not pinned and best[0] >= comfortable:
+        limit = context_of(self.spec)
+        if self.options.max_model_len is not None:
+            goals = [(min(self.options.max_model_len, limit), [*self._usual(), *self._last_resort()])]
+        else:
+            goals = [
+                (limit, self._usual()[:1]),
+                (min(limit, COMFORTABLE_CONTEXT), self._fewer()),
+                (min(limit, SHORTEST_USEFUL_CONTEXT), [*self._fewer(), *self._usual()[1:], *self._last_resort()]),
+            ]
+        best: tuple[int, Settings] = (-1, self._settings(goals[0][0], *self._usual()[0]))
+        tried: list[tuple[int, str, bool]] = []
+        if self.options.max_model_len is None and (moderate := self._moderate(best[1], limit)):
+            return self._fewer_sequences(moderate), "fits", [], []
+        for goal, batches in goals:
+            if best[0] >= goal:
                 break
             for batch in batches:
                 settings = self._settings(goal, *batch)
                 longest = self._longest(settings, goal)
                 if longest == goal:
-                    return self._fewer_sequences(settings), "fits", [], rejected
+                    return self._fewer_sequences(settings), "fits", [], _shorter(tried, goal)
                 best = max(best, (longest, settings), key=lambda pair: pair[0])
-                rejected.append(
-                    f"{batch[0]:,} batched tokens, {batch[1]} sequences{', eager' if batch[2] else ''}: "
-                    f"room for {longest:,} tokens of context"
-                )
-        return self._shortened(wanted, *best, rejected)
+                tried.append((longest, f"{batch[0]:,} batched tokens, {batch[1]} sequences", batch[2]))
+        return self._shortened(goals[0][0], *best, tried)
+
+    def _moderate(self, usual: Settings, limit: int) -> Settings | None:
+        """LONG_CONTEXT, or as much more as the cache holds LONG_REQUESTS times.
+
+        None where it holds the limit so often, or where not even one request of LONG_CONTEXT fits.
+        """
+        longest = self._longest(usual, limit) if limit > LONG_CONTEXT else 0
+        if longest <= LONG_CONTEXT:
+            return None
+        estimate = self.estimate(usual)
+        each = (estimate.kv_cache - estimate.margin) // LONG_REQUESTS
+        several = kv_cache.longest_context(self.spec, usual, each, limit)
+        if several == limit:
+            return None
+        tokens = max(LONG_CONTEXT, several // CONTEXT_STEP * CONTEXT_STEP)
+        return self._settings(tokens, usual.max_num_batched_tokens, usual.max_num_seqs, usual.enforce_eager)
 
     def estimate(self, settings: Settings) -> Estimate:
         """Memory with these settings; computed once for each that the search meets."""
@@ -96,23 +137,25 @@ class Search:
         return kv_cache.state_pages(self.spec, settings, budget)
 
     def _shortened(
-        self, wanted: int, longest: int, settings: Settings, rejected: list[str]
+        self, wanted: int, longest: int, settings: Settings, tried: list[tuple[int, str, bool]]
     ) -> tuple[Settings, Verdict, list[str], list[str]]:
+        batch = (settings.max_num_batched_tokens, settings.max_num_seqs, settings.enforce_eager)
         if self.options.max_model_len is None and longest >= min(wanted, SHORTEST_USEFUL_CONTEXT):
             rounded = longest // CONTEXT_STEP * CONTEXT_STEP or longest
-            shorter = self._settings(
-                rounded, settings.max_num_batched_tokens, settings.max_num_seqs, settings.enforce_eager
-            )
-            return self._fewer_sequences(shorter), "fits", [], rejected
-        target = wanted if self.options.max_model_len else min(wanted, SHORTEST_USEFUL_CONTEXT)
-        pinned = self._settings(target, settings.max_num_batched_tokens, settings.max_num_seqs, settings.enforce_eager)
+            return self._fewer_sequences(self._settings(rounded, *batch)), "fits", [], _shorter(tried, rounded)
+        if self.options.max_model_len is None:  # by itself the planner keeps the margin free
+            target = min(wanted, SHORTEST_USEFUL_CONTEXT)
+            shortest = self._settings(target, *batch)
+            return shortest, "fits", [self._misfit(self.estimate(shortest), target)], []
+        pinned = self._settings(wanted, *batch)
         estimate = self.estimate(pinned)
         pages = self._state_pages(pinned, estimate.kv_cache)
         if pages is not None and 0 < pages < pinned.max_num_seqs:
-            return pinned, "tight", [self._too_few_pages(pinned, pages)], rejected
-        if estimate.kv_per_request <= estimate.kv_cache + (estimate.margin if self.options.max_model_len else 0):
-            return pinned, "tight", [], rejected
-        return pinned, "tight", [self._misfit(estimate, target)], rejected
+            return pinned, "tight", [self._too_few_pages(pinned, pages)], []
+        if estimate.kv_per_request <= estimate.kv_cache:
+            return pinned, "tight", [], _shorter(tried, wanted)
+        inside = estimate.kv_per_request <= estimate.kv_cache + estimate.margin
+        return pinned, "doubtful", [] if inside else [self._misfit(estimate, wanted)], _shorter(tried, wanted)
 
     def _too_few_pages(self, settings: Settings, pages: int) -> str:
         return (
@@ -132,10 +175,17 @@ class Search:
                 f"weights and activations need {used / GIB:.1f} GiB per GPU, "
                 f"{estimate.requested / GIB:.1f} GiB are usable: nothing is left for the KV cache"
             )
+        kept = ""
+        if estimate.kv_per_request <= estimate.kv_cache:
+            kept = f", of which {estimate.margin / GIB:.2f} GiB are the margin of the estimate"
         return (
             f"one request of {tokens:,} tokens needs {estimate.kv_per_request / GIB:.2f} GiB of KV cache per "
-            f"GPU, {estimate.kv_cache / GIB:.2f} GiB are left after {used / GIB:.1f} GiB for the rest"
+            f"GPU, {estimate.kv_cache / GIB:.2f} GiB are left after {used / GIB:.1f} GiB for the rest{kept}"
         )
+
+    def usual_settings(self) -> Settings:
+        """The engine's own batch with the model's whole context, whether or not it fits."""
+        return self._settings(context_of(self.spec), *self._usual()[0])
 
     def _usual(self) -> list[tuple[int, int, bool]]:
         """(batched tokens, sequences, eager): the engine's own batch, then fewer tokens per step."""
@@ -154,13 +204,20 @@ class Search:
             batches.append((tokens, min(sequences, tokens), eager))
         return batches
 
-    def _last_resort(self) -> list[tuple[int, int, bool]]:
-        """What costs throughput: fewer sequences, then no CUDA graphs."""
-        tokens, sequences, eager = self._usual()[-1]
+    def _fewer(self) -> list[tuple[int, int, bool]]:
+        """The usual step with fewer sequences, which costs little where the cache could not hold so many."""
+        tokens, sequences, eager = self._usual()[0]
         fewer = _SEQUENCES_IF_TIGHT if self.options.max_num_seqs is None else ()
-        batches = [(tokens, few, eager) for few in fewer if few < sequences]
-        if not eager:
-            batches += [(tokens, count, True) for count in (sequences, *fewer) if count <= sequences]
+        return [(tokens, few, eager) for few in fewer if few < sequences]
+
+    def _last_resort(self) -> list[tuple[int, int, bool]]:
+        """What costs throughput: fewer sequences, then no CUDA graphs; of each the largest step first."""
+        usual = self._usual()
+        fewer = _SEQUENCES_IF_TIGHT if self.options.max_num_seqs is None else ()
+        batches = [(tokens, few, eager) for few in fewer for tokens, sequences, eager in usual if few < sequences]
+        if not usual[0][2]:
+            batches += [(tokens, sequences, True) for tokens, sequences, _ in usual]
+            batches += [(tokens, few, True) for few in fewer for tokens, sequences, _ in usual if few < sequences]
         return batches
 
     def _settings(self, context: int, tokens: int, sequences: int, eager: bool) -> Settings:

@@ -4,9 +4,8 @@ Pure: no I/O beyond the package's own tables. The choice of settings goes from w
 whole context, the engine's usual batch) down to what the memory allows.
 """
 
-from dataclasses import replace
-
 from llm_serving_planner.base.errors import DoesNotFitError
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.base.units import GIB, MIB
 from llm_serving_planner.engines.base import Engine
 from llm_serving_planner.engines.registry import engine_of
@@ -22,7 +21,7 @@ from llm_serving_planner.planner.features import speculative, usage
 from llm_serving_planner.planner.features.usage import Use
 from llm_serving_planner.planner.layout import Layout, choose_layout, data_parallel_assumptions, data_parallel_reasons
 from llm_serving_planner.planner.option_checks import check_options
-from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.options import Options, plain
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.resources import Resources, plan_resources
 from llm_serving_planner.planner.search import FALLBACK_CONTEXT, Search, context_of
@@ -35,7 +34,7 @@ def size(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -
         InputError: an option is malformed, whatever the model.
         DoesNotFitError: physics or the engine forbid it; all reasons at once (no ways out: see `ways_out`).
     """
-    options = options or Options()
+    options = options or plain(Options)
     check_options(options)
     unknown = spec.max_position is None
     if unknown and options.max_model_len is not None:  # the engine takes what it is told where the model says nothing
@@ -105,9 +104,12 @@ def size(spec: ModelSpec, profile: GpuProfile, options: Options | None = None) -
             *data_parallel_assumptions(layout, spec),
             *use.assumptions,
         ),
-        warnings=choice.notes + use.notes + remarks.warnings(estimate, settings, options, version, profile, layout),
+        warnings=choice.notes
+        + use.notes
+        + remarks.warnings(estimate, settings, options, version, profile, layout, latent=spec.mla is not None),
         rejected=(*layout.rejected, *search_rejected),
         use=use,
+        replicas=options.replicas,
     )
 
 

@@ -1,10 +1,10 @@
 """Ways out of a misfit, cheapest first: shorter context, quantised weights or cache, more or other GPUs."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from llm_serving_planner.base.errors import DoesNotFitError, InputError
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.engines import format_support, registry
 from llm_serving_planner.hardware.compute_capability import capability
 from llm_serving_planner.hardware.profiles import GpuProfile, all_instances, parse_profile
@@ -13,7 +13,7 @@ from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.models.variants import variants_of
 from llm_serving_planner.planner import rules
 from llm_serving_planner.planner.devices.registry import device_of, is_measured
-from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.options import Options, flag
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.search import SHORTEST_USEFUL_CONTEXT, context_of
@@ -21,14 +21,28 @@ from llm_serving_planner.planner.search import SHORTEST_USEFUL_CONTEXT, context_
 _COUNTS = (1, 2, 4, 8)
 _NODES = (2, 4, 8)
 _MOST_PER_WIDTH = 2
+_SHORTEST = SHORTEST_USEFUL_CONTEXT
 _MOST_MACHINES = 2
 
 
 def _try(spec: ModelSpec, profile: GpuProfile, options: Options) -> Plan | None:
+    """The plan, unless the pins forbid it; one that is predicted not to start is no way out."""
     try:
-        return make_plan(spec, profile, options)
-    except DoesNotFitError:
+        plan = make_plan(spec, profile, options)
+    except (DoesNotFitError, InputError):  # another engine refuses pins of this one by name
         return None
+    return plan if plan.verdict != "doubtful" else None
+
+
+def _elsewhere(spec: ModelSpec, profile: GpuProfile, options: Options) -> tuple[Plan, str] | None:
+    """(plan, what to leave away) on other GPUs: with all pins where they allow it, else without the layout's."""
+    plan = _try(spec, profile, options)
+    if plan is not None:
+        return plan, ""
+    plain = _unpinned(options)
+    dropped = [flag(name) for name in options.pinned() if getattr(plain, name) != getattr(options, name)]
+    plan = _try(spec, profile, plain) if dropped else None
+    return (plan, f", without {' and '.join(dropped)}") if plan is not None else None
 
 
 def ways_out(spec: ModelSpec, profile: GpuProfile, options: Options) -> tuple[str, ...]:
@@ -50,6 +64,8 @@ def _other_settings(spec: ModelSpec, profile: GpuProfile, options: Options) -> I
         plan = _try(spec, profile, replace(options, max_model_len=None))
         if plan:
             yield f"--max-model-len {plan.settings.max_model_len}"
+    elif (plan := _try(spec, profile, replace(options, max_model_len=_SHORTEST))) and plan.verdict == "tight":
+        yield f"--max-model-len {_SHORTEST} (tight: within the margin of the estimate)"
     if options.tensor_parallel_size is not None:
         plan = _try(spec, profile, replace(options, tensor_parallel_size=None))
         if plan:
@@ -122,6 +138,8 @@ def _quantised(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterat
 def _checkpoints(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
     """Quantised checkpoints that were planned, the least loss first: more bits, then native arithmetic, then size."""
     free = replace(options, quantization=None, revision=None)
+    gone = [flag(name) for name in ("quantization", "revision") if getattr(options, name) is not None]
+    without = f", without {' and '.join(gone)}" if gone else ""
     compute = capability(profile.gpu.compute_capability or "0")
     planned = []
     for variant in variants_of(spec):
@@ -138,12 +156,11 @@ def _checkpoints(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iter
             kernel = f", {support.kernel}" if support.kernel else ""  # known for NVIDIA GPUs only
             yield (
                 f"the checkpoint {plan.spec.model_id} ({formats.label(kind)}, {-bits} bits"
-                f"{kernel}; {plan.settings.max_model_len:,} tokens of context)"
+                f"{kernel}; {plan.settings.max_model_len:,} tokens of context){without}"
             )
 
 
 def _other_counts(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
-    plain = _unpinned(options)
     valid = set(rules.valid_tensor_parallel(spec, max(_COUNTS)))
     for count in _COUNTS:
         if count not in valid or (profile.nodes == 1 and count == profile.gpus_per_node):
@@ -153,10 +170,16 @@ def _other_counts(spec: ModelSpec, profile: GpuProfile, options: Options) -> Ite
             other = parse_profile(name)
         except InputError:  # a user's own GPU has no profile name
             return
-        plan = _try(spec, other, plain)
-        if plan and plan.settings.max_model_len >= min(SHORTEST_USEFUL_CONTEXT, context_of(spec)):
-            yield f"profile {name} ({plan.settings.max_model_len:,} tokens of context)"
+        found = _elsewhere(spec, other, options)
+        if found and _useful(found[0]):
+            yield f"profile {name} ({found[0].settings.max_model_len:,} tokens of context){found[1]}"
             return
+
+
+def _useful(plan: Plan) -> bool:
+    """Whether its context serves anybody: a pinned one is what was asked for."""
+    least = min(SHORTEST_USEFUL_CONTEXT, context_of(plan.spec), plan.options.max_model_len or SHORTEST_USEFUL_CONTEXT)
+    return plan.settings.max_model_len >= least
 
 
 def _unpinned(options: Options) -> Options:
@@ -178,21 +201,34 @@ def _other_engine(spec: ModelSpec, profile: GpuProfile, options: Options) -> Ite
 
 def _more_nodes(spec: ModelSpec, profile: GpuProfile, options: Options) -> Iterator[str]:
     """The same GPUs in several nodes, pipeline parallel; and stages in one node where its GPUs divide no layer."""
-    plain = _unpinned(options)
     if not registry.engine_of(options.engine).pipeline:
         return
-    for stages in range(2, profile.gpus_per_node + 1 if profile.nodes == 1 else 1):
-        plan = _try(spec, profile, replace(plain, pipeline_parallel_size=stages))
-        if plan and plan.layout.gpus_per_node == profile.gpus_per_node:
-            yield f"--pipeline-parallel-size {stages} ({plan.settings.max_model_len:,} tokens of context)"
+    asked = options.pipeline_parallel_size
+    for stages in range(2, profile.gpus_per_node + 1 if profile.nodes == 1 and asked is None else 1):
+        found = _stages(spec, profile, options, stages)
+        if found:
+            yield f"--pipeline-parallel-size {stages} ({found[0].settings.max_model_len:,} tokens of context){found[1]}"
             break
     for nodes in _NODES:
         if nodes <= profile.nodes:
             continue
-        plan = _try(spec, replace(profile, nodes=nodes, name=_wider(profile, nodes)), plain)
-        if plan and plan.settings.max_model_len >= min(SHORTEST_USEFUL_CONTEXT, context_of(spec)):
-            yield f"profile {plan.profile.name}: {nodes} nodes ({plan.settings.max_model_len:,} tokens of context)"
+        found = _elsewhere(spec, replace(profile, nodes=nodes, name=_wider(profile, nodes)), options)
+        if found and _useful(found[0]):
+            plan, without = found
+            context = f"{plan.settings.max_model_len:,} tokens of context"
+            yield f"profile {plan.profile.name}: {nodes} nodes ({context}){without}"
             return
+
+
+def _stages(spec: ModelSpec, profile: GpuProfile, options: Options, stages: int) -> tuple[Plan, str] | None:
+    """A pipeline over all GPUs of one node."""
+    found = _elsewhere(spec, profile, replace(options, pipeline_parallel_size=stages))
+    if found is None or found[0].options.pipeline_parallel_size != stages:  # the pin itself had to go
+        plain = _unpinned(options)
+        dropped = [flag(name) for name in options.pinned() if getattr(plain, name) != getattr(options, name)]
+        plan = _try(spec, profile, replace(plain, pipeline_parallel_size=stages))
+        found = (plan, f", without {' and '.join(dropped)}" if dropped else "") if plan else None
+    return found if found and found[0].layout.gpus_per_node == profile.gpus_per_node else None
 
 
 def _wider(profile: GpuProfile, nodes: int) -> str:
@@ -202,7 +238,6 @@ def _wider(profile: GpuProfile, nodes: int) -> str:
 
 
 def _machines(spec: ModelSpec, options: Options) -> Iterator[str]:
-    plain = _unpinned(options)
     priced = sorted(
         (machine for machine in all_instances() if machine.usd_per_hour is not None),
         key=lambda machine: machine.usd_per_hour or 0.0,
@@ -215,12 +250,13 @@ def _machines(spec: ModelSpec, options: Options) -> Iterator[str]:
             continue
         if not is_measured(profile.gpu):  # others are not measured: never offered unasked
             continue
-        plan = _try(spec, profile, plain)
-        if plan:
+        place = _elsewhere(spec, profile, options)
+        if place:
+            plan, without = place
             yield (
-                f"{machine.type} ({plan.layout.gpus} x {profile.gpu.device_name}, "
+                f"{machine.type} ({plan.layout.gpus * plan.replicas} x {profile.gpu.device_name}, "
                 f"{machine.usd_per_hour:.2f} USD per hour in {machine.usd_region}, "
-                f"{plan.settings.max_model_len:,} tokens of context)"
+                f"{plan.settings.max_model_len:,} tokens of context){without}"
             )
             found += 1
         if found == _MOST_MACHINES:

@@ -121,7 +121,7 @@ def test_an_engine_version_gets_its_own_flags(tmp_path: Path, version: str) -> N
 
 def test_profiles_models_schema_and_validate_answer(tmp_path: Path) -> None:
     gpus = json.loads(run("profiles", "--format", "json", cwd=tmp_path).stdout)
-    assert (len(gpus["gpus"]), len(gpus["machines"])) == (36, 137)
+    assert (len(gpus["gpus"]), len(gpus["machines"])) == (64, 137)
     models = json.loads(run("models", "--format", "json", cwd=tmp_path).stdout)
     assert len(models) >= 250
     assert json.loads(run("schema", cwd=tmp_path).stdout)["title"].startswith("Values")

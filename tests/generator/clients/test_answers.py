@@ -1,30 +1,6 @@
-"""What clients make of bytes and times: events, figures, transcripts; no server takes part."""
+"""What clients make of pieces and times: figures, transcripts; no server takes part."""
 
-from hypothesis import given
-from hypothesis import strategies as st
 from llm_serving_planner.clients.answer import Answer, Message, Piece, transcript
-from llm_serving_planner.clients.sse import events
-
-# --- server-sent events
-
-
-def test_events_are_found_in_every_legal_form() -> None:
-    raw = b"\xef\xbb\xbfdata: 1\r\n\r\n: keep-alive\n\nevent: x\nid: 7\ndata:2\ndata: 3\n\n\n\n"
-    raw += b"retry: 5\rdata:  4\r\rdata\n\n"
-    assert list(events([raw])) == ["1", "2\n3", " 4", ""]
-    assert list(events([b"data: [DONE]"])) == ["[DONE]"]
-    assert list(events([b"", b":\n\n"])) == []
-
-
-@given(st.data())
-def test_events_do_not_depend_on_how_the_bytes_are_cut(data: st.DataObject) -> None:
-    texts = data.draw(st.lists(st.text(st.characters(exclude_characters="\r\n", codec="utf-8"), min_size=1)))
-    end = data.draw(st.sampled_from(["\n", "\r\n", "\r"]))
-    raw = "".join(f": ping{end}data: {text}{end}{end}" for text in texts).encode()
-    cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=8)))
-    blocks = [raw[a:b] for a, b in zip([0, *cuts], [*cuts, len(raw)], strict=True)]
-    assert list(events(blocks)) == texts
-
 
 # --- figures
 

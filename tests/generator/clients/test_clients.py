@@ -1,6 +1,5 @@
 """Answers of the OpenAI protocol, good and bad: what reaches the user, and what it costs to find out."""
 
-import http.client
 import json
 import os
 import pty
@@ -122,8 +121,8 @@ def test_a_conversation_on_a_terminal(engine: FakeEngine, tmp_path: Path, to_fil
         assert process.wait(20) == 0
         os.close(ours)
         out.seek(0)
-        assert out.read() == ("one\x1b[2J\nthree\n" if to_file else "")
-    assert ("one\N{REPLACEMENT CHARACTER}[2J" in seen.decode()) is not to_file
+        assert out.read() == ("one\\x1b[2J\nthree\n" if to_file else "")
+    assert ("one\\x1b[2J" in seen.decode()) is not to_file
     assert b"error: " in seen
     told = [[message["content"] for message in body["messages"]] for body in engine.bodies]
     assert told == [["a"], ["a", "one\x1b[2J", "b"], ["a", "one\x1b[2J", "c"]]
@@ -155,6 +154,7 @@ def test_a_stream_without_done_is_whole_when_it_says_why_it_ends(engine: FakeEng
 
 # --- bad answers
 
+LONG = b"x" * 200_000
 CONTEXT = "This model's maximum context length is 2048 tokens. However, you requested 2723 tokens"
 HTML = Reply([b"<html>hi</html>"], kind="text/html; charset=utf-8")
 CASES: list[tuple[str, Reply, str, str]] = [
@@ -197,6 +197,17 @@ CASES: list[tuple[str, Reply, str, str]] = [
     ("not JSON", stream(b"data: {oops\n\n", DONE), "cut before its end", "kubectl get pods"),
     ("error in the stream", stream(event({"error": {"message": "boom"}}), DONE), "the engine broke off: boom", "log"),
     ("empty stream", stream(), "cut before its end", "restarts"),
+    ("nothing but the end", stream(DONE), "cut before its end", "restarts"),
+    ("nothing but usage", stream(event({"choices": [], "usage": {}}), DONE), "cut before its end", "restarts"),
+    ("delta is a text", stream(event({"choices": [{"delta": "x"}]})), "/choices/0/delta: 'x' is not of type", "OpenAI"),
+    ("choices is a number", stream(event({"choices": 5})), "/choices: 5 is not of type 'array'", "OpenAI"),
+    ("an event that is a list", stream(b"data: [1]\n\n"), "cut before its end", "restarts"),
+    ("NaN", stream(b'data: {"choices": NaN}\n\n'), "cut before its end", "restarts"),
+    ("deep", stream(b"data: " + b"[" * 5000 + b"\n\n"), "cut before its end", "restarts"),
+    ("endless line", stream(b"data: ", *[LONG] * 6), "an event is longer than 1,048,576 bytes", "log"),
+    ("endless error", Reply([LONG] * 90, 500), "the answer is longer than 16,777,216 bytes", ""),
+    ("compressed", Reply([b"x"], headers={"Content-Encoding": "gzip"}), "answers compressed", ""),
+    ("controls", document({"error": "a\x1b[2J\nnote: fine"}, 500), "HTTP 500: a\\x1b[2J note: fine", ""),
 ]
 
 
@@ -299,12 +310,12 @@ def test_no_tls_where_tls_is_meant(engine: FakeEngine) -> None:
     ],
 )
 def test_a_connection_that_fails(monkeypatch: pytest.MonkeyPatch, error: OSError, message: str, hint: str) -> None:
-    def fail(_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         if isinstance(error, ssl.SSLCertVerificationError):
             error.verify_message = "self-signed"
         raise error
 
-    monkeypatch.setattr(http.client.HTTPSConnection, "connect", fail)
+    monkeypatch.setattr(socket, "create_connection", fail)
     with pytest.raises(ServerError) as caught:
         OpenAI("https://models.example").models()
     assert message in str(caught.value)
@@ -315,7 +326,8 @@ def test_a_connection_that_fails(monkeypatch: pytest.MonkeyPatch, error: OSError
     ("answer", "message"),
     [
         (b"", "closed the connection without an answer"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n", "does not speak HTTP (BadStatusLine)"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "closed the connection without an answer"),
+        (b"220 mail.example ESMTP\r\n\r\n" * 9, "does not speak HTTP (illegal status line: "),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{", "cut in the middle of the answer"),
     ],
 )
@@ -370,3 +382,25 @@ def test_bad_prompts_and_keys(tmp_path: Path) -> None:
 def test_the_library_refuses_a_bad_address() -> None:
     with pytest.raises(InputError):
         OpenAI("http://user@host")
+
+
+def test_the_key_goes_nowhere_else(engine: FakeEngine) -> None:
+    """Neither to where a redirect points, nor through a proxy of the environment."""
+    other = FakeEngine()
+    try:
+        for status in (301, 302, 307, 308):
+            engine.chat(Reply([b""], status, headers={"Location": f"{other.url}/v1/chat/completions"}))
+            done = ask(engine, OPENAI_API_KEY="sk-1", http_proxy=other.url, HTTP_PROXY=other.url, all_proxy=other.url)
+            assert done.returncode == 1
+            assert f"HTTP {status}, it sends elsewhere" in done.stderr
+        assert other.requests == []
+    finally:
+        other.close()
+
+
+def test_a_command_ends_within_its_deadline(engine: FakeEngine) -> None:
+    engine.chat(stream(b": ping\n\n", "hang"))
+    done = run_process("query", "Hi", "--base-url", engine.url, "--deadline", "0.5")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "error: query did not end within 0.5 seconds\nhint: --deadline gives it longer" in done.stderr
+    assert "--deadline: nan must be above 0" in run("query", "Hi", "--deadline", "nan").stderr

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -149,3 +150,31 @@ def test_without_grpcio_the_way_out_is_named(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "--protocol tgis needs grpcio, which is not installed" in done.stderr
     assert "hint: pip install 'llm-serving-planner[tgis]'" in done.stderr
+
+
+@pytest.mark.parametrize("answer", [b"", b"\x0a\x00\x0a\x00", b"\xff" * 40, b"\x0a\x7f", b"\x0a\x06\x22\x04\x1b[2J"])
+@pytest.mark.parametrize("words", [(), ("--no-stream",)])
+def test_answers_in_another_shape(answer: bytes, words: tuple[str, ...]) -> None:
+    """No answer, two, no message at all, a message that is cut, controls in the text."""
+
+    def whole(_: bytes, __: grpc.ServicerContext) -> bytes:
+        return answer
+
+    def streamed(_: bytes, __: grpc.ServicerContext) -> Iterator[bytes]:
+        yield answer
+
+    methods = {
+        "Generate": grpc.unary_unary_rpc_method_handler(whole),
+        "GenerateStream": grpc.unary_stream_rpc_method_handler(streamed),
+    }
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("fmaas.GenerationService", methods),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        done = run("query", "Hi", "--protocol", "tgis", "--base-url", f"127.0.0.1:{port}", "--timeout", "5", *words)
+    finally:
+        server.stop(None)
+    assert done.returncode in {0, 1}, done.stderr
+    assert done.returncode == 1 or b"\x1b" in answer
+    assert "\x1b" not in done.stdout + done.stderr

@@ -7,13 +7,16 @@ from typing import Any
 
 import jsonschema
 import pytest
-from llm_serving_planner.base.errors import InputError, LlmServingError
+from llm_serving_planner.base.errors import DoesNotFitError, InputError, LlmServingError
 from llm_serving_planner.hardware.profiles import all_gpus, all_instances, parse_profile, profile_grid
+from llm_serving_planner.models import embedded
+from llm_serving_planner.planner.options import Options
+from llm_serving_planner.planner.sizing import size
 from support.helm import ROOT
 
 
 def test_the_data_are_whole_and_sourced() -> None:
-    assert (len(all_gpus()), len(all_instances())) == (36, 137)
+    assert (len(all_gpus()), len(all_instances())) == (64, 137)
     assert all(gpu.source and gpu.date and gpu.memory_basis for gpu in all_gpus())
     assert all(machine.source and machine.date for machine in all_instances())
     ids = {gpu.id for gpu in all_gpus()}
@@ -195,3 +198,72 @@ def test_a_users_broken_file(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(LlmServingError, match=r"mine\.yaml") as refused:
         parse_profile(str(path))
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "gpu"),
+    [
+        ("2x3090", "rtx-3090"), ("1xrtx-3080", "rtx-3080"), ("8xh20", "h20"), ("4xa40", "a40"), ("1xgb10", "gb10"),
+        ("2xl20", "l20"), ("8xa800", "a800-80gb"), ("8xh800", "h800"), ("1xrtx-6000-ada", "rtx-6000-ada"),
+        ("1xrtx-5080", "rtx-5080"), ("4x2080ti", "rtx-2080-ti"), ("1xthor", "jetson-thor"), ("4xa16", "a16"),
+        ("1xa2", "a2"), ("2xa5000", "rtx-a5000"), ("1xa4000", "rtx-a4000"), ("1xp100", "p100-16gb"),
+        ("1xrtx-4060-ti-16gb", "rtx-4060-ti-16gb"), ("1x3060", "rtx-3060"), ("1xrtx-pro-5000", "rtx-pro-5000"),
+    ],
+)  # fmt: skip
+def test_cards_that_people_name(name: str, gpu: str) -> None:
+    found = parse_profile(name).gpu
+    assert found.id == gpu
+    assert found.source
+    assert found.date
+
+
+@pytest.mark.parametrize("name", ["2xrtx-3070", "1xb400", "8xh30", "1xfoo"])
+def test_another_number_is_another_card(name: str) -> None:
+    with pytest.raises(InputError) as refused:
+        parse_profile(name)
+    assert "did you mean" not in str(refused.value.hint)
+    assert "usableMemoryGiB" in str(refused.value.hint)
+
+
+def test_slices_by_name() -> None:
+    found = parse_profile("2x4xh100-80gb:3g.40gb")
+    assert (found.nodes, found.gpus_per_node, found.link) == (2, 4, "none")
+    assert found.gpu.part
+    assert found.gpu.resource_name == "nvidia.com/mig-3g.40gb"
+    assert found.gpu.memory_usable_gib == pytest.approx(79.1 / 2 * 0.98, abs=0.01)
+    assert not parse_profile("4xh100").gpu.part
+    for wrong in ("1xl4:1g.5gb", "1xh100:3g.90gb"):
+        with pytest.raises(InputError, match="MIG slice"):
+            parse_profile(wrong)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"resourceName": "nvidia.com/mig-3g.40gb"},
+        {"productLabel": "NVIDIA-H100-80GB-HBM3-MIG-3g.40gb"},
+        {"productLabel": "NVIDIA-A10G-SHARED"},
+        {"resourceName": "nvidia.com/gpu.shared"},
+    ],
+)
+def test_parts_of_a_gpu_in_a_file(words: dict[str, str], tmp_path: Path) -> None:
+    gpu = {"name": "NVIDIA H100 MIG 3g.40gb", "usableMemoryGiB": 39.25, "computeCapability": "9.0", **words}
+    path = tmp_path / "slices.yaml"
+    path.write_text(json.dumps({"gpusPerNode": 2, "gpu": gpu}))
+    profile = parse_profile(str(path))
+    assert profile.gpu.part
+    spec = embedded.find("Qwen/Qwen3-8B")
+    assert spec is not None
+    plan = size(spec, profile, Options())
+    assert plan.layout.gpus == 1
+    assert any("--replicas 2" in note for note in plan.warnings)
+    assert not any("unused" in note for note in size(spec, profile, Options(replicas=2)).warnings)
+    for options in (
+        Options(tensor_parallel_size=2),
+        Options(pipeline_parallel_size=2),
+        Options(data_parallel_size=2),
+    ):
+        with pytest.raises(DoesNotFitError) as refused:
+            size(spec, profile, options)
+        assert "sees one slice" in " ".join(refused.value.reasons)
+    assert plan.device.tolerations(profile.gpu)[0]["key"] == "nvidia.com/gpu"

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -252,3 +253,11 @@ def test_kubectl_that_fails_is_quoted(cluster: dict[str, Any]) -> None:
     assert done.stderr.startswith(
         "error: --release: kubectl failed with exit code 9: error: unexpected get pods -n prod"
     )
+
+
+@pytest.mark.parametrize("piece", ["9", "9,", "(", "CUDA out of memory ", "1."])
+def test_a_line_of_many_digits_costs_nothing(tmp_path: Path, piece: str) -> None:
+    (tmp_path / "log").write_text(f"{piece * (40_000 // len(piece))}\n" * 5)
+    started = time.monotonic()
+    assert run("check", "log", cwd=tmp_path).returncode == 1
+    assert time.monotonic() - started < 3

@@ -2,13 +2,21 @@
 
 import itertools
 import json
+import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from llm_serving_planner.base.errors import HubError, HubUnreachableError, InputError, UnsupportedModelError
+from llm_serving_planner.base.errors import (
+    HubError,
+    HubUnreachableError,
+    InputError,
+    LlmServingError,
+    UnsupportedModelError,
+)
 from llm_serving_planner.models import hub as hub_module
 from llm_serving_planner.models.offline import is_offline
 from llm_serving_planner.models.resolve import resolve, spec_of
@@ -244,3 +252,104 @@ def test_malformed_names_never_reach_the_network(hub: FakeHub, name: str) -> Non
     with pytest.raises(InputError):
         fetch(name)
     assert not hub.requests
+
+
+# --- slow, endless and wrong answers
+
+
+@pytest.mark.parametrize("trouble", ["hang", "dribble", "endless", "later"])
+@pytest.mark.parametrize("where", ["/api/models/org/tiny", "/config.json", "/model.safetensors"])
+def test_no_answer_is_waited_for_without_end(
+    hub: FakeHub, monkeypatch: pytest.MonkeyPatch, trouble: str, where: str
+) -> None:
+    """One deadline for all that one model is asked for, whatever the client would do by itself."""
+    monkeypatch.setattr(hub_module, "TOTAL_SECONDS", 1.0 if trouble in {"hang", "dribble"} else 30.0)
+    monkeypatch.setattr(hub_module, "_SILENCE_SECONDS", 0.5 if trouble == "hang" else 10.0)
+    monkeypatch.setattr(hub_module, "_MOST_ANSWER", 1_000_000)
+    hub.models["org/tiny"].statuses[where] = [trouble] * 99
+    started = time.monotonic()
+    with pytest.raises(HubError) as refused:
+        fetch()
+    assert time.monotonic() - started < 25
+    assert "\n" not in str(refused.value)
+    if trouble == "endless":
+        assert "the hub answers with more than 1,000,000 bytes" in str(refused.value)
+    if trouble == "later":
+        assert "HTTP 429 and asks to wait 86400 s" in str(refused.value)
+
+
+def test_sizes_are_known_before_anything_is_downloaded(hub: FakeHub) -> None:
+    hub.models["org/tiny"].sizes["config.json"] = 10**12
+    with pytest.raises(HubError, match=r"config.json of org/tiny has 1,000,000,000,000 bytes; at most 8,388,608"):
+        fetch()
+    assert not [path for _, path in hub.requests if path.endswith("config.json")]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"[]", b"null", b'"x"', b"{", b"[" * 100_000, b'{"id": 5, "sha": "x"}', b'{"siblings": ["x"]}',
+        b'{"id": "org/tiny", "siblings": [{"rfilename": 5, "size": "x"}]}', b'{"id": "org/tiny", "siblings": 5}',
+        b'{"id": "a\\nb: c", "sha": "0123456789abcdef0123456789abcdef01234567", "siblings": []}',
+        b'{"id": "org/tiny", "sha": "../../x", "siblings": []}', b'{"id": NaN}', b"\xff\xfe",
+    ],
+)  # fmt: skip
+def test_what_the_hub_says_of_a_model_in_another_shape(hub: FakeHub, answer: bytes) -> None:
+    hub.models["org/tiny"].statuses["/api/models/org/tiny"] = [answer] * 9
+    with pytest.raises(HubError, match="understood"):
+        fetch()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"w": {"dtype": "BF16", "shape": [2], "data_offsets": ["0", "4"]}}, {"w": {"dtype": 5}}, {"w": []},
+        {"w": {"dtype": "BF16", "shape": "x", "data_offsets": [0, 4]}}, {"w": {"shape": [1], "data_offsets": [4, 0]}},
+        {"w": {"dtype": "BF16", "shape": [1], "data_offsets": [4, 0]}}, {"__metadata__": 5, "w": 5},
+    ],
+)  # fmt: skip
+def test_headers_in_another_shape(hub: FakeHub, tmp_path: Path, header: Any) -> None:
+    raw = json.dumps(header).encode()
+    file = struct.pack("<Q", len(raw)) + raw + b"\0" * 64
+    hub.models["org/tiny"].files["model.safetensors"] = file
+    with pytest.raises(LlmServingError):
+        fetch()
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    (tmp_path / "model.safetensors").write_bytes(file)
+    with pytest.raises(InputError, match=r"has no usable header|no safetensors|holds a"):
+        fetch(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("index", "problem"),
+    [
+        ({"weight_map": ["x"]}, "/weight_map: .'x'. is not of type 'object'"),
+        ({"weight_map": {}, "metadata": ["x"]}, "/metadata"),
+        ({"weight_map": {"w": "../secret/x.safetensors"}}, "a file of the same folder is expected"),
+        ({"weight_map": {"w": "/etc/passwd"}}, "a file of the same folder is expected"),
+        ({"weight_map": {"w": 5}}, "a file of the same folder is expected"),
+        ({"weight_map": {"w": "a\0b"}}, "a file of the same folder is expected"),
+        ({"weight_map": {"w": "x"}, "metadata": {"total_size": "9"}}, "/metadata/total_size: '9' is not of type"),
+        ([], "holds a list"),
+    ],
+)  # fmt: skip
+def test_an_index_in_another_shape(tmp_path: Path, index: Any, problem: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(LlmServingError, match=problem):
+        fetch(str(tmp_path))
+
+
+def test_a_header_that_claims_more_than_there_is(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    for length in (3_000_000_000, 24_000_000):
+        (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", length) + b"{}")
+        with pytest.raises(InputError, match=r"not a safetensors file|is cut short"):
+            fetch(str(tmp_path))
+
+
+def test_the_clients_own_settings_stay_as_they_were(hub: FakeHub) -> None:
+    fetch()
+    from huggingface_hub import get_session
+
+    assert get_session().event_hooks["response"] == []

@@ -7,10 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.models import embedded
+from llm_serving_planner.models.checkpoint import Checkpoint
+from llm_serving_planner.models.resolve import spec_of
 from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.models.variants import _table, plain_name, variants_of
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.ways_out import ways_out
+from support.configs import LLAMA
 
 
 def spec(name: str) -> ModelSpec:
@@ -138,3 +141,14 @@ def test_another_engine_version_is_proposed_for_what_was_dropped_only() -> None:
     assert not any(line.startswith("--engine-version") for line in small)
     turing = ways_out(spec("Qwen/Qwen2.5-3B"), parse_profile("1xt4"), Options(kv_cache_dtype="fp8"))
     assert "--engine-version 0.23.0" in turing
+
+
+@pytest.mark.parametrize("block", [None, {"quant_method": "fp8"}])
+def test_a_config_alone_gets_an_estimate(block: dict[str, str] | None) -> None:
+    """Weights by the dimensions, said to be an estimate; quantised ones are smaller than at 16 bits."""
+    config = {**LLAMA, "quantization_config": block} if block else LLAMA
+    found = spec_of(Checkpoint("./folder", None, None, "folder", config, None, None, None, None))
+    assert found.weights.assumed
+    assert "by the dimensions" in found.weights.basis
+    plain = 2 * found.parameters
+    assert found.weights.loaded_bytes < plain if block else found.weights.loaded_bytes == plain

@@ -1,8 +1,6 @@
 """Data and expert parallel in the planner: bytes by hand, layouts, refusals, the proposal."""
 
 import pytest
-from llm_serving_planner.advice.roofline import engine_of, predict
-from llm_serving_planner.advice.workload import Workload
 from llm_serving_planner.base.errors import DoesNotFitError, InputError
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import vllm
@@ -18,6 +16,8 @@ from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.ways_out import ways_out
+from llm_serving_planner.speed.roofline import engine_of, predict
+from llm_serving_planner.speed.workload import workload
 from support.made_up import changed
 
 QWEN = "Qwen/Qwen3-30B-A3B"
@@ -217,7 +217,7 @@ def test_a_misfit_names_the_way_back() -> None:
 
 
 def test_more_engines_answer_more() -> None:
-    load = Workload(max_model_len=8192, concurrency=64, prompt_tokens=1024, answer_tokens=256)
+    load = workload(concurrency=64, prompt_tokens=1024, answer_tokens=256)
     one = predict(engine_of(plan(DENSE, "1xl4")), load)
     four = predict(engine_of(plan(DENSE, "4xl4", data_parallel_size=4)), load)
     assert one is not None

@@ -34,6 +34,7 @@ TGIS: dict[str, Any] = {"engine": "tgis", "model": "ibm-granite/granite-7b-base"
 DATA: dict[str, Any] = {"model": "Qwen/Qwen3-30B-A3B", "data_parallel_size": 2}
 RAY: dict[str, Any] = {"controller": "raycluster", "image": "r.example/vllm:1", "image_has_ray": True}
 # Module, constant, another value, plan, sentence before, sentence after.
+FOUR = {"tensor_parallel_size": 4}
 CONSTANTS: list[tuple[ModuleType, str, Any, str, dict[str, Any], str, str]] = [
     (resources, "HOST_BASE_GIB", 5, "2xl4", {}, "4 GiB for the API server", "5 GiB for the API server"),
     (resources, "HOST_PER_GPU_GIB", 7, "2xl4", {}, "3 GiB per GPU process", "7 GiB per GPU process"),
@@ -47,8 +48,8 @@ CONSTANTS: list[tuple[ModuleType, str, Any, str, dict[str, Any], str, str]] = [
     (resources, "BUDGET_FACTOR", 3, "2xl4", {}, "# twice ", "# three times "),
     (resources, "LEAST_BUDGET_SECONDS", 900, "2xl4", {}, "at least 600", "at least 900"),
     (resources, "IMAGE_GB", 25, "2xl4", {}, "image of about 10 GB", "image of about 25 GB"),
-    (resources, "SHARED_MEMORY_GIB", ((2, 2), (4, 9), (8, 16), (16, 17)), "4xl4", {}, "2Gi up to two, 8Gi up to four, "
-     "16Gi above", "2Gi up to two, 9Gi up to four, 16Gi up to eight, 17Gi above"),
+    (resources, "SHARED_MEMORY_GIB", ((2, 2), (4, 9), (8, 16), (16, 17)), "4xl4", FOUR, "2Gi up to two, 8Gi up to "
+     "four, 16Gi above", "2Gi up to two, 9Gi up to four, 16Gi up to eight, 17Gi above"),
     (cpu, "CORES_PER_RANK", 3, "cpu", {}, "two cores per engine process", "three cores per engine process"),
     (cpu, "HOST_PER_RANK_GIB", 4, "cpu", {}, "3 GiB beside them", "6 GiB beside them"),
     (cpu, "HOST_BASE_GIB", 4, "cpu", {}, "3 GiB beside them", "5 GiB beside them"),

@@ -1,13 +1,14 @@
 """The table of options: one row is enough for parser, check, completion, record, catalog, site and page."""
 
 import argparse
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from documents.cli_page import cli_page
 from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.records import record
 from llm_serving_planner.cli import completion, main, planning
 from llm_serving_planner.hardware.profiles import parse_profile
 from llm_serving_planner.models import embedded
@@ -22,7 +23,7 @@ from website import planning as site
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class More(Options):
     """The options with one that nothing knows of."""
 

@@ -72,7 +72,7 @@ def test_a_plan_says_what_is_not_known(gpu: str) -> None:
     values = yaml.safe_load(render_values(made))
     validate(values, "values")
     container = engine(in_process(values))
-    assert container["resources"]["limits"][made.profile.gpu.resource_name] == 1
+    assert container["resources"]["limits"][made.profile.gpu.resource_name] == "1"
 
 
 def test_amd_values() -> None:
@@ -90,7 +90,7 @@ def test_amd_values() -> None:
 
 
 def test_gaudi_values() -> None:
-    made = plan("2xgaudi3")
+    made = plan("2xgaudi3", tensor_parallel_size=2)
     values = build_values(made)
     assert made.engine_version == "0.26.0"
     assert (made.dtype, made.settings.max_num_batched_tokens) == ("bfloat16", 2048)

@@ -19,6 +19,7 @@ from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.resources import startup
+from llm_serving_planner.planner.sizing import size
 
 MISTRAL = "mistralai/Mistral-7B-Instruct-v0.2"
 LLAMA = "meta-llama/Llama-3.1-8B-Instruct"
@@ -71,7 +72,7 @@ def test_what_lies_outside_the_engines_share_has_room(name: str, profile: str) -
     ],
 )  # fmt: skip
 def test_tensor_parallel_inside_a_node_and_stages_over_nodes(profile: str, sizes: tuple[int, int, int, int]) -> None:
-    layout = plan(LLAMA, profile).layout
+    layout = size(spec(LLAMA), parse_profile(profile)).layout  # of one engine over the whole profile
     assert (
         layout.parallel.tensor_parallel_size,
         layout.parallel.pipeline_parallel_size,
@@ -245,8 +246,9 @@ def test_what_bounds_the_context() -> None:
 
 
 def test_links_cpus_and_kernels_decide() -> None:
-    linked, apart = plan(LLAMA, "2xh100"), plan(LLAMA, node("2xh100", link="pcie"))
-    switched = plan(LLAMA, node("2xh100", link="nvswitch"))
+    two = Options(tensor_parallel_size=2)
+    linked, apart = plan(LLAMA, "2xh100", two), plan(LLAMA, node("2xh100", link="pcie"), two)
+    switched = plan(LLAMA, node("2xh100", link="nvswitch"), two)
     assert linked.estimate.non_torch == switched.estimate.non_torch == vllm.term_bytes("non_torch_tp_nvlink_hopper")
     assert apart.estimate.non_torch == vllm.term_bytes("non_torch_tp")
     small = plan("openai-community/gpt2", "cpu")
@@ -314,8 +316,11 @@ def test_warnings_are_told_and_only_where_they_hold() -> None:
     )  # fmt: skip
     nodes = "several nodes: every node downloads or mounts the whole model, and the network carries activations"
     assert plan(profile="2x1xa10g").warnings == (nodes, driver)
-    assert plan("Qwen/Qwen2.5-7B", "p5.48xlarge").warnings == ("4 of 8 GPUs stay unused", driver)
-    assert plan("Qwen/Qwen2.5-7B", "2xp5.48xlarge").warnings == ("4 of 8 GPUs stay unused in each node", nodes, driver)
+    four = Options(tensor_parallel_size=4)
+    assert plan("Qwen/Qwen2.5-7B", "p5.48xlarge", four).warnings == ("4 of 8 GPUs stay unused", driver)
+    assert plan("Qwen/Qwen2.5-7B", "2xp5.48xlarge", four).warnings == (
+        "4 of 8 GPUs stay unused in each node", nodes, driver,
+    )  # fmt: skip
     older = plan(profile="1xl4", options=Options(engine_version="0.11.1"))
     assert not any("driver" in line for line in older.warnings)
     for engine, name in (("tgi", MISTRAL), ("tgis", "ibm-granite/granite-7b-base")):

@@ -1,6 +1,8 @@
 """What a model is used for beside plain generation: adapters, tools, drafts, offload, embeddings."""
 
 import json
+import re
+import string
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -202,6 +204,20 @@ def test_every_familys_parsers_exist_in_the_pinned_version(family: dict[str, str
     assert any(named.values())
     for what, name in named.items():
         assert not name or features.serves(version, f"{what}_parsers", name)
+
+
+def test_a_family_is_found_as_by_its_pattern_alone() -> None:
+    """Patterns are compiled only for names that hold their first letters."""
+    families = load_data("parsers.json")["families"]
+    for name in (model.rpartition("/")[2].lower() for model in embedded.model_ids()):
+        expected = next((entry["family"] for entry in families if re.search(entry["names"], name)), None)
+        found = parsers.family_of(replace(spec(QWEN), model_id=name, architecture="none"))
+        assert (found.family if found else None) == expected
+    for entry in families:  # the letters stand in every name that matches
+        rest = entry["names"].lstrip(string.ascii_letters)
+        assert rest == entry["names"] or (
+            rest[:1] not in {"?", "*", "{", "|"} and "|" not in re.sub(r"\(.*?\)", "", rest)
+        )
 
 
 @pytest.mark.parametrize(

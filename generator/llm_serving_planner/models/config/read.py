@@ -5,9 +5,8 @@ Field names and class defaults follow the model classes of transformers 5.23.0 a
 model class ends in UnsupportedModelError. Layers are read in `layers`, experts in `experts`.
 """
 
-from dataclasses import replace
-
 from llm_serving_planner.base.errors import UnsupportedModelError
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.models.architectures import ARCHITECTURES, NOT_MODELLED, Architecture
 from llm_serving_planner.models.config.encoder import encoder
 from llm_serving_planner.models.config.experts import moe

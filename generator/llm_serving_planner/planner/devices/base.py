@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines.attention import Attention
 from llm_serving_planner.engines.base import NOTHING, Engine
@@ -149,6 +150,12 @@ class Device(Protocol):
         self, gpu: GpuType, options: Options, engine: Engine, version: str, regime: Regime
     ) -> list[str]:
         """How far the memory terms are to be trusted."""
+        if gpu.memory_basis.startswith(("estimate", "as the")):
+            found = replace(gpu, memory_basis="")
+            return [
+                f"usable memory of {gpu.device_name}: {gpu.memory_basis}",
+                *self.memory_assumptions(found, options, engine, version, regime),
+            ]
         if not regime.measured:
             return [f"no start-up of {engine.label} {version} was measured: terms are upper bounds"]
         if not gpu.compute_capability.startswith("9."):

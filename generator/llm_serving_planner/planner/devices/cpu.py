@@ -4,9 +4,9 @@ Source: vLLM 0.33.0 docs/getting_started/installation/cpu.md and vllm/envs.py (V
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cache
 
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.base.words import counted
 from llm_serving_planner.engines.attention import Attention

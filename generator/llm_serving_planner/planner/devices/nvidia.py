@@ -48,6 +48,14 @@ class Nvidia(Device):
         """The engine's own."""
         return engine.image(version)
 
+    def tolerations(self, gpu: GpuType) -> list[dict[str, str]]:
+        """Nodes carry the taint nvidia.com/gpu whatever their device plugin calls the slices (MIG, time-sharing).
+
+        The resource's own name is what the admission plugin ExtendedResourceToleration and some clouds use.
+        """
+        names = dict.fromkeys(["nvidia.com/gpu", gpu.resource_name])
+        return [{"key": name, "operator": "Exists", "effect": "NoSchedule"} for name in names]
+
     def node_selector(self, gpu: GpuType) -> dict[str, str]:
         """Where exactly one value of the label is known."""
         labels = gpu.gfd_product_labels

@@ -5,12 +5,12 @@ so. What their engines do not list as supported is refused.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from llm_serving_planner.base import tables
 from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import registry, versions
 from llm_serving_planner.engines.attention import Attention

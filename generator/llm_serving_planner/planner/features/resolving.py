@@ -1,11 +1,12 @@
 """Drafts and templates that must be read before a plan: the one module here that touches hub and files."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 from llm_serving_planner.base.errors import HubUnreachableError, InputError, UnsupportedModelError
 from llm_serving_planner.base.files import read_text
+from llm_serving_planner.base.records import replace
+from llm_serving_planner.base.shapes import check_shape, understood
 from llm_serving_planner.engines.registry import engine_of
 from llm_serving_planner.models import hub
 from llm_serving_planner.models.adapters import Adapter, Draft
@@ -55,6 +56,7 @@ def _adapters(
             tell(f"{error}: rank and commit of {adapter.id} are not known")
             found.append(adapter)
             continue
+        check_shape("adapter", config, f"adapter_config.json of {adapter.id}")
         rank = config.get("r")
         if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
             raise InputError(f"--lora {adapter.name}: adapter_config.json of {adapter.id} has r {rank!r}, no rank")
@@ -74,7 +76,7 @@ def _is_file(word: str) -> bool:
 
 
 def _template(path: Path) -> str:
-    text = read_text(path.expanduser())
+    text = read_text(path.expanduser(), 4 * _LARGEST_TEMPLATE)
     if not text.strip():
         raise InputError(f"--chat-template {path}: the file is empty")
     if len(text.encode()) > _LARGEST_TEMPLATE:
@@ -103,8 +105,11 @@ def _draft(options: Options, *, offline: bool, progress: Callable[[str], None], 
             gated=bool(spec.gated),
         )
     checkpoint = hub.fetch(draft.id, revision=draft.revision or None, offline=offline, progress=progress)
+    where = f"config.json of {draft.id}"
+    check_shape("config", checkpoint.config, where)
     try:
-        return head(draft, checkpoint)
+        with understood(where):
+            return head(draft, checkpoint)
     except UnsupportedModelError as error:
         raise InputError(f"--speculative {options.speculative}: {error}", hint=error.hint) from error
 

@@ -4,12 +4,12 @@ A draft's weights lie beside the model's on the same GPUs, its layers have a cac
 step verifies `tokens` + 1 positions per sequence. Not measured: upper bounds.
 """
 
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from llm_serving_planner.base import tables
 from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.records import replace
 from llm_serving_planner.engines import features, versions
 from llm_serving_planner.models.adapters import Draft
 from llm_serving_planner.models.spec import LayerGroup, ModelSpec

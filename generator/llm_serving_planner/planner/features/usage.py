@@ -1,9 +1,9 @@
 """Everything that the options of use decide, in one answer for planner, values and report."""
 
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from llm_serving_planner.base.errors import InputError
+from llm_serving_planner.base.records import asdict, field, record
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import parsers, vllm
 from llm_serving_planner.engines.registry import engine_of
@@ -17,7 +17,7 @@ from llm_serving_planner.planner.options import Options
 MODALITIES = ("image", "video", "audio")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Use:
     """What is served beside or in place of plain generation.
 
@@ -58,7 +58,7 @@ class Use:
         vllm/multimodal/encoder_budget.py, read 2026-11-25).
         """
         given = self.args.get("limit-mm-per-prompt", {})
-        return not {"image", "video"} <= set(given) or any(given.values())
+        return not given or not {"image", "video"} <= set(given) or any(given.values())
 
     @property
     def without_items(self) -> tuple[str, ...]:

@@ -1,14 +1,15 @@
 """Speed of a plan from a roofline: bytes over bandwidth for decoding, operations over FLOPS for prompts.
 
-    decode step = bytes read per GPU / (bandwidth x 0.8) + overhead per layer + all-reduces,  at least its operations
-    prompt      = operations / (GPUs of a stage x FLOPS x 0.6) + overhead of a step
+    decode step = bytes read per GPU / (bandwidth x share) + overhead + all-reduces,  at least its operations
+    prompt      = operations / (GPUs of a stage x FLOPS x share) + overhead of a step
 
-First order, with a band; docs/advice.md compares it with measurements. All times in seconds.
+First order, with a band; docs/advice.md compares it with measurements. The shares and overheads are those of
+`constants`. All times in seconds.
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from llm_serving_planner.advice.workload import Workload
 from llm_serving_planner.engines import format_support
 from llm_serving_planner.hardware.compute_capability import capability
 from llm_serving_planner.hardware.profiles import GpuProfile
@@ -17,28 +18,9 @@ from llm_serving_planner.memory.settings import Settings
 from llm_serving_planner.models.config import formats
 from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.planner.plan import Plan
+from llm_serving_planner.speed import constants
+from llm_serving_planner.speed.constants import Constants
 
-# Share of the peak bandwidth that decoding reaches, and the work of a step that no bandwidth shortens: chosen by hand
-# so that the rows of one H200 and of two A100 in docs/data/throughput.csv lie near the line (2026-11-25). With the
-# overhead inside the share, public estimates say 0.55 to 0.75.
-BANDWIDTH_SHARE = 0.8
-LAYER_SECONDS = 45e-6
-# The same of a mixture-of-experts layer (routing, sorting, grouped products): between 55 us (Qwen3-30B-A3B in bfloat16,
-# vLLM 0.33.0 on one and two H200, 2026-11-25; OLMoE 95 us there, seen later) and 200 us (DeepSeek-R1 AWQ on 8 H100,
-# Qwen3-235B FP8 on 2 H200), all in docs/data/throughput.csv. Kernels differ that widely, hence the middle and the wide
-# band.
-MOE_LAYER_SECONDS = 100e-6
-# Without CUDA graphs every kernel is launched by Python: three eager models with vLLM 0.25.1 on one H200 (2026-11-22),
-# 0.44 to 0.63 ms per dense layer, 1.3 ms per mixture-of-experts layer. The GPU's own work hides behind it.
-EAGER_LAYER_SECONDS = 0.5e-3
-EAGER_MOE_LAYER_SECONDS = 1.3e-3
-# Share of the peak rate that prefilling reaches: 0.70 (8B, A100), 0.50 (14B AWQ, A100, 16,000 tokens), 0.39 and 0.42
-# (70B over four H100), docs/data/throughput.csv.
-COMPUTE_SHARE = 0.6
-COMPUTE_SHARE_PARALLEL = 0.4
-# Reading the request, tokenising, first answer over HTTP: 11 ms are the shortest time to first token in
-# docs/data/throughput.csv, of a 1.7B model.
-REQUEST_SECONDS = 8e-3
 # Latency of one all-reduce: NVLink as the point-to-point constant of ai-dynamo/aiconfigurator (2026-08-21); PCIe is an
 # assumption, 20 to 40 us without peer-to-peer.
 NVLINK_SECONDS = 10e-6
@@ -46,10 +28,6 @@ PCIE_SECONDS = 30e-6
 PCIE_BYTES = 12e9  # an x16 link of generation 3 or x8 of generation 4, as on AWS g4dn to g6e; an assumption
 NETWORK_SECONDS = 50e-6  # one hop between pipeline stages over TCP: an assumption
 NETWORK_BYTES = 1.25e9  # 10 Gbit/s where the machine's rate is not in the data: an assumption
-# Throughput is expected within these shares of the prediction, times within their inverse; the measurements outside are
-# named in docs/advice.md.
-BAND = (0.7, 1.3)
-MOE_BAND = (0.5, 2.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +49,7 @@ class Prediction:
     per_request: float
     first_token_seconds: float
     burst_seconds: float
-    band: tuple[float, float] = BAND
+    band: tuple[float, float] = (0.7, 1.3)
 
     @property
     def low(self) -> float:
@@ -93,6 +71,27 @@ class Engine:
     settings: Settings
     native_fp8: bool = False
 
+    @property
+    def constants(self) -> Constants:
+        """What was measured of such GPUs and kernels."""
+        return constants.for_model(self.profile.gpu, self.spec, eager=self.settings.enforce_eager)
+
+
+class Load(Protocol):
+    """What the closed form needs of a workload: tokens of the usual request, requests at once."""
+
+    @property
+    def concurrency(self) -> int:
+        """Requests that run at once."""
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Of the usual request."""
+
+    @property
+    def answer_tokens(self) -> int:
+        """Of the usual request."""
+
 
 def engine_of(plan: Plan) -> Engine:
     """The engine of a plan."""
@@ -106,7 +105,7 @@ def engine_of(plan: Plan) -> Engine:
     return Engine(plan.spec, plan.profile, plan.settings, native)
 
 
-def predict(engine: Engine, workload: Workload) -> Prediction | None:
+def predict(engine: Engine, workload: Load) -> Prediction | None:
     """Speed under the workload; None where the data do not hold the GPU's bandwidth or rate."""
     gpu = engine.profile.gpu
     if not gpu.bandwidth_gb_s or not gpu.fp16_tflops:
@@ -126,9 +125,9 @@ def predict(engine: Engine, workload: Workload) -> Prediction | None:
         prefill_seconds=prefill,
         tokens_per_second=rate,
         per_request=rate / workload.concurrency,
-        first_token_seconds=REQUEST_SECONDS + prefill + (step if batch > 1 else 0.0),
-        burst_seconds=REQUEST_SECONDS + prompts,
-        band=MOE_BAND if engine.spec.moe else BAND,
+        first_token_seconds=constants.request_seconds() + prefill + (step if batch > 1 else 0.0),
+        burst_seconds=constants.request_seconds() + prompts,
+        band=engine.constants.band,
     )
 
 
@@ -142,15 +141,15 @@ def step_seconds(engine: Engine, batch: int, context: int) -> float:
     stage = pipeline.stage_spec(engine.spec, stages)
     share = -(-batch // stages)
     layers = stage.num_layers
-    rate = (profile.gpu.bandwidth_gb_s or 0) * 1e9 * BANDWIDTH_SHARE
+    known = engine.constants
+    rate = (profile.gpu.bandwidth_gb_s or 0) * 1e9 * known.bandwidth_share
     moved = weights_read(stage, settings, share) + share * cache_read(stage, settings, context)
     operations = 2 * active_parameters(stage) * share / settings.parallel.tensor_parallel_size
-    work = max(moved / rate, operations / (_flops(engine) * _compute_share(settings)))
-    one = max(work, layers * _layer_seconds(stage, settings)) if settings.enforce_eager else (
-        work + layers * _layer_seconds(stage, settings)
-    )  # fmt: skip
-    one += 2 * layers * _all_reduce_seconds(engine, share)
-    return stages * one + (stages - 1) * _hop_seconds(engine, share)
+    work = max(moved / rate, operations / (flops(engine) * compute_share(engine)))
+    overhead = known.base / stages + layers * known.layer
+    one = max(work, overhead) if settings.enforce_eager else work + overhead
+    one += 2 * layers * all_reduce_seconds(engine, share)
+    return stages * one + (stages - 1) * hop_seconds(engine, share)
 
 
 def prefill_seconds(engine: Engine, tokens: int) -> float:
@@ -159,12 +158,14 @@ def prefill_seconds(engine: Engine, tokens: int) -> float:
     stages = settings.parallel.pipeline_parallel_size
     stage = pipeline.stage_spec(spec, stages)
     operations = 2 * active_parameters(stage) * tokens + attention_operations(stage, tokens)
-    compute = operations / (settings.parallel.tensor_parallel_size * _flops(engine) * _compute_share(settings))
-    floor = weights_read(stage, settings, tokens) / ((engine.profile.gpu.bandwidth_gb_s or 0) * 1e9 * BANDWIDTH_SHARE)
-    one = max(compute, floor) + stage.num_layers * (2 * _all_reduce_seconds(engine, tokens))
+    compute = operations / (settings.parallel.tensor_parallel_size * flops(engine) * compute_share(engine))
+    known = engine.constants
+    rate = (engine.profile.gpu.bandwidth_gb_s or 0) * 1e9 * known.bandwidth_share
+    floor = weights_read(stage, settings, tokens) / rate
+    one = max(compute, floor) + stage.num_layers * (2 * all_reduce_seconds(engine, tokens))
     chunks = -(-tokens // settings.max_num_batched_tokens)
-    one += chunks * stage.num_layers * _layer_seconds(stage, settings)
-    return stages * one + (stages - 1) * _hop_seconds(engine, tokens)
+    one += chunks * (known.base / stages + stage.num_layers * known.layer)
+    return stages * one + (stages - 1) * hop_seconds(engine, tokens)
 
 
 def weights_read(stage: ModelSpec, settings: Settings, tokens: int) -> float:
@@ -225,12 +226,6 @@ def attention_operations(spec: ModelSpec, tokens: int) -> float:
     return found
 
 
-def _layer_seconds(spec: ModelSpec, settings: Settings) -> float:
-    if settings.enforce_eager:
-        return EAGER_MOE_LAYER_SECONDS if spec.moe else EAGER_LAYER_SECONDS
-    return MOE_LAYER_SECONDS if spec.moe else LAYER_SECONDS
-
-
 def _bits(spec: ModelSpec) -> float:
     """Bits per stored weight, scales of grouped 4-bit formats included (16 bits per group)."""
     if spec.quantization is None:
@@ -239,17 +234,21 @@ def _bits(spec: ModelSpec) -> float:
     return spec.quantization.bits + (16 / group if group > 0 else 0)
 
 
-def _flops(engine: Engine) -> float:
+def flops(engine: Engine) -> float:
+    """Peak rate in operations per second: FP8 where the kernels compute so."""
     gpu = engine.profile.gpu
     rate = gpu.fp8_tflops if engine.native_fp8 and gpu.fp8_tflops else gpu.fp16_tflops
     return (rate or 0) * 1e12
 
 
-def _compute_share(settings: Settings) -> float:
-    return COMPUTE_SHARE if settings.parallel.tensor_parallel_size == 1 else COMPUTE_SHARE_PARALLEL
+def compute_share(engine: Engine) -> float:
+    """Share of the peak rate that prompts reach."""
+    known = engine.constants
+    alone = engine.settings.parallel.tensor_parallel_size == 1
+    return known.compute_share if alone else known.compute_share_parallel
 
 
-def _all_reduce_seconds(engine: Engine, tokens: int) -> float:
+def all_reduce_seconds(engine: Engine, tokens: int) -> float:
     """One all-reduce of the activations of `tokens` tokens, ring: 2 (n - 1) / n of the bytes cross each link."""
     size = engine.settings.parallel.tensor_parallel_size
     if size == 1:
@@ -261,7 +260,7 @@ def _all_reduce_seconds(engine: Engine, tokens: int) -> float:
     return PCIE_SECONDS + crossing / PCIE_BYTES
 
 
-def _hop_seconds(engine: Engine, tokens: int) -> float:
+def hop_seconds(engine: Engine, tokens: int) -> float:
     """Activations from one stage to the next, over the network where there are several nodes."""
     size = 2 * tokens * engine.spec.hidden_size
     if engine.profile.nodes == 1:
