@@ -150,8 +150,9 @@ def measured_start(result: Mapping[str, Any]) -> dict[str, Any]:
     row |= {column: rank.get(term) for column, term in names.items()}
     row |= {"kv_tokens": log.get("kv_tokens"), "concurrency": log.get("concurrency")}
     terms = [rank.get(term) for term in ("consumed", "activations", "weights")]
-    if None not in terms:
-        consumed, peak, weights = map(float, terms)
+    known = [float(term) for term in terms if term is not None]
+    if len(known) == len(terms):
+        consumed, peak, weights = known
         row["rest_gib"] = f"{consumed + peak - weights - float(rank.get('graphs_estimated') or 0):.2f}"
     return {key: "" if value is None else value for key, value in row.items()}
 
