@@ -218,7 +218,7 @@ def test_a_collector_does_not_open_the_hub_and_a_proxy_is_the_downloads_alone() 
     assert policies(in_process(merge(merge(BASE, ISOLATED), changes)))["api"]["egress"] == []
 
 
-ROUTED = {
+ROUTED: dict[str, dict[str, Any]] = {
     "gateway": {"gateway": {"enabled": True, "parents": [{"name": "gw"}]}},
     "ingress": {"ingress": {"enabled": True}},
 }

@@ -216,7 +216,7 @@ def test_scalers_take_more(render: Renderer) -> None:
     assert spec["metrics"][-1] == metric
     assert spec["behavior"]["scaleDown"] == {"stabilizationWindowSeconds": 60, "selectPolicy": "Disabled"}
     assert spec["behavior"]["scaleUp"]["policies"]
-    more = {"fallback": {"failureThreshold": 3, "replicas": 2}, "unsafeSsl": True,
+    more: dict[str, Any] = {"fallback": {"failureThreshold": 3, "replicas": 2}, "unsafeSsl": True,
             "extraTriggers": [{"type": "cron", "metadata": {"start": "0 8 * * *"}}]}  # fmt: skip
     scaled = find(render(merge(merge(BASE, KEDA), merge(behavior, {"scaling": {"keda": more}}))), "ScaledObject")[
         "spec"

@@ -22,13 +22,14 @@ What is let through to clients outside, as JSON: the API of engine and task wher
 {{- end -}}
 
 {{- /*
-Paths among them for which no key is asked though one is set, as JSON: vLLM guards /v1 alone
-(vllm/entrypoints/openai/server_utils.py of 0.33.0, AuthenticationMiddleware), TGI all of its API. args: the root context
+Paths among them for which no key is asked though one is set, as JSON: vLLM guards what begins with one of four prefixes
+(GUARDED_PREFIX of vllm/entrypoints/serve/middleware/authenticate.py, 0.33.0, read 2026-11-29), TGI all of its API.
+args: the root context
 */ -}}
 {{- define "llm-serving.unguarded" -}}
 {{- $open := list -}}
 {{- range .Facts.exposed -}}
-{{- if and (eq $.Facts.engine "vllm") (eq .type "Prefix") (not (regexMatch "^/v1(/|$)" .path)) }}{{ $open = append $open .path }}{{ end -}}
+{{- if and (eq $.Facts.engine "vllm") (eq .type "Prefix") (not (regexMatch "^/(v1|v2|inference|cohere)" .path)) }}{{ $open = append $open .path }}{{ end -}}
 {{- end -}}
 {{- $open | toJson -}}
 {{- end -}}

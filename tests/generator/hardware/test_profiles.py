@@ -102,6 +102,15 @@ def test_rows_that_a_person_edits_are_well_formed(name: str) -> None:
             assert (row["allocatable_cpu_m"] or 0) <= (row["vcpu"] or 1e9) * 1000, row["type"]
 
 
+def test_a_row_whose_page_nobody_opened_says_so() -> None:
+    rows = json.loads((ROOT / "generator" / "llm_serving_planner" / "data" / "gpus.json").read_text())["rows"]
+    remembered = [row for row in rows if "nominal memory" in row["source"]]
+    assert remembered
+    for row in remembered:
+        assert row["source"].startswith("assumed: "), row["id"]
+        assert "page was not opened" in row["source"], row["id"]
+
+
 @pytest.mark.parametrize(
     ("text", "nodes", "count", "gpu", "link"),
     [
