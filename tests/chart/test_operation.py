@@ -42,7 +42,7 @@ def volumes(pod: dict[str, Any]) -> dict[str, Any]:
 
 
 def kinds(manifests: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    return [manifest for manifest in manifests if manifest["kind"] == kind]
+    return [one for one in manifests if one["kind"] == kind and not one["metadata"]["name"].endswith("-guard")]
 
 
 def served(container: dict[str, Any]) -> str:

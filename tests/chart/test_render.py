@@ -112,7 +112,7 @@ def test_one_budget_drives_probe_deadline_and_test(render: Renderer) -> None:
 
 
 def test_probes_ask_health_and_none_waits_blindly(render: Renderer) -> None:
-    container = engine(render(BASE))
+    container = engine(render(merge(BASE, {"liveness": {"stalledSeconds": 0}})))
     for name in ("startupProbe", "readinessProbe", "livenessProbe"):
         assert container[name]["httpGet"] == {"path": "/health", "port": "http"}
         assert "initialDelaySeconds" not in container[name]

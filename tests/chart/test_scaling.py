@@ -18,7 +18,7 @@ TARGETS = {
         {
             "apiVersion": "leaderworkerset.x-k8s.io/v1",
             "kind": "LeaderWorkerSet",
-            "name": "mistral-llm-serving-group",
+            "name": "mistral-llm-serving-lws",
         },
     ),
 }

@@ -19,7 +19,8 @@ from support.helm import CHART, VALUES_FILES, RefusedError, in_process, template
 from support.kube_schemas import NEWEST, NotServedError, fingerprint, folder, validate
 
 BUILT_IN = {
-    "v1", "apps/v1", "batch/v1", "autoscaling/v2", "networking.k8s.io/v1", "policy/v1", "resource.k8s.io/v1",
+    "v1", "apps/v1", "batch/v1", "autoscaling/v2", "networking.k8s.io/v1", "policy/v1", "rbac.authorization.k8s.io/v1",
+    "resource.k8s.io/v1",
 }  # fmt: skip
 OPERATORS = {
     "leaderworkerset.x-k8s.io/v1", "ray.io/v1", "keda.sh/v1alpha1", "monitoring.coreos.com/v1",

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from cluster.conftest import Release
 from cluster.faults import bring, one, only_pod, ready, traffic, until
-from cluster.serving import engine_pods
+from cluster.needs import kubectl
+from cluster.serving import TWO_NODES, engine_pods, wait_until_serves
 from pykube import Pod
 from pytest_helm_charts.clusters import Cluster
+from support.helm import merge
 
 pytestmark = pytest.mark.faults
 LAYOUT = "deployment"
@@ -48,6 +50,38 @@ def hung(pod: Pod) -> None:
 def out_of_memory(pod: Pod) -> None:
     last = ended(pod)
     assert (last["reason"], restarts(pod)) == ("OOMKilled", 1)
+
+
+# The stand-in under the name of the real one: with a command of the user's own nothing is judged.
+JUDGED: dict[str, Any] = {
+    "gpu": {"resourceName": "nvidia.com/gpu"}, "engine": {"command": []}, "liveness": {"stalledSeconds": 10},
+    "memory": {"host": {"request": "64Mi", "limit": "512Mi"}},
+}  # fmt: skip
+
+
+def told_why(pod: Pod) -> str:
+    """What the probe said."""
+    events = kubectl("get", "events", "-n", pod.namespace, "--field-selector", f"involvedObject.name={pod.name}", "-o",
+                     "jsonpath={.items[*].message}")  # fmt: skip
+    return events.stdout
+
+
+@pytest.mark.parametrize("layout", ["deployment", "leaderworkerset"])
+def test_a_stalled_engine_is_started_anew(
+    kube_cluster: Cluster, namespace: str, release: Release, mistral: dict[str, Any], layout: str
+) -> None:
+    """A worker hangs: /health answers 200, and no completion ever does."""
+    group = merge(TWO_NODES, {"parallelism": {"controller": layout}}) if layout == "leaderworkerset" else {}
+    release.apply(mistral, one(merge(JUDGED, group)), wait=layout == "deployment")
+    wait_until_serves(kube_cluster, namespace, "mistral", 120)
+    pod = engine_pods(kube_cluster, namespace, "mistral")[0]
+    with traffic(kube_cluster, namespace, "mistral") as callers:
+        callers.until_served()
+        bring(pod, "stall")
+        # 60 s idle in the engine's own figures, 10 s without an answer, 6 probes, the grace of 22 s, the start
+        callers.until_served(300, after_error=True)
+        callers.checked(layout, "a worker hangs, /health answers")
+    assert "the engine stands still" in told_why(pod)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Scaling, drains, isolation and preflight where a real Kubernetes can act on them; no GPU is asked for."""
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -57,7 +56,7 @@ def until(what: str, holds: Callable[[], Any], seconds: float = 60) -> Any:
 
 @pytest.mark.parametrize(
     ("changes", "workload"),
-    [(NO_GPU, "deployment/mistral-llm-serving"), (LWS, "leaderworkerset/mistral-llm-serving-group")],
+    [(NO_GPU, "deployment/mistral-llm-serving"), (LWS, "leaderworkerset/mistral-llm-serving-lws")],
     ids=["deployment", "leaderworkerset"],
 )
 def test_an_upgrade_leaves_the_autoscalers_count_alone(
@@ -197,41 +196,6 @@ def test_an_isolated_release_serves_where_restricted_is_enforced(
     for pod in engine_pods(kube_cluster, namespace, "mistral"):
         mounted = [v for v in pod.obj["spec"]["volumes"] if "projected" in v]
         assert not mounted, "a token of the service account is mounted"
-
-
-def preflight(folder: Path, namespace: str, changes: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    (folder / "values.yaml").write_text(yaml.safe_dump(changes))
-    words = ["preflight", "-f", "values.yaml", "--release", "m", "-n", namespace, "--format", "json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "llm_serving_planner", *words], capture_output=True, text=True, check=False, cwd=folder,
-        env=dict(os.environ),
-    )  # fmt: skip
-    assert done.returncode in {0, 1}, done.stderr
-    return done.returncode, {finding["check"]: finding for finding in json.loads(done.stdout)["checks"]}
-
-
-def test_preflight_knows_this_cluster(tmp_path: Path, namespace: str, mistral: dict[str, Any]) -> None:
-    small = {"cpu": {"request": "100m"}, "memory": {"host": {"request": "1Gi"}, "sharedMemory": "128Mi"}}
-    code, found = preflight(tmp_path, namespace, merge(mistral, small))
-    assert found["gpu nodes"]["status"] == "ok"
-    assert found["pod security"]["found"] == f"{namespace} enforces restricted"
-    assert found["storage"]["status"] == "ok"
-    assert code == (found["free now"]["status"] == "fail")  # others may use the GPUs just now
-    wrong = {
-        "parallelism": {"tensor": 16, "gpusPerNode": 16},
-        "auth": {"hfToken": {"existingSecret": "hf"}},
-        "storage": {"type": "hostPath", "hostPath": "/m"},
-        "kueue": {"queue": "none"},
-    }
-    many = merge(small, wrong)
-    code, found = preflight(tmp_path, namespace, merge(mistral, many))
-    assert code == 1
-    assert {check for check, finding in found.items() if finding["status"] == "fail"} == {
-        "api", "capacity", "pod security", "secret",
-    }  # fmt: skip
-    kubectl("create", "secret", "generic", "hf", "-n", namespace, "--from-literal=wrong=x")
-    _, found = preflight(tmp_path, namespace, merge(mistral, many))
-    assert found["secret"]["found"] == "Secret hf has no key token (it has wrong)"
 
 
 def test_a_profile_of_this_cluster(tmp_path: Path) -> None:

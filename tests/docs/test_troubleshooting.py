@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from llm_serving_planner.base import errors
 from llm_serving_planner.cli.console import Exit
+from llm_serving_planner.cluster import rehearsal
 from llm_serving_planner.logs import failures
 from publishing import registry
 from support.helm import CHART, ROOT
@@ -83,8 +84,9 @@ def test_every_error_class_and_exit_code_is_there() -> None:
 
 
 def test_every_finding_of_preflight_is_there() -> None:
-    text = (ROOT / "generator" / "llm_serving_planner" / "cluster" / "checks.py").read_text()
-    names = set(re.findall(r'Finding\("([a-z ]+)"', text))
+    folder = ROOT / "generator" / "llm_serving_planner" / "cluster"
+    text = "".join((folder / f"{name}.py").read_text() for name in ("checks", "placing", "rehearsal"))
+    names = set(re.findall(r'Finding\(\s*"([a-z ]+)"', text)) | {check for _, check, _ in rehearsal.WHO}
     assert {"gpu nodes", "driver", "quota"} <= names
     assert names <= {cells[0] for cells in rows(section("The generator"))}
 

@@ -68,3 +68,18 @@ def test_the_answer_shows_the_plans_figures() -> None:
         r"helm install (\S+) oci://\S+/llm-serving --version \S+ -f \1-2xt4.yaml",
         got["install"],
     )
+
+
+def test_a_workload_is_answered_as_on_the_command_line() -> None:
+    words = ["Qwen/Qwen3-8B", "--profile", "1xl40s", "--workload=chat", "--users=40", "--ttft=1s", "--itl=33ms"]
+    got = answer(words)
+    assert_same(words, got)
+    assert "promise" in got["plan"]
+    assert "bears" in got["html"]
+    for pin, error in (
+        ("--ttft=soon", "--ttft is 'soon': a number is expected"),
+        ("--users=0", "--users is 0: a positive whole number is expected"),
+        ("--workload=/etc/passwd", "--workload is '/etc/passwd': one of chat, rag"),
+    ):
+        refused = answer([*words[:3], "--workload=chat", pin] if "workload" not in pin else [*words[:3], pin])
+        assert (refused["ok"], refused["error"].startswith(error)) == (False, True), refused["error"]

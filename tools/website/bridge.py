@@ -22,6 +22,8 @@ from llm_serving_planner.planner.option_checks import check_options
 from llm_serving_planner.planner.options import Options, options_of_texts
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.service import decide
+from llm_serving_planner.speed.service import decide as decide_for
+from llm_serving_planner.speed.workload import FIELDS, Workload, workload_of_texts
 
 from website.view import plan_html, refusal_html
 
@@ -45,7 +47,9 @@ def answer(model: str, profile: str, options: Mapping[str, str]) -> dict[str, An
     pins = [f"--{name}" if text == ON else f"--{name}={text}" for name, text in options.items()]
     command = shlex.join(["llm-serving", "values", model, "--profile", profile, *pins, "--offline"])
     try:
-        return {"ok": True, "command": command, **_planned(*_read(model, profile, options))}
+        load = workload_of_texts(options)
+        pinned = {name: text for name, text in options.items() if name not in FIELDS}
+        return {"ok": True, "command": command, **_planned(*_read(model, profile, pinned), load)}
     except LlmServingError as error:
         return {"ok": False, "command": command, **_refused(error)}
 
@@ -87,8 +91,8 @@ def _spec(model: str) -> ModelSpec:
     raise InputError(f"the embedded catalogue has no {model}", hint=hint)
 
 
-def _planned(spec: ModelSpec, profile: GpuProfile, options: Options) -> dict[str, Any]:
-    plan = decide(spec, profile, options)
+def _planned(spec: ModelSpec, profile: GpuProfile, options: Options, load: Workload | None) -> dict[str, Any]:
+    plan = decide(spec, profile, options) if load is None else decide_for(spec, profile, options, load)
     values, missing = _values(plan)
     return {
         "html": plan_html(plan),
@@ -101,6 +105,8 @@ def _planned(spec: ModelSpec, profile: GpuProfile, options: Options) -> dict[str
 
 
 def _values(plan: Plan) -> tuple[str | None, str | None]:
+    if plan.verdict == "doubtful":
+        return None, "predicted not to start, inside the error band: the command line writes it with --force"
     try:
         return render_values(plan), None
     except InputError as error:

@@ -19,6 +19,7 @@ from llm_serving_planner.planner.devices.registry import is_measured
 from llm_serving_planner.planner.options import Declaration, table
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.proposals import make_plan
+from llm_serving_planner.speed.workload import names
 from markupsafe import Markup
 
 from website.bars import Bar, memory_bar
@@ -143,7 +144,21 @@ def sections() -> dict[str, list[Field]]:
     for row in table():
         if row.form is not None:
             found.setdefault(row.form.section, []).append(_field(row))
-    return {name: sorted(rows, key=lambda each: each.kind == "checkbox") for name, rows in found.items()}
+    kept = {name: sorted(rows, key=lambda each: each.kind == "checkbox") for name, rows in found.items()}
+    return {"Workload": workload_fields(), **kept}
+
+
+def workload_fields() -> list[Field]:
+    """What the service has to bear, and what its users expect."""
+    whole = {"min": "1", "step": "1"}
+    return [
+        Field("workload", "Kind of service", "select", "none: no speed is predicted", {name: name for name in names()}),
+        Field("users", "Users", "number", "8 requests at once", limits=whole),
+        Field("prompt-tokens", "Prompt in tokens", "number", "the kind's", limits=whole),
+        Field("answer-tokens", "Answer in tokens", "number", "the kind's", limits=whole),
+        Field("ttft", "First token within", "text", "no target; 1s"),
+        Field("itl", "Between tokens", "text", "no target; 33ms"),
+    ]
 
 
 def _field(row: Declaration) -> Field:

@@ -9,7 +9,7 @@ from llm_serving_planner.base.errors import DoesNotFitError, LlmServingError
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.output.explain import explain
 from llm_serving_planner.output.flags import engine_args
-from llm_serving_planner.output.report import USUAL_REQUEST
+from llm_serving_planner.output.report import USUAL_REQUEST, promise_lines
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.search import context_of
 
@@ -48,6 +48,7 @@ def plan_html(plan: Plan) -> str:
         where=where(plan),
         settings=_settings(plan),
         facts=_facts(plan),
+        promise=[" ".join(line.split()) for line in promise_lines(plan)],
     )
 
 

@@ -37,8 +37,9 @@ readinessProbe:
   periodSeconds: {{ $v.probes.readiness.periodSeconds | int64 }}
   failureThreshold: {{ $v.probes.readiness.failureThreshold | int64 }}
 livenessProbe:
-  {{- include "llm-serving.probe" . | nindent 2 }}
-  timeoutSeconds: {{ $v.probes.liveness.timeoutSeconds | int64 }}
+  {{- include "llm-serving.liveness" . | nindent 2 }}
+  {{- /* The look at the figures may send a completion, and waits for it. */}}
+  timeoutSeconds: {{ max (ternary 15 1 $f.judgesStall) (int64 $v.probes.liveness.timeoutSeconds) }}
   periodSeconds: {{ $v.probes.liveness.periodSeconds | int64 }}
   failureThreshold: {{ $v.probes.liveness.failureThreshold | int64 }}
 lifecycle:

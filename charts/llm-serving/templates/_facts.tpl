@@ -12,8 +12,10 @@ groupService     string   name of the members' headless Service, and of the Conf
 groupSecret      string   Secret that members prove to know; empty for none
 makesGroupSecret bool     a hook makes that Secret
 groupSecretJob   string   name of the hook's objects
+leaderWorkerSet  string   name of the LeaderWorkerSet, and of the Service that its operator makes
 account          string   service account of the pods
 downloadName     string   name of the ConfigMap with the download script, and of the hook that downloads
+livenessName     string   name of the ConfigMap with the liveness probe
 claim            string   name of the claim of storage.type pvc
 claimTemplate    string   name of the ResourceClaimTemplate
 image            string   the engine's image
@@ -32,6 +34,7 @@ reservedFlags    map      flags that the chart sets itself: name, and the key to
 reservedEnv      map      variables that the chart sets itself: name, and the key to use
 knows            map      by name, whether the engine knows a flag that the chart sets only where the version has it
 metrics          map      names of the metrics of the engine's version by what they tell
+judgesStall      bool     the liveness probe looks at the engine's steps, not at /health alone
 seriesLabels     map      labels that every time series of the release has
 series           string   the same as a PromQL selector
 
@@ -106,8 +109,11 @@ graceSeconds     int      time to stop: leaving the Service, running answers, an
 {{- $short := printf "%s-%s" (trunc 35 $f.fullname | trimAll "-") (sha256sum $f.fullname | trunc 6) -}}
 {{- $_ := set $f "groupName" (ternary $short $f.fullname (gt (len $f.fullname) 42)) -}}
 {{- $_ := set $f "groupService" (printf "%s-group" $f.fullname) -}}
+{{- /* The operator makes a headless Service of this name: it must be none that the chart makes with any controller. */ -}}
+{{- $_ := set $f "leaderWorkerSet" (printf "%s-lws" $f.groupName) -}}
 {{- $_ := set $f "account" ($v.serviceAccount.name | default (ternary $f.fullname "default" $v.serviceAccount.create)) -}}
 {{- $_ := set $f "downloadName" (printf "%s-download" $f.fullname) -}}
+{{- $_ := set $f "livenessName" (printf "%s-liveness" $f.fullname) -}}
 {{- $_ := set $f "claim" (printf "%s-models" $f.fullname) -}}
 {{- $_ := set $f "claimTemplate" (printf "%s-gpus" $f.fullname) -}}
 {{- /* vLLM's tags begin with v, those of the others do not. */ -}}
@@ -151,6 +157,10 @@ graceSeconds     int      time to stop: leaving the Service, running answers, an
 {{- end -}}
 {{- end -}}
 {{- $own := dict "namespace" $f.namespace "app_kubernetes_io_instance" .Release.Name -}}
+{{- /* On CPUs one step may take minutes, and requests wait for as long as an engine sleeps. */ -}}
+{{- $gpus := or (ne .Values.gpu.resourceName "") (ne .Values.gpu.dra.deviceClassName "") -}}
+{{- $ours := and (eq $e.type "vllm") (empty $e.command) (not (hasKey $e.args "enable-sleep-mode")) -}}
+{{- $_ := set $f "judgesStall" (and $gpus $ours (gt (int .Values.liveness.stalledSeconds) 0)) -}}
 {{- $_ := set $f "seriesLabels" (.Values.monitoring.seriesLabels | default $own) -}}
 {{- $parts := list -}}
 {{- range $label, $value := $f.seriesLabels }}{{ $parts = append $parts (printf "%s=%q" $label $value) }}{{ end -}}

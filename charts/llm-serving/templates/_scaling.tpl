@@ -5,7 +5,7 @@
 {{- if eq .Facts.controller "leaderworkerset" -}}
 apiVersion: leaderworkerset.x-k8s.io/v1
 kind: LeaderWorkerSet
-name: {{ printf "%s-group" .Facts.groupName | quote }}
+name: {{ .Facts.leaderWorkerSet | quote }}
 {{- else -}}
 apiVersion: apps/v1
 kind: Deployment

@@ -34,6 +34,11 @@
   configMap:
     name: {{ .Facts.groupService | quote }}
 {{- end }}
+{{- if .Facts.judgesStall }}
+- name: liveness
+  configMap:
+    name: {{ .Facts.livenessName | quote }}
+{{- end }}
 {{- include "llm-serving.source.volume" . -}}
 {{- with .Values.tls.existingSecret }}
 - name: tls
@@ -60,6 +65,9 @@
 - {name: shm, mountPath: /dev/shm}
 {{- if .Facts.severalPods }}
 - {name: group, mountPath: /llm/group}
+{{- end }}
+{{- if .Facts.judgesStall }}
+- {name: liveness, mountPath: /llm/liveness, readOnly: true}
 {{- end }}
 {{- include "llm-serving.source.mount" . -}}
 {{- if .Facts.tls }}

@@ -29,7 +29,7 @@ NODES = (2, 4)  # of one engine, where one machine is too small for the model
 FINALISTS = 8  # rows that are simulated
 # Share of what an engine bears that is planned for: the rest keeps queues short. The simulation corrects it.
 LOADED = 0.75
-_MOST_ENGINES = 4096
+MOST_ENGINES = 4096
 _TRIES = 3
 _NEVER = "misses the targets, in the simulation, with more engines too"
 
@@ -118,13 +118,18 @@ class Misfit:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Rows cheapest first, misfits in the order of the data."""
+    """Rows cheapest first, misfits in the order of the data.
+
+    Attributes:
+        unbearable: where no candidate bears what comes, the most requests per second that one does.
+    """
 
     spec: ModelSpec
     workload: Workload
     need: int
     rows: tuple[Row, ...]
     misfits: tuple[Misfit, ...]
+    unbearable: float | None = None
 
     def grouped(self) -> list[tuple[str, str, list[str]]]:
         """(model, reason, names) of the misfits, the most frequent reason first."""
@@ -143,6 +148,7 @@ class _Ranking:
     need: int
     rows: list[Row] = field(default_factory=list)
     misfits: list[Misfit] = field(default_factory=list)
+    largest: float = 0.0  # requests per second that candidates bear which would need too many engines
 
 
 def context_for(spec: ModelSpec, workload: Workload, max_model_len: int | None) -> int:
@@ -207,7 +213,8 @@ def advise(
             Misfit(row.profile, row.plan.spec.model_id, limit if row.usd_per_hour else "no price is known")
             for row in dear
         ]
-    return Advice(spec, workload, found.need, tuple(rows), tuple(found.misfits))
+    most = found.largest if not rows and found.largest else None
+    return Advice(spec, workload, found.need, tuple(rows), tuple(found.misfits), most)
 
 
 def rank(row: Row) -> tuple[Any, ...]:
@@ -266,15 +273,18 @@ def _row(spec: ModelSpec, profile: GpuProfile, machine: Instance | None, asked: 
         wanted = math.ceil(load.rate / (LOADED * rate))
     else:
         wanted = math.ceil((load.concurrency or 1) / at_once)
-    return _sized(plan, machine, profile, wanted, rate)
+    sized = _sized(plan, machine, profile, wanted, rate)
+    if isinstance(sized, str):
+        asked.largest = max(asked.largest, LOADED * rate * MOST_ENGINES)
+    return sized
 
 
 def _sized(plan: Plan, machine: Instance | None, profile: GpuProfile, wanted: int, rate: float) -> Row | str:
     """A row with at least `wanted` engines, in whole machines."""
     units = math.ceil(wanted / plan.replicas)
     engines = units * plan.replicas
-    if engines > _MOST_ENGINES:
-        return f"more than {_MOST_ENGINES:,} engines would be needed"
+    if engines > MOST_ENGINES:
+        return f"more than {MOST_ENGINES:,} engines would be needed"
     nodes = profile.nodes
     cost = candidates.price(machine) if machine else None
     return Row(

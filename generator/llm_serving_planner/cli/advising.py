@@ -45,7 +45,7 @@ def register(add: Add) -> None:
 
 def _advise(arguments: argparse.Namespace) -> int:
     from llm_serving_planner.advice.candidates import check_filters
-    from llm_serving_planner.advice.ranking import advise
+    from llm_serving_planner.advice.ranking import MOST_ENGINES, advise
     from llm_serving_planner.advice.table import decisions, render, winner_command
     from llm_serving_planner.models.resolve import resolve
     from llm_serving_planner.speed.workload import workload
@@ -73,7 +73,11 @@ def _advise(arguments: argparse.Namespace) -> int:
         show(f"cheapest: {winner_command(advice, best, offline=arguments.offline)} -o values/\n")
     if not advice.rows:
         say("error: nothing in the data serves this workload")
-        say("hint: ask for less, allow later tokens, or loosen the filters")
+        if advice.unbearable is not None:
+            most = f"{advice.unbearable:,.0f} requests/s"
+            say(f"hint: the most that one kind of machine bears, {MOST_ENGINES:,} engines of it, is {most}")
+        else:
+            say("hint: ask for less, allow later tokens, or loosen the filters")
         return Exit.MISFIT
     return Exit.OK
 

@@ -28,7 +28,6 @@ def _from_cluster(arguments: argparse.Namespace) -> int:
     from llm_serving_planner.cluster.capacity import read_nodes
     from llm_serving_planner.cluster.kubectl import Client, ForbiddenError
     from llm_serving_planner.cluster.labels import profile_of
-    from llm_serving_planner.cluster.wanted import wanted
     from llm_serving_planner.output.render import to_yaml
 
     if arguments.output is not None:
@@ -38,7 +37,7 @@ def _from_cluster(arguments: argparse.Namespace) -> int:
             nodes = Client.find(arguments.context).items("nodes")
     except ForbiddenError as error:
         raise InputError(f"you may not read {error.what}", hint="ask an administrator for the profile") from None
-    profile, notes = profile_of(read_nodes(nodes, None, wanted({}, "none", "none")), arguments.product)
+    profile, notes = profile_of(read_nodes(nodes, None), arguments.product)
     if arguments.format == "json":
         text = json.dumps(profile, indent=2) + "\n"
     else:

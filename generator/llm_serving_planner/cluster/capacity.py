@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm_serving_planner.base.units import quantity
-from llm_serving_planner.cluster.wanted import Wanted
+from llm_serving_planner.cluster.workloads import effective
 
 # Labels of GPU feature discovery, the newer name first (NVIDIA/k8s-device-plugin docs/gpu-feature-discovery, 2026-11).
 DRIVER_LABELS = ("nvidia.com/cuda.driver-version.major", "nvidia.com/cuda.driver.major")
 HUGE_PAGES = "hugepages-2Mi"
+_STANDARD = {"cpu", "memory", "ephemeral-storage", "pods"}
 _BLOCKING = {"NoSchedule", "NoExecute"}
 
 
@@ -31,21 +32,25 @@ class Node:
         return None
 
 
-def read_nodes(nodes: list[dict[str, Any]], pods: list[dict[str, Any]] | None, given_back: Wanted) -> list[Node]:
+def read_nodes(
+    nodes: list[dict[str, Any]], pods: list[dict[str, Any]] | None, given_back: tuple[str, str] | None = None
+) -> list[Node]:
     """Nodes that take pods, with what running pods leave free.
 
     Args:
         nodes: Node objects.
         pods: Pods of all namespaces; None where they may not be read, so that everything counts as free.
-        given_back: the release whose own pods go before the new ones come (unless it surges).
+        given_back: namespace and name of the release whose own engines go before the new ones come; None where
+            none goes.
     """
     taken: dict[str, dict[str, float]] = {}
     for pod in pods or []:
         place = pod["spec"].get("nodeName")
-        if place is None or pod.get("status", {}).get("phase") in {"Succeeded", "Failed"} or _own(pod, given_back):
+        if place is None or ended(pod) or (given_back and of_release(pod, *given_back)):
             continue
-        own = taken.setdefault(place, {})
-        for name, amount in requests(pod["spec"]).items():
+        own = taken.setdefault(place, {"pods": 0})
+        own["pods"] += 1
+        for name, amount in effective(pod["spec"], "requests").items():
             own[name] = own.get(name, 0) + amount
     found = []
     for node in nodes:
@@ -55,28 +60,21 @@ def read_nodes(nodes: list[dict[str, Any]], pods: list[dict[str, Any]] | None, g
         allocatable = {key: quantity(value) for key, value in node["status"].get("allocatable", {}).items()}
         free = {key: amount - taken.get(name, {}).get(key, 0) for key, amount in allocatable.items()}
         labels = node["metadata"].get("labels", {})
-        found.append(Node(name, labels, node["spec"].get("taints", []), allocatable, free))
+        found.append(Node(name, labels, node["spec"].get("taints") or [], allocatable, free))
     return found
 
 
-def requests(spec: dict[str, Any]) -> dict[str, float]:
-    """What the scheduler counts for a pod: the containers' sum, or the largest init container."""
-    total: dict[str, float] = {}
-    for container in spec.get("containers", []):
-        for name, amount in container.get("resources", {}).get("requests", {}).items():
-            total[name] = total.get(name, 0) + quantity(amount)
-    for container in spec.get("initContainers", []):
-        for name, amount in container.get("resources", {}).get("requests", {}).items():
-            total[name] = max(total.get(name, 0), quantity(amount))
-    return total
+def ended(pod: dict[str, Any]) -> bool:
+    """Whether a pod holds nothing any more."""
+    return (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
 
 
-def _own(pod: dict[str, Any], release: Wanted) -> bool:
-    labels = pod["metadata"].get("labels", {})
+def of_release(pod: dict[str, Any], namespace: str, release: str) -> bool:
+    """Whether a pod is one of the release's engines."""
+    labels = pod["metadata"].get("labels") or {}
     return (
-        not release.surge
-        and pod["metadata"].get("namespace") == release.namespace
-        and labels.get("app.kubernetes.io/instance") == release.release
+        pod["metadata"].get("namespace") == namespace
+        and labels.get("app.kubernetes.io/instance") == release
         and labels.get("app.kubernetes.io/component") == "engine"
     )
 
@@ -103,27 +101,65 @@ def _tolerates(toleration: dict[str, Any], taint: dict[str, Any]) -> bool:
     return bool(toleration.get("key") == taint["key"] and toleration.get("value", "") == taint.get("value", ""))
 
 
-def selected(node: Node, selector: dict[str, str]) -> bool:
-    """Whether the node has every demanded label."""
-    return selector.items() <= node.labels.items()
+def selected(node: Node, spec: dict[str, Any]) -> bool:
+    """Whether the node has every label that the pod demands, by selector and by required node affinity."""
+    if not (spec.get("nodeSelector") or {}).items() <= node.labels.items():
+        return False
+    required = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    )
+    terms = (required or {}).get("nodeSelectorTerms") or []
+    return not terms or any(_meets(node, term) for term in terms)
 
 
-def room(release: Wanted, amounts: dict[str, float]) -> int:
-    """Pods that these amounts of a node hold."""
-    needs = {"cpu": release.cpu_m / 1000, "memory": float(release.memory)}
-    if release.resource:
-        needs[release.resource] = float(release.gpus)
-    if release.hugepages:
-        needs[HUGE_PAGES] = float(release.hugepages)
-    return max(0, min(int((amounts.get(name, 0) + 1e-9) // need) for name, need in needs.items() if need))
+def _meets(node: Node, term: dict[str, Any]) -> bool:
+    rules = term.get("matchExpressions") or []
+    fields = term.get("matchFields") or []
+    if not rules and not fields:
+        return False  # as the scheduler reads an empty term
+    labels = {**node.labels, "metadata.name": node.name}
+    return all(_answers(labels.get(rule["key"]), rule) for rule in [*rules, *fields])
 
 
-def engines_that_fit(rooms: list[int], release: Wanted) -> int:
-    """Engines that fit into nodes with that much room; members of one engine share no node unless they may."""
-    if release.nodes == 1 or release.share_nodes:
-        return sum(rooms) // release.nodes
+def _answers(value: str | None, rule: dict[str, Any]) -> bool:
+    operator, values = rule.get("operator"), rule.get("values") or []
+    if operator in {"Gt", "Lt"}:
+        if value is None or not value.lstrip("-").isdigit() or len(values) != 1:
+            return False
+        return int(value) > int(values[0]) if operator == "Gt" else int(value) < int(values[0])
+    answers = {"In": value in values, "NotIn": value not in values, "Exists": value is not None,
+               "DoesNotExist": value is None}  # fmt: skip
+    return answers.get(str(operator), False)
+
+
+def needs(spec: dict[str, Any]) -> dict[str, float]:
+    """What a node must have for a pod, one place among its pods included."""
+    return {**{name: amount for name, amount in effective(spec, "requests").items() if amount}, "pods": 1}
+
+
+def lacking(node: Node, wanted: dict[str, float]) -> list[str]:
+    """Resources that the node does not offer at all: its kubelet always tells the standard ones."""
+    return [name for name in wanted if name not in _STANDARD and not node.allocatable.get(name)]
+
+
+def room(wanted: dict[str, float], amounts: dict[str, float]) -> int:
+    """Pods that these amounts of a node hold; a standard resource that it does not tell bounds nothing."""
+    counted = {name: need for name, need in wanted.items() if name not in _STANDARD or name in amounts}
+    return max(0, min((int((amounts.get(name, 0) + 1e-9) // need) for name, need in counted.items()), default=0))
+
+
+def engines_that_fit(rooms: list[int], members: int, *, apart: bool) -> int:
+    """Engines that fit into nodes with that much room.
+
+    Args:
+        rooms: pods that each node holds.
+        members: pods of one engine.
+        apart: members of one engine share no node.
+    """
+    if members == 1 or not apart:
+        return sum(rooms) // members
     count = 0
     # n engines fit if and only if the rooms, each cut at n, hold n times the members
-    while sum(min(space, count + 1) for space in rooms) >= (count + 1) * release.nodes:
+    while sum(min(space, count + 1) for space in rooms) >= (count + 1) * members:
         count += 1
     return count

@@ -1,49 +1,97 @@
-"""Every check: what was found, whether it would fail, and the way out. Each reads the cluster through a Client."""
+"""Every check: what was found, whether it would fail, and the way out.
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+The chart's own rules are asked of the chart, by rendering it, and those of the cluster of its API server, by a dry run
+of what was rendered. Only what neither tells is worked out here: nodes, quotas, and what pods name.
+"""
 
-from llm_serving_planner.base.units import GIB, MIB, quantity
-from llm_serving_planner.cluster import capacity, limits
-from llm_serving_planner.cluster.capacity import Node
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from llm_serving_planner.cluster import live, placing, quota, references
+from llm_serving_planner.cluster.capacity import of_release
+from llm_serving_planner.cluster.findings import Finding
+from llm_serving_planner.cluster.helm import RefusedError, Rendering, render
 from llm_serving_planner.cluster.kubectl import Client, ForbiddenError
-from llm_serving_planner.cluster.wanted import Wanted
+from llm_serving_planner.cluster.rehearsal import rehearse
+from llm_serving_planner.cluster.workloads import Json, Pods, hooks, named, pods
 from llm_serving_planner.engines import registry
-from llm_serving_planner.output.chart import Made
 
-Status = Literal["ok", "warn", "fail", "unknown"]
-_LEVELS = ("privileged", "baseline", "restricted")
-_ENFORCE = "pod-security.kubernetes.io/enforce"
+_VERSION = "app.kubernetes.io/version"
+_OPENSHIFT = "security.openshift.io/v1"
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 # Provisioners of volumes that one node mounts (their documents; from memory, hence a warning only).
 _ONE_NODE = ("ebs.csi.aws.com", "disk.csi.azure.com", "pd.csi.storage.gke.io", "rancher.io/local-path",
              "kubernetes.io/host-path")  # fmt: skip
-# Which resource lists a kind of the chart, where that is not its name and an s.
-_PLURALS = {"NetworkPolicy": "networkpolicies", "Ingress": "ingresses", "BackendTLSPolicy": "backendtlspolicies"}
+_SHARED = {"ReadWriteMany", "ReadOnlyMany"}
+_METRICS = {"Pods": "custom.metrics.k8s.io", "External": "external.metrics.k8s.io"}
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One row of the answer."""
+class Asked:
+    """What the user asks of the cluster: files and settings of a release, and the engine that the files name."""
 
-    check: str
-    status: Status
-    found: str
-    way_out: str = ""
+    release: str
+    namespace: str
+    files: list[Any]
+    settings: list[str]
+    chart: str | None
+    engine: str
 
 
-def preflight(client: Client, release: Wanted) -> list[Finding]:
-    """All checks in order; one that the user may not make is `unknown`."""
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A rendered release: its objects, those of them that the cluster has, and its pods."""
+
+    name: str
+    namespace: str
+    objects: list[Json]
+    there: list[Json]
+    groups: list[Pods]
+
+    def found(self, one: Json) -> Json | None:
+        """The cluster's object of the same kind and name."""
+        return next((item for item in self.there if _same(item, one)), None)
+
+
+def _same(first: Json, second: Json) -> bool:
+    return first.get("kind") == second.get("kind") and first["metadata"].get("name") == second["metadata"].get("name")
+
+
+def preflight(client: Client, asked: Asked) -> list[Finding]:
+    """All checks in order; one that the user may not make is `unknown`.
+
+    Raises:
+        InputError: no helm, no chart, or a cluster that does not answer.
+    """
     served = client.api_versions()
-    namespace = _guard("namespace", lambda: _namespace(client, release, served))
-    found = [*_apis(release, served), *_platform(release, served), *namespace]
-    found += _guard("nodes", lambda: _nodes(client, release))
-    if not any(finding.check == "namespace" and finding.status == "warn" for finding in namespace):
-        for check, run in (("secrets", _secrets), ("quota", _quota), ("limits", _limits), ("names", _names)):
-            found += _guard(check, lambda run=run: run(client, release))  # type: ignore[misc]
+    try:
+        kube = client.server_version()
+        objects = render(
+            Rendering(asked.release, asked.namespace, asked.files, asked.settings, asked.chart, kube, served)
+        )
+    except RefusedError as error:
+        return [Finding("values", "fail", text) for text in error.problems]
+    known = [one for one in objects if one.get("apiVersion") in served]
+    release = Release(asked.release, asked.namespace, objects, [], pods(objects))
+    namespace = _guard("namespace", lambda: _namespace(client, release))
+    found = [Finding("values", "ok", f"the chart renders {len(objects)} objects"), *_apis(objects, served),
+             *_platform(release, served), *namespace]  # fmt: skip
+    if all(finding.status == "ok" for finding in namespace):
+        release = replace(release, there=_there(client, known, asked.namespace))
+        found += _names(client, release)
+        rehearsed = rehearse(client, release.groups, known, release.there, asked.namespace)
+        found += rehearsed.findings
+        release = replace(release, groups=rehearsed.groups)
+        found += _changes(release)
+        found += _guard("quota", lambda: _quota(client, release))
+    found += _guard("nodes", lambda: placing.nodes(client, release.groups, asked.release, asked.namespace))
+    if any(group.engine for group in release.groups):
+        engine = _engine(asked.engine, objects)
+        found += _guard("driver", lambda: placing.drivers(client, release.groups, *engine))
+    within = all(finding.status == "ok" for finding in namespace)
+    found += _references(client, release, served, within=within)
     found += _guard("storage", lambda: _storage(client, release))
-    found += _guard("classes", lambda: _classes(client, release))
     return found
 
 
@@ -54,248 +102,241 @@ def _guard(check: str, run: Callable[[], list[Finding]]) -> list[Finding]:
         return [Finding(check, "unknown", f"you may not read {error.what}", "ask an administrator to run this")]
 
 
-def _apis(release: Wanted, served: set[str]) -> list[Finding]:
+def _engine(kind: str, objects: list[Json]) -> tuple[str, dict[str, Any] | None]:
+    """The engine in words, with the version that the chart rendered, and the driver that its image needs."""
+    labels = [one["metadata"].get("labels") or {} for one in objects]
+    version = next((str(own[_VERSION]) for own in labels if own.get(_VERSION)), "")
+    engine = registry.engine_of(kind)
+    return f"{engine.label} {version}".strip(), engine.driver_floor(version)
+
+
+def _apis(objects: list[Json], served: set[str]) -> list[Finding]:
+    """Kinds that the cluster does not know, and metrics that nobody serves."""
     found = []
-    for alternatives, key in release.apis:
-        there = next((version for version in alternatives if version in served), None)
-        if there:
-            found.append(Finding("api", "ok", f"{there} ({key})"))
-        else:
-            found.append(Finding("api", "fail", f"{alternatives[0]} is not served, but {key} needs it",
-                                 "install its operator or adapter, or clear the key"))  # fmt: skip
+    for api in sorted({str(one.get("apiVersion")) for one in objects}):
+        kinds = sorted({str(one.get("kind")) for one in objects if one.get("apiVersion") == api})
+        if api not in served:
+            found.append(Finding("api", "fail", f"{api} is not served, but the release has {', '.join(kinds)}",
+                                 "install its operator, or clear the key"))  # fmt: skip
+        elif "." in api.partition("/")[0] and "k8s.io" not in api and api != "apps/v1":
+            found.append(Finding("api", "ok", f"{api} ({', '.join(kinds)})"))
+    wanted = {_METRICS.get(str(metric.get("type"))) for one in objects if one.get("kind") == "HorizontalPodAutoscaler"
+              for metric in one["spec"].get("metrics") or []}  # fmt: skip
+    for group in sorted(group for group in wanted if group):
+        there = sorted(api for api in served if api.startswith(f"{group}/"))
+        found.append(Finding("api", "ok", f"{there[0]} (HorizontalPodAutoscaler)") if there else Finding(
+            "api", "fail", f"{group} is not served, but a HorizontalPodAutoscaler asks for its metrics",
+            "install an adapter, or clear scaling.hpa"))  # fmt: skip
     return found
 
 
-def _platform(release: Wanted, served: set[str]) -> list[Finding]:
-    openshift = "security.openshift.io/v1" in served
-    if openshift and not release.openshift:
-        return [Finding("platform", "fail", "platform is kubernetes, the cluster is OpenShift: restricted-v2 refuses "
-                        "fixed user ids", "set platform=openshift")]  # fmt: skip
-    if release.openshift and not openshift:
-        return [Finding("platform", "fail", "platform is openshift, the cluster is not: nobody assigns a user id, and "
-                        "an image whose user is root does not start", "set platform=kubernetes")]  # fmt: skip
+def _platform(release: Release, served: set[str]) -> list[Finding]:
+    openshift = _OPENSHIFT in served
+    contexts = [group.spec.get("securityContext") or {} for group in release.groups if group.engine]
+    fixed = any("runAsUser" in context for context in contexts)
+    if openshift and fixed:
+        return [Finding("platform", "fail", "the pods have a fixed user id and the cluster is OpenShift: restricted-v2 "
+                        "refuses it", "set platform=openshift")]  # fmt: skip
+    if contexts and not fixed and not openshift:
+        return [Finding("platform", "fail", "the pods have no user id and the cluster is not OpenShift: nobody assigns "
+                        "one, and an image whose user is root does not start", "set platform=kubernetes")]  # fmt: skip
     return [Finding("platform", "ok", "OpenShift" if openshift else "Kubernetes")]
 
 
-def _namespace(client: Client, release: Wanted, served: set[str]) -> list[Finding]:
-    spaces = {item["metadata"]["name"]: item["metadata"].get("labels", {}) for item in client.items("namespaces")}
-    if release.namespace not in spaces:
-        return [Finding("namespace", "warn", f"{release.namespace} does not exist",
-                        "helm install --create-namespace, and create its Secrets first")]  # fmt: skip
-    enforced = spaces[release.namespace].get(_ENFORCE, "privileged")
-    needed, reason = release.level
-    if enforced in _LEVELS and _LEVELS.index(enforced) > _LEVELS.index(needed):
-        return [Finding("pod security", "fail", f"{release.namespace} enforces {enforced}, but {reason} needs {needed}",
-                        f"kubectl label namespace {release.namespace} --overwrite {_ENFORCE}={needed}, or change the "
-                        "values")]  # fmt: skip
-    if needed != "restricted" and "security.openshift.io/v1" in served:
-        return [Finding("pod security", "warn", f"{reason} needs more than restricted-v2",
-                        "give the service account an SCC that admits it")]  # fmt: skip
-    return [Finding("pod security", "ok", f"{release.namespace} enforces {enforced}")]
+def _namespace(client: Client, release: Release) -> list[Finding]:
+    if client.one("namespaces", release.namespace, None) is None:
+        return [Finding("namespace", "warn", f"{release.namespace} does not exist: quotas, limits and admission are "
+                        "not known", "kubectl create namespace, its Secrets, and this command again")]  # fmt: skip
+    return [Finding("namespace", "ok", release.namespace)]
 
 
-def _nodes(client: Client, release: Wanted) -> list[Finding]:
-    unknown = []
+def _there(client: Client, objects: list[Json], namespace: str) -> list[Json]:
+    """Live objects; kinds that the user may not read are left out."""
     try:
-        pods: list[dict[str, Any]] | None = client.items("pods", everywhere=True)
+        return client.live(objects, namespace)
     except ForbiddenError:
-        pods = None
-        unknown = [Finding("free now", "unknown", "you may not read pods of all namespaces", "free GPUs are not known")]
-    every = capacity.read_nodes(client.items("nodes"), pods, release)
-    having = [node for node in every if not release.resource or node.allocatable.get(release.resource)]
-    if not having:
-        return [Finding("gpu nodes", "fail", f"no ready node offers {release.resource}",
-                        "add GPU nodes (llm-serving machineset), or install the device plugin")]  # fmt: skip
-    chosen = [node for node in having if capacity.selected(node, release.selector)]
-    if not chosen:
-        return [Finding("gpu nodes", "fail", f"{_named(having)} lack {_labels(having, release.selector)}",
-                        "set gpu.nodeSelector to labels that they have")]  # fmt: skip
-    open_ = [node for node in chosen if not capacity.untolerated(node, release.tolerations)]
-    if not open_:
-        taints = sorted({taint for node in chosen for taint in capacity.untolerated(node, release.tolerations)})
-        return [Finding("taints", "fail", f"{_named(chosen)}: {', '.join(taints)} is not tolerated",
-                        "add it to gpu.tolerations")]  # fmt: skip
-    what = f"{release.gpus} x {release.resource}, " if release.resource else ""
-    each = f"{what}{release.cpu_m / 1000:g} CPU, {release.memory / GIB:g} GiB"
-    if release.hugepages:
-        each += f", {release.hugepages / MIB:g} MiB of huge pages"
-    if _fit(open_, release, free=False) < max(1, release.replicas):
-        return [Finding("capacity", "fail", f"{release.pods} pod(s) of {each} do not fit on {_named(open_)}, even when "
-                        f"these are empty ({_sizes(open_, release)})", "larger or more nodes, or smaller values"),
-                *_drivers(release, open_)]  # fmt: skip
-    found = [Finding("gpu nodes", "ok", f"{_named(open_)}: {_sizes(open_, release)}"), *_drivers(release, open_)]
-    if unknown:
-        return found + unknown
-    fit = _fit(open_, release, free=True)
-    if fit < release.replicas:
-        return [*found, Finding("free now", "fail", f"{release.replicas} engine(s) of {release.nodes} pod(s) with "
-                                f"{each} are wanted, {fit} fit into what is free ({_sizes(open_, release, free=True)})",
-                                "free some, or the pods stay pending until others end")]  # fmt: skip
-    return [*found, Finding("free now", "ok", f"{fit} engine(s) fit ({_sizes(open_, release, free=True)})")]
+        found = []
+        for one in objects:
+            try:
+                found += client.live([one], namespace)
+            except ForbiddenError:
+                continue
+        return found
 
 
-def _fit(nodes: list[Node], release: Wanted, *, free: bool) -> int:
-    rooms = [capacity.room(release, node.free if free else node.allocatable) for node in nodes]
-    return capacity.engines_that_fit(rooms, release)
+def _names(client: Client, release: Release) -> list[Finding]:
+    taken = [
+        named(one) for one in release.objects
+        if (found := release.found(one)) and live.foreign(one, found, release.name, release.namespace)
+    ]  # fmt: skip
+    try:
+        taken += [name for one in release.objects for name in _made_by_operator(client, one, release.namespace)]
+    except ForbiddenError as error:
+        return [Finding("names", "unknown", f"you may not read {error.what}", "ask an administrator to run this")]
+    if taken:
+        return [Finding("names", "fail", f"{', '.join(taken)} exist and are not of release {release.name}",
+                        "another release name, or fullnameOverride")]  # fmt: skip
+    return [Finding("names", "ok", f"all {len(release.objects)} are free or the release's own")]
 
 
-def _named(nodes: list[Node]) -> str:
-    names = [node.name for node in nodes]
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+def _made_by_operator(client: Client, one: Json, namespace: str) -> Iterator[str]:
+    """Objects of another that stand where an operator will make its own."""
+    kind, name = one.get("kind"), str(one["metadata"].get("name"))
+    makes = {"LeaderWorkerSet": (("services", name), ("statefulsets.apps", name)),
+             "RayCluster": (("services", f"{name}-head-svc"),)}  # fmt: skip
+    for resource, wanted in makes.get(str(kind), ()):
+        found = client.one(resource, wanted, namespace)
+        owners = ((found or {}).get("metadata") or {}).get("ownerReferences") or []
+        if found and not any(owner.get("kind") == kind and owner.get("name") == name for owner in owners):
+            yield f"{found.get('kind')}/{wanted}"
 
 
-def _labels(nodes: list[Node], selector: dict[str, str]) -> str:
-    missing = [(key, value) for key, value in selector.items() if all(n.labels.get(key) != value for n in nodes)]
-    shown = missing or list(selector.items())
-    have = {key: sorted({node.labels.get(key, "nothing") for node in nodes}) for key, _ in shown}
-    return "; ".join(f"{key}={value} (they have {', '.join(have[key])})" for key, value in shown)
+def _changes(release: Release) -> list[Finding]:
+    return [
+        Finding("change", "fail", change.text, change.way_out)
+        for one in release.objects if (found := release.found(one)) and not hooks(one)
+        for change in live.changes(one, found)
+    ]  # fmt: skip
 
 
-def _sizes(nodes: list[Node], release: Wanted, *, free: bool = False) -> str:
-    name = release.resource
-    shown = []
-    for node in nodes[:3]:
-        have = node.free if free else node.allocatable
-        gpus = f"{have.get(name, 0):g} x {name}, " if name else ""
-        pages = f", {have.get(capacity.HUGE_PAGES, 0) / MIB:g} MiB of huge pages" if release.hugepages else ""
-        shown.append(f"{gpus}{have.get('cpu', 0):g} CPU, {have.get('memory', 0) / GIB:.1f} GiB{pages}")
-    return "; ".join(shown)
-
-
-def _drivers(release: Wanted, nodes: list[Node]) -> list[Finding]:
-    floor = registry.engine_of(release.engine).driver_floor(release.version)
-    if floor is None or not release.resource.startswith("nvidia.com/"):
-        return []
-    old = [node for node in nodes if node.driver is not None and node.driver < floor["major"]]
-    told = [node for node in nodes if node.driver is not None]
-    need = f"vLLM {release.version} holds CUDA {floor['cuda']}: driver {floor['major']} or newer"
-    if old:
-        return [Finding("driver", "fail", f"{need}; {old[0].name} has {old[0].driver}",
-                        "a newer driver, an older engine version, or a node selector for newer nodes")]  # fmt: skip
-    if not told:
-        label = capacity.DRIVER_LABELS[0]
-        return [Finding("driver", "unknown", f"{need}; no node has the label {label}",
-                        "install GPU feature discovery, or run nvidia-smi on a node")]  # fmt: skip
-    return [Finding("driver", "ok", f"{min(node.driver or 0 for node in told)}; {need}")]
-
-
-def _secrets(client: Client, release: Wanted) -> list[Finding]:
-    found = []
-    for name, key in release.secrets:
-        keys = client.secret_keys(name, release.namespace)
-        if keys is None:
-            found.append(Finding("secret", "fail", f"Secret {name} does not exist in {release.namespace}",
-                                 f"kubectl create secret generic {name} -n {release.namespace} "
-                                 f"--from-file={key}=FILE"))  # fmt: skip
-        elif key not in keys:
-            found.append(Finding("secret", "fail", f"Secret {name} has no key {key} (it has {', '.join(keys)})",
-                                 "name the key in auth, or add it to the Secret"))  # fmt: skip
-        else:
-            found.append(Finding("secret", "ok", f"{name} has {key}"))
-    return found
-
-
-def _quota(client: Client, release: Wanted) -> list[Finding]:
-    more = {"pods": release.pods, "requests.cpu": release.pods * release.cpu_m / 1000, "cpu": release.pods *
-            release.cpu_m / 1000, "requests.memory": release.pods * release.memory, "memory": release.pods *
-            release.memory, "limits.memory": release.pods * release.memory_limit}  # fmt: skip
-    if release.resource:
-        more[f"requests.{release.resource}"] = release.pods * release.gpus
-    if release.storage["type"] in {"pvc", "perReplica"}:
-        claims = release.pods if release.storage["type"] == "perReplica" else 1
-        more["requests.storage"] = claims * quantity(release.storage["size"])
-    found = []
-    for item in client.items("resourcequotas", release.namespace):
-        hard, used = item.get("status", {}).get("hard", {}), item.get("status", {}).get("used", {})
-        for name in sorted(set(hard) & set(more)):
-            left = quantity(hard[name]) - quantity(used.get(name, 0))
-            if more[name] > left:
-                found.append(Finding("quota", "fail", f"ResourceQuota {item['metadata']['name']}: {name} has "
-                                     f"{hard[name]}, {used.get(name, 0)} in use; the release adds {more[name]:g}",
-                                     "raise the quota, or uninstall what it replaces"))  # fmt: skip
-    return found or [Finding("quota", "ok", "nothing in the way")]
-
-
-def _limits(client: Client, release: Wanted) -> list[Finding]:
-    claim = quantity(release.storage["size"]) if release.storage["type"] in {"pvc", "perReplica"} else None
-    found = limits.problems(client.items("limitranges", release.namespace), limits.pods(release.values), claim)
-    return [Finding("limits", one.status, one.text, one.way_out) for one in found] or [
-        Finding("limits", "ok", "no LimitRange in the way")
+def _quota(client: Client, release: Release) -> list[Finding]:
+    quotas = client.items("resourcequotas", release.namespace)
+    if not quotas:
+        return [Finding("quota", "ok", "the namespace has none")]
+    running = client.items("pods", release.namespace, selector=f"app.kubernetes.io/instance={release.name}")
+    held = [pod["spec"] for pod in running if placing.holds(pod) and of_release(pod, release.namespace, release.name)]
+    claims = list(_claims(client, release))
+    if any(not claim.storage_class for claim in claims):
+        default = _default_class(client.items("storageclasses.storage.k8s.io"))
+        claims = [replace(claim, storage_class=claim.storage_class or default) for claim in claims]
+    new = [one for one in release.objects if not release.found(one)]
+    demand = quota.Demand(release.groups, held, new, claims)
+    return [Finding("quota", "fail", *problem) for problem in quota.problems(quotas, demand)] or [
+        Finding("quota", "ok", "nothing in the way")
     ]
 
 
-def _names(client: Client, release: Wanted) -> list[Finding]:
-    served = client.api_versions()
-    wanted = [one for one in release.made if "." not in one.api.split("/")[0] or one.api in served]
-    clashes = []
-    for item in client.items(",".join(sorted({_resource(one) for one in wanted})), release.namespace):
-        meta = item["metadata"]
-        marks = meta.get("annotations", {})
-        mine = (marks.get("meta.helm.sh/release-name"), marks.get("meta.helm.sh/release-namespace"))
-        named = [one for one in wanted if item.get("kind") == one.kind and one.name.fullmatch(meta["name"])]
-        if not named or mine == (release.release, release.namespace):
+def _claims(client: Client, release: Release) -> Iterator[quota.Claim]:
+    """Claims that are not there yet, and what those that are grow by."""
+    for one in release.objects:
+        if one.get("kind") != "PersistentVolumeClaim":
             continue
-        if named[0].hook and meta.get("labels", {}).get("app.kubernetes.io/instance") == release.release:
+        wanted, found = quota.claim_of(one["spec"], 1), release.found(one)
+        if found is None:
+            yield wanted
+        else:
+            grown = wanted.size - quota.claim_of(found["spec"], 1).size
+            yield quota.Claim(0, max(0.0, grown), wanted.storage_class)
+    if any(group.claims for group in release.groups):
+        names = [item["metadata"]["name"] for item in client.items("persistentvolumeclaims", release.namespace)]
+        for group in release.groups:
+            for template in group.claims:
+                prefix = f"{template['metadata']['name']}-{group.owner.partition('/')[2]}-"
+                missing = group.count - sum(name.startswith(prefix) for name in names)
+                if missing > 0:
+                    yield quota.claim_of(template["spec"], missing)
+
+
+def _references(client: Client, release: Release, served: set[str], *, within: bool) -> list[Finding]:
+    """Whether all is there that the release names; what lies in a namespace that is not there is not asked for."""
+    found: list[Finding] = []
+    there = 0
+    for one, owner in references.references(release.objects, release.groups).items():
+        resource, inside = references.RESOURCES.get(one.kind, ("", True))
+        group = resource.partition(".")[2]
+        if (
+            not resource
+            or (inside and not within)
+            or (group and not any(api.startswith(f"{group}/") for api in served))
+        ):
             continue
-        clashes.append(f"{item['kind']}/{meta['name']}")
-    if clashes:
-        return [Finding("names", "fail", f"{', '.join(clashes)} exist and are not of release {release.release}",
-                        "another release name, or fullnameOverride")]  # fmt: skip
-    return [Finding("names", "ok", f"{release.fullname} is free or the release's own")]
+        place = (one.namespace or release.namespace) if inside else None
+        try:
+            problem = _missing(client, one, resource, place)
+        except ForbiddenError as error:
+            found.append(Finding(_CHECKS.get(one.kind, "references"), "unknown",
+                                 f"you may not read {error.what}: {one.kind} {one.name} of {owner}",
+                                 "ask an administrator to run this"))  # fmt: skip
+            continue
+        if problem:
+            found.append(Finding(_CHECKS.get(one.kind, "references"), "fail", f"{problem[0]} ({owner} needs it)",
+                                 problem[1]))  # fmt: skip
+        else:
+            there += 1
+    return found or ([Finding("references", "ok", f"all {there} are there")] if there else [])
 
 
-def _resource(one: Made) -> str:
-    plural = _PLURALS.get(one.kind, f"{one.kind.lower()}s")
-    group, _, version = one.api.rpartition("/")
-    return f"{plural}.{version}.{group}" if group else plural
+_CHECKS = {"Secret": "secret", "StorageClass": "storage", "PersistentVolumeClaim": "storage"}
 
 
-def _storage(client: Client, release: Wanted) -> list[Finding]:
-    storage = release.storage
-    several = release.pods > 1 or release.surge
-    if storage["type"] == "existingClaim":
-        return _claim(client, release, several=several)
-    if storage["type"] not in {"pvc", "perReplica"}:
-        return []
-    classes = {item["metadata"]["name"]: item for item in client.items("storageclasses.storage.k8s.io")}
-    name = storage["storageClass"] or next(
-        (key for key, item in classes.items()
-         if item["metadata"].get("annotations", {}).get(_DEFAULT_CLASS) == "true"), "")  # fmt: skip
-    way = f"set storage.storageClass to one of {', '.join(sorted(classes)) or '(there is none)'}"
-    if not name:
-        return [Finding("storage", "fail", "storage.storageClass is empty and the cluster has no default class", way)]
-    if name not in classes:
-        return [Finding("storage", "fail", f"there is no StorageClass {name}", way)]
-    provisioner = classes[name].get("provisioner", "")
-    if storage["accessMode"] == "ReadWriteMany" and provisioner in _ONE_NODE:
-        return [Finding("storage", "warn", f"{provisioner} of {name} makes volumes for one node, but "
-                        "storage.accessMode is ReadWriteMany", "a class of shared files, or perReplica")]  # fmt: skip
-    return [Finding("storage", "ok", f"StorageClass {name} ({provisioner}), {storage['accessMode']}")]
+def _missing(client: Client, one: references.Reference, resource: str, place: str | None) -> tuple[str, str] | None:
+    """What is missing, and the way out; of a Secret the names of its keys are read, nothing else."""
+    where = f" in {place}" if place else ""
+    keys: list[str] | None
+    if one.kind == "Secret":
+        keys = client.secret_keys(one.name, str(place))
+    else:
+        found = client.one(resource, one.name, place)
+        keys = None if found is None else [*(found.get("data") or {}), *(found.get("binaryData") or {})]
+    if keys is None:
+        first = one.keys[0] if one.keys else "KEY"
+        way = (f"kubectl create secret generic {one.name} -n {place} --from-file={first}=FILE" if one.kind == "Secret"
+               else "create it, or name another")  # fmt: skip
+        return f"{one.kind} {one.name} does not exist{where}", way
+    lost = [key for key in one.keys if key not in keys]
+    if lost:
+        return (f"{one.kind} {one.name} has no key {', '.join(lost)} (it has {', '.join(keys) or 'none'})",
+                "name the key in the values, or add it")  # fmt: skip
+    return None
 
 
-def _claim(client: Client, release: Wanted, *, several: bool) -> list[Finding]:
-    name = release.storage["existingClaim"]
-    claims = {item["metadata"]["name"]: item for item in client.items("persistentvolumeclaims", release.namespace)}
-    if name not in claims:
-        return [Finding("storage", "fail", f"there is no claim {name} in {release.namespace}", "create it")]
-    modes = claims[name]["spec"].get("accessModes", [])
-    if several and "ReadWriteMany" not in modes and "ReadOnlyMany" not in modes:
-        return [Finding("storage", "fail", f"claim {name} is {', '.join(modes)}, but {release.pods} pods may need it "
-                        "on several nodes", "a claim with ReadWriteMany")]  # fmt: skip
-    return [Finding("storage", "ok", f"claim {name} ({', '.join(modes)})")]
-
-
-def _classes(client: Client, release: Wanted) -> list[Finding]:
-    found = []
-    for kind, name, key in (
-        ("priorityclasses.scheduling.k8s.io", release.priority_class, "priorityClassName"),
-        ("runtimeclasses.node.k8s.io", release.runtime_class, "runtimeClassName"),
-    ):
-        if name and name not in {item["metadata"]["name"] for item in client.items(kind)}:
-            found.append(Finding(key, "fail", f"{name} does not exist", f"create it, or clear {key}"))
-    if release.queue and any("kueue" in version for version in client.api_versions()):
-        queues = {item["metadata"]["name"] for item in client.items("localqueues.kueue.x-k8s.io", release.namespace)}
-        if release.queue not in queues:
-            found.append(Finding("kueue.queue", "fail", f"there is no LocalQueue {release.queue} in "
-                                 f"{release.namespace}", "create it, or name another"))  # fmt: skip
+def _storage(client: Client, release: Release) -> list[Finding]:
+    """Claims: a class to make them, and as many nodes as need them."""
+    specs = [one["spec"] for one in release.objects if one.get("kind") == "PersistentVolumeClaim"
+             and not release.found(one)]  # fmt: skip
+    specs += [claim["spec"] for group in release.groups for claim in group.claims]
+    found = _classes(client, specs) if specs else []
+    own = {one["metadata"].get("name") for one in release.objects if one.get("kind") == "PersistentVolumeClaim"}
+    for group in release.groups:
+        if not group.engine or (group.count == 1 and not group.surge):
+            continue
+        for volume in group.spec.get("volumes") or []:
+            mount = volume.get("persistentVolumeClaim") or {}
+            name = mount.get("claimName")
+            if name and name not in own and not mount.get("readOnly"):
+                found += _shared(client, str(name), group.count, release.namespace)
     return found
+
+
+def _classes(client: Client, specs: list[Json]) -> list[Finding]:
+    classes = {item["metadata"]["name"]: item for item in client.items("storageclasses.storage.k8s.io")}
+    default = _default_class(list(classes.values()))
+    found = []
+    for spec in specs:
+        name = spec.get("storageClassName") or default
+        if not name:
+            way = f"set storage.storageClass to one of {', '.join(sorted(classes)) or '(there is none)'}"
+            return [Finding("storage", "fail", "a claim names no class and the cluster has no default one", way)]
+        provisioner = (classes.get(name) or {}).get("provisioner", "")
+        modes = spec.get("accessModes") or []
+        if name in classes and "ReadWriteMany" in modes and provisioner in _ONE_NODE:
+            found.append(Finding("storage", "warn", f"{provisioner} of {name} makes volumes for one node, but the "
+                                 "claim is ReadWriteMany", "a class of shared files, or perReplica"))  # fmt: skip
+        elif name in classes:
+            found.append(Finding("storage", "ok", f"StorageClass {name} ({provisioner}), {', '.join(modes)}"))
+    return list(dict.fromkeys(found))
+
+
+def _default_class(classes: list[Json]) -> str:
+    marked = [item["metadata"]["name"] for item in classes
+              if (item["metadata"].get("annotations") or {}).get(_DEFAULT_CLASS) == "true"]  # fmt: skip
+    return str(marked[0]) if marked else ""
+
+
+def _shared(client: Client, name: str, count: int, namespace: str) -> list[Finding]:
+    claim = client.one("persistentvolumeclaims", name, namespace)
+    modes = ((claim or {}).get("spec") or {}).get("accessModes") or []
+    if claim and not _SHARED & set(modes):
+        return [Finding("storage", "fail", f"claim {name} is {', '.join(modes)}, but {max(2, count)} pods may need it "
+                        "on several nodes", "a claim with ReadWriteMany")]  # fmt: skip
+    return []

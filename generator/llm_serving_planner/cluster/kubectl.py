@@ -1,11 +1,17 @@
-"""The only place where a cluster is asked: kubectl or oc, with the user's own configuration, read-only."""
+"""The only place where a cluster is asked: kubectl or oc, with the user's own configuration.
 
+Nothing is changed: objects are read, and what a release would make is sent with --dry-run=server alone.
+"""
+
+import json
+import re
 import shutil
 import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Any
 
 from llm_serving_planner.base import jsontext
@@ -26,6 +32,9 @@ TOTAL_SECONDS = 100
 MOST_BYTES = 64 * MIB
 _MOST_SAID = 65_536  # bytes kept of what the client complains
 _LOG_IN = "log in to the cluster, or name a context with --context"
+# What the user's rights forbid, unlike admission: User "me" cannot list resource "nodes" in API group "".
+_NO_RIGHT = re.compile(r"User \"[^\"]*\" cannot \w+ resource|is forbidden: User ")
+_READING = {"get", "api-versions", "version", "logs"}
 # Prints the names of a Secret's keys: the values never leave kubectl.
 _KEYS = '{{range $key, $value := .data}}{{$key}}{{"\\n"}}{{end}}'
 
@@ -35,11 +44,13 @@ class CommandError(InputError):
 
     Attributes:
         said: the last line that it wrote.
+        text: all that it wrote of the error, as one line.
     """
 
-    def __init__(self, message: str, *, said: str, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, said: str, hint: str | None = None, text: str = "") -> None:
         super().__init__(message, hint=hint)
         self.said = said
+        self.text = text or said
 
 
 class ForbiddenError(CommandError):
@@ -117,12 +128,13 @@ class Client:
         """`kubectl` or `oc`."""
         return Path(self.program).name
 
-    def run(self, *words: str, seconds: float | None = None) -> str:
+    def run(self, *words: str, seconds: float | None = None, text: str = "") -> str:
         """What the client prints.
 
         Args:
             words: its arguments.
             seconds: until it is given up, None for ANSWER_SECONDS.
+            text: its standard input.
 
         Raises:
             ForbiddenError: the user may not do that.
@@ -131,26 +143,31 @@ class Client:
         """
         command = [self.program, *(("--context", self.context) if self.context else ()), *words]
         limit = min(ANSWER_SECONDS if seconds is None else seconds, max(self.clock.left(), 0))
-        code, out, complaint = self._answer(command, limit)
+        code, out, complaint = self._answer(command, limit, text)
         if code == 0:
             return out
         lines = [line.strip() for line in complaint.splitlines() if line.strip()] or ["without a message"]
         said = one_line(lines[-1], 500)
         asked = f"{_prefix(self.option)}{self.name}" if self.option else f"{self.name} {words[0]}"
         message = f"{asked} failed with exit code {code}: {said}"
-        if "forbidden" in complaint.lower():
+        if _NO_RIGHT.search(complaint) or ("orbidden" in complaint and words[0] in _READING):
             raise ForbiddenError(message, said=said, what=words[1] if len(words) > 1 else words[0], hint=self.way_out)
-        raise CommandError(message, said=said, hint=self.way_out)
+        # warnings come first; what kubectl advises after a conflict says nothing of this one
+        whole = " ".join(line for line in lines if not line.startswith("Warning:")).partition(" Please review the ")[0]
+        raise CommandError(message, said=said, hint=self.way_out, text=whole)
 
-    def _answer(self, command: list[str], limit: float) -> tuple[int, str, str]:
+    def _answer(self, command: list[str], limit: float, text: str = "") -> tuple[int, str, str]:
         """(exit code, stdout, stderr), both bounded in bytes, all of it in time.
 
         Raises:
             InputError: too much, or not in time; the client is ended then.
         """
-        process = subprocess.Popen(  # noqa: S603 - fixed words, no shell
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+        with TemporaryFile() as given:  # a pipe would have to be filled while the answer is read
+            given.write(text.encode())
+            given.seek(0)
+            process = subprocess.Popen(  # noqa: S603 - fixed words, no shell
+                command, stdin=given, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            )
         answer, complaint = _Pipe(process.stdout, MOST_BYTES, process), _Pipe(process.stderr, _MOST_SAID)
         until = time.monotonic() + limit
         try:
@@ -206,6 +223,58 @@ class Client:
         """Group versions that the cluster serves."""
         return set(self.run("api-versions").split())
 
+    def server_version(self) -> str:
+        """The API server's version, such as v1.35.4; empty where it does not tell.
+
+        Raises:
+            InputError: as `run`.
+        """
+        try:
+            return str(json.loads(self.run("version", "-o", "json"))["serverVersion"]["gitVersion"])
+        except (ValueError, KeyError, TypeError):
+            return ""
+
+    def live(self, objects: list[dict[str, Any]], namespace: str) -> list[dict[str, Any]]:
+        """Those of these objects that the cluster has, with the owners of their fields.
+
+        Raises:
+            InputError: as `run`.
+        """
+        if not objects:
+            return []
+        words = ["get", "-f", "-", "-n", namespace, "--ignore-not-found", "--show-managed-fields", "-o", "json"]
+        told = self.run(*words, text=_stream(objects))
+        if not told.strip():
+            return []
+        found = _document(told, f"{_prefix(self.option)}{self.name} get")
+        items = found["items"] if isinstance(found.get("items"), list) else [found]
+        return [item for item in items if isinstance(item, dict)]
+
+    def one(self, resource: str, name: str, namespace: str | None) -> dict[str, Any] | None:
+        """An object by its resource (`persistentvolumeclaims`), None where there is none.
+
+        Raises:
+            ForbiddenError: the user may not read it.
+            InputError: as `run`.
+        """
+        place = ("-n", namespace) if namespace else ()
+        told = self.run("get", resource, name, *place, "--ignore-not-found", "-o", "json")
+        return _document(told, f"{_prefix(self.option)}{self.name} get {resource}") if told.strip() else None
+
+    def rehearse(self, one: dict[str, Any], namespace: str) -> dict[str, Any]:
+        """What the API server would store: every admission plugin and webhook is asked, nothing is kept.
+
+        An object with a name is applied server-side as Helm does, one with `generateName` is created.
+
+        Raises:
+            ForbiddenError: the user may not do this.
+            CommandError: the API server refuses it.
+            InputError: no answer, or one that is no object.
+        """
+        words = ["apply", "--server-side", "--field-manager=helm"] if one["metadata"].get("name") else ["create"]
+        told = self.run(*words, "--dry-run=server", "-n", namespace, "-f", "-", "-o", "json", text=_stream([one]))
+        return _document(told, f"{_prefix(self.option)}{self.name} {words[0]}")
+
     def secret_keys(self, name: str, namespace: str) -> list[str] | None:
         """Names of a Secret's keys, None where there is no such Secret."""
         found = self.run("get", "secret", name, "-n", namespace, "--ignore-not-found", "-o", f"go-template={_KEYS}")
@@ -246,6 +315,18 @@ def _complete(item: dict[str, Any]) -> dict[str, Any]:
     found = {"spec": {}, "status": {}, **given}
     metadata = {key: value for key, value in found["metadata"].items() if value is not None}
     return {**found, "metadata": {"labels": {}, "annotations": {}, **metadata}}
+
+
+def _stream(objects: list[dict[str, Any]]) -> str:
+    return (
+        json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        if len(objects) > 1
+        else json.dumps(objects[0])
+    )
+
+
+def _document(text: str, what: str) -> dict[str, Any]:
+    return jsontext.parse_object(text, what, MOST_BYTES)
 
 
 def _prefix(option: str) -> str:

@@ -112,7 +112,7 @@ def make_node_plan(profile: str, options: NodeOptions, workload: Workload | None
     nodes, instance, notes = _choose(profile, workload)
     gpu = next(gpu for gpu in all_gpus() if gpu.id == instance.gpu)
     if workload is not None:
-        nodes = workload.nodes_needed(nodes, instance)
+        nodes = workload.nodes_needed(instance)
         notes += workload.misfits(instance)
     volume, why = _volume(options.root_volume_gib, workload)
     count = nodes if options.replicas is None else options.replicas

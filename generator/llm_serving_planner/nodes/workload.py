@@ -14,7 +14,10 @@ from llm_serving_planner.output.schema import validate
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """Pods of one release; CPU in thousandths, memory and disk in MiB and GiB as their names say."""
+    """Pods of one release; CPU in thousandths, memory and disk in MiB and GiB as their names say.
+
+    `nodes` are those of one engine: replicas on a profile of several nodes may each lie on one of them.
+    """
 
     where: str
     replicas: int
@@ -23,6 +26,7 @@ class Workload:
     memory_mib: int
     storage_type: str
     storage_gib: int
+    nodes: int = 1
 
     @property
     def wish(self) -> str:
@@ -41,10 +45,10 @@ class Workload:
             return f"{self.storage_gib} GiB of storage.type {self.storage_type} lie on it"
         return f"storage.type {self.storage_type} is not on the root volume"
 
-    def nodes_needed(self, nodes: int, instance: Instance) -> int:
+    def nodes_needed(self, instance: Instance) -> int:
         """Nodes for all replicas; small pods share a node."""
         per_node = max(1, instance.count // self.gpus_per_pod)
-        return nodes * -(-max(1, self.replicas) // per_node)
+        return self.nodes * -(-max(1, self.replicas) // per_node)
 
     def misfits(self, instance: Instance) -> list[str]:
         """What of one pod's requests exceeds the machine, one line each."""
@@ -94,4 +98,5 @@ def read_workload(path: Path) -> tuple[str, Workload]:
         memory_mib=int(quantity_at(values, "memory.host.request") / MIB),
         storage_type=str(pick(values, "storage.type")),
         storage_gib=math.ceil(quantity_at(values, "storage.size") / GIB),
+        nodes=int(pick(values, "parallelism.nodes")),
     )

@@ -51,7 +51,7 @@ def text_report(plan: Plan) -> str:
         f"{plan.resources.disk // GIB} GiB ({plan.deployment.storage})",
         f"  source    {plan.spec.source}: {plan.spec.weights.basis.removeprefix(f'{plan.spec.source}: ')}",
         *_use(plan),
-        *_promise(plan),
+        *promise_lines(plan),
     ]
     for label, entries in (
         ("assumed", plan.assumptions),
@@ -95,7 +95,7 @@ def _use(plan: Plan) -> list[str]:
     return lines
 
 
-def _promise(plan: Plan) -> list[str]:
+def promise_lines(plan: Plan) -> list[str]:
     """The workload, and what the plan gives under it, each figure with band and label."""
     if plan.workload is None:
         return []

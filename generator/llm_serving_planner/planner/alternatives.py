@@ -18,12 +18,12 @@ from llm_serving_planner.models.variants import variants_of
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.proposals import make_plan
-from llm_serving_planner.planner.search import COMFORTABLE_CONTEXT, context_of
+from llm_serving_planner.planner.search import COMFORTABLE_CONTEXT, CONTEXT_STEP, SHORTEST_USEFUL_CONTEXT, context_of
 
 _LONGER = 1.25  # a context that much longer is worth a line; an assumption
 _MOST = 3
 _STEPS = 2  # halvings of the step, at most, for a longer context
-_MODEST = 2 * COMFORTABLE_CONTEXT  # a context that is enough where something else is won; an assumption
+_MODEST = COMFORTABLE_CONTEXT  # a context that is enough where something else is won; an assumption
 _LOSS = "loss of quality not measured"
 
 
@@ -204,6 +204,13 @@ def _longer(plan: Plan) -> Iterator[Alternative]:
         other = _try(plan.spec, plan.profile, replace(options, kv_cache_dtype="fp8"))
         if other and longer(other):
             yield _named("longer", other, f"FP8 cache, {_context(other)}; {_LOSS}")
+        elif have <= SHORTEST_USEFUL_CONTEXT:  # by itself the planner goes no further there
+            pinned = replace(options, kv_cache_dtype="fp8")
+            for tokens in range(COMFORTABLE_CONTEXT, have, -CONTEXT_STEP):
+                other = _try(plan.spec, plan.profile, replace(pinned, max_model_len=tokens))
+                if other:
+                    yield _named("longer", other, f"FP8 cache, {_context(other)}; {_LOSS}")
+                    break
     if options.max_num_batched_tokens is None:
         tokens = plan.settings.max_num_batched_tokens
         for halvings in range(1, _STEPS + 1):

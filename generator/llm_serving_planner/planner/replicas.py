@@ -15,6 +15,7 @@ from llm_serving_planner.planner.sizing import size
 # Replicas hold at least this share of the tokens that one engine over the same GPUs would hold: about what is left
 # where the weights take half of a GPU. An assumption.
 CACHE_SHARE = 0.5
+_MOST_WEIGHTS = 0.6  # of what the engine may use: above it no share of the cache is left, and nothing is planned
 # What says how one engine lies on the profile, or belongs to one engine alone.
 _LAYOUT = (
     "tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size", "enable_expert_parallel", "controller",
@@ -36,6 +37,9 @@ def with_replicas(plan: Plan) -> Plan:
     for width in range(1, profile.gpus_per_node + 1):
         whole = profile.nodes == 1 and width == plan.layout.gpus
         if gpus // width < 2 or profile.gpus_per_node % width or not (dense or whole):
+            continue
+        weights = plan.estimate.weights * plan.layout.gpus / width
+        if weights > _MOST_WEIGHTS * plan.estimate.requested and not whole:
             continue
         found = _engine(plan, profile, options, width)
         if found is not None and found.layout.gpus_per_node == width and (whole or _serves_as_well(found, plan)):

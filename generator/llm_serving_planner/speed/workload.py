@@ -260,6 +260,36 @@ def _flag(key: str) -> str:
     return f"--{key.replace('_', '-')}"
 
 
+# What a form or a command line may say, and how its text is read.
+FIELDS: Mapping[str, type] = {
+    "workload": str, "prompt-tokens": int, "answer-tokens": int, "users": int, "concurrency": int,
+    "request-rate": float, "ttft": float, "itl": float, "e2e": float, "percentile": float,
+}  # fmt: skip
+
+
+def workload_of_texts(texts: Mapping[str, str]) -> Workload | None:
+    """The workload of a form's fields, texts by the names of `FIELDS`; None where none of them is there.
+
+    Raises:
+        InputError: a text that is no such figure, and whatever `workload` refuses.
+    """
+    given: dict[str, Any] = {}
+    for name, text in texts.items():
+        if name not in FIELDS or not text:
+            continue
+        kind = FIELDS[name]
+        try:
+            value = text if kind is str else int(text) if kind is int else seconds(text)
+        except ValueError:
+            what = "a whole number" if kind is int else "a number"
+            raise InputError(f"--{name} is {text!r}: {what} is expected") from None
+        given[name.replace("-", "_")] = value
+    kind_of_service = given.pop("workload", None)
+    if kind_of_service is not None and kind_of_service not in names():
+        raise InputError(f"--workload is {kind_of_service!r}: one of {', '.join(names())} is expected here")
+    return workload(kind_of_service, **given) if given or kind_of_service else None
+
+
 def seconds(text: str) -> float:
     """A duration as it is typed: `1`, `0.5s`, `30ms`.
 

@@ -10,7 +10,8 @@ nodes. What is used beside plain generation (adapters, drafts, templates, poolin
 
 Answers are made of the request's own last word, so that nobody can take another's answer for theirs. Where HF_ENDPOINT
 names a hub, the model is downloaded from it with the real client before it is "loaded". POST /standin brings faults:
-{"do": "exit"}, {"do": "hang"} (accepts and never answers, deaf to SIGTERM), {"do": "allocate"} (past every limit).
+{"do": "exit"}, {"do": "hang"} (accepts and never answers, deaf to SIGTERM), {"do": "allocate"} (past every limit),
+{"do": "stall"} (a worker hangs: health and metrics answer, and show nothing of requests that came since).
 """
 
 import argparse
@@ -37,7 +38,7 @@ FLAGS = {
     "--data-parallel-address", "--data-parallel-rpc-port", "--data-parallel-start-rank", "--api-server-count",
 }  # fmt: skip
 WRITABLE = ("HOME", "HF_HOME", "VLLM_CACHE_ROOT", "XDG_CACHE_HOME", "TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
-STATE = {"running": 0, "stopping": False, "hung": False}
+STATE = {"running": 0, "stopping": False, "hung": False, "stalled": False, "tokens": 0}
 
 
 def arguments():
@@ -107,11 +108,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.reply(404, {"error": self.path})
 
     def metrics(self):
-        """Two of the engine's gauges, one series per data parallel engine as in the real one."""
+        """Some of the engine's figures, one series per data parallel engine as in the real one."""
         engines = range(int(self.options.data_parallel_size or 1))
+        figures = {
+            "vllm:num_requests_waiting": 0, "vllm:kv_cache_usage_perc": 0,
+            "vllm:num_requests_running": 0 if STATE["stalled"] else STATE["running"],
+            "vllm:generation_tokens_total": STATE["tokens"],
+        }  # fmt: skip
         lines = [
-            f'{name}{{engine="{engine}",model_name="{self.options.names[0]}"}} 0'
-            for name in ("vllm:num_requests_waiting", "vllm:kv_cache_usage_perc") for engine in engines
+            f'{name}{{engine="{engine}",model_name="{self.options.names[0]}"}} {value}'
+            for name, value in figures.items() for engine in engines
         ]  # fmt: skip
         body = ("\n".join(lines) + "\n").encode()
         self.send_response(200)
@@ -152,8 +158,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         asked = body["messages"][-1]["content"] if "messages" in body else body.get("prompt", "")
         tag = (str(asked).split() or ["word"])[-1]
         words = [f"{tag}.{number}" for number in range(int(body.get("max_tokens", 4)))]
+        while STATE["stalled"]:
+            time.sleep(1)
         if not body.get("stream"):
             text = " ".join(words)
+            STATE["tokens"] += len(words)
             choice = {"index": 0, "text": text, "message": {"role": "assistant", "content": text}}
             self.reply(200, {"model": body["model"], "choices": [choice]})
             return
@@ -163,6 +172,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         for word in words:
             self.event(json.dumps({"choices": [{"index": 0, "delta": {"content": word}}]}))
+            STATE["tokens"] += 1
+            while STATE["stalled"]:
+                time.sleep(1)
             time.sleep(float(os.environ.get("STANDIN_TOKEN_SECONDS", "0.01")))
             stay_if_hung()
         self.event("[DONE]")
@@ -182,6 +194,8 @@ def fault(kind):
         os._exit(1)
     elif kind == "hang":
         STATE["hung"] = True
+    elif kind == "stall":
+        STATE["stalled"] = True
     elif kind == "allocate":
         hoard = []
         while True:

@@ -311,7 +311,8 @@ CASES: list[tuple[list[str], int, str]] = [
     (["--top", "0"], 1, "error: --top is 0: a positive whole number is expected"),
     (["--plot", "a.pdf"], 1, "error: --plot is a.pdf: a file that ends in .svg or .png is expected"),
     (["--max-price", "0.1"], 4, "error: nothing in the data serves this workload"),
-    (["--request-rate", "1e9"], 4, "error: nothing in the data serves this workload"),
+    (["--request-rate", "1e9"], 4,
+     "error: nothing in the data serves this workload\nhint: the most that one kind of machine bears, 4,096 engines"),
 ]  # fmt: skip
 
 

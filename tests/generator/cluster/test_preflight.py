@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from llm_serving_planner.cluster.capacity import Node, engines_that_fit, requests, untolerated
-from llm_serving_planner.cluster.wanted import wanted
+from llm_serving_planner.cluster.capacity import Node, engines_that_fit, untolerated
+from llm_serving_planner.cluster.workloads import effective
 from llm_serving_planner.hardware.profiles import parse_profile
 from support.helm import merge
 from support.recorded import SMALL, Recorded
@@ -31,8 +31,11 @@ def test_nothing_stands_against_a_release_that_fits(cluster: Recorded) -> None:
     assert code == 0
     assert {finding["status"] for rows in found.values() for finding in rows} == {"ok"}
     assert "node-1: 4 x nvidia.com/gpu, 2 CPU, 23.4 GiB" in found["gpu nodes"][0]["found"]
-    asked = (cluster.folder / "asked").read_text()
-    assert not set(asked.split()) & {"create", "apply", "delete", "patch", "exec", "label"}
+    asked = (cluster.folder / "asked").read_text().splitlines()
+    assert not [line for line in asked if line.split()[0] not in {"api-versions", "version", "get", "apply", "create"}]
+    changing = [line for line in asked if line.split()[0] in {"apply", "create"}]
+    assert changing
+    assert all("--dry-run=server" in line for line in changing)
 
 
 def pod(name: str, gpus: int, **more: Any) -> dict[str, Any]:
@@ -64,6 +67,17 @@ def test_gpus_that_are_free_now(cluster: Recorded, pods: list[Any], changes: dic
     assert code == (status == "fail")
 
 
+def served(cluster: Recorded, *apis: str) -> None:
+    """More APIs than were recorded."""
+    with (cluster.folder / "api-versions.txt").open("a") as file:
+        file.write("\n".join(("", *apis, "")))
+
+
+# Words of a real API server (Kubernetes 1.35.4, 2026-11-29).
+SAYS = {
+    "pod security": 'Error from server (Forbidden): error when creating "STDIN": pods "preflight-zx5wq" is forbidden: '
+    'violates PodSecurity "baseline:latest": hostPath volumes (volume "models")',
+}
 Edit = Callable[[Recorded], Any]
 FAILURES: dict[str, tuple[Edit, dict[str, Any], str, str, str]] = {
     "no GPU": (
@@ -72,11 +86,11 @@ FAILURES: dict[str, tuple[Edit, dict[str, Any], str, str, str]] = {
     ),
     "not ready": (
         lambda c: c.change("nodes", lambda items: items[0]["status"].update(conditions=[])),
-        {}, "gpu nodes", "no ready node offers nvidia.com/gpu", "add GPU nodes",
+        {}, "gpu nodes", "no node is ready and takes pods", "add nodes, or uncordon them",
     ),
     "cordoned": (
         lambda c: c.change("nodes", lambda items: items[0]["spec"].update(unschedulable=True)),
-        {}, "gpu nodes", "no ready node offers nvidia.com/gpu", "add GPU nodes",
+        {}, "gpu nodes", "no node is ready and takes pods", "add nodes, or uncordon them",
     ),
     "other GPU": (
         lambda c: c.change("nodes", label("nvidia.com/gpu.product", "NVIDIA-L4")),
@@ -93,25 +107,26 @@ FAILURES: dict[str, tuple[Edit, dict[str, Any], str, str, str]] = {
         "(4 x nvidia.com/gpu, 2 CPU, 23.4 GiB)", "larger or more nodes",
     ),
     "too few nodes": (
-        lambda c: None, merge(GROUP, {"storage": {"type": "emptyDir"}}), "capacity",
-        "2 pod(s) of 2 x nvidia.com/gpu, 0.5 CPU, 4 GiB do not fit on node-1", "larger or more nodes",
+        lambda c: served(c, "leaderworkerset.x-k8s.io/v1"), merge(GROUP, {"storage": {"type": "emptyDir"}}), "capacity",
+        "2 pod(s) of 2 x nvidia.com/gpu, 0.5 CPU, 4 GiB, 50 GiB of ephemeral storage do not fit on node-1",
+        "larger or more nodes",
     ),
     "driver": (
         lambda c: c.change("nodes", label("nvidia.com/cuda.driver.major", "570")),
         {}, "driver", "vLLM 0.33.0 holds CUDA 13.0: driver 580 or newer; node-1 has 570", "a newer driver",
     ),
     "operator": (
-        lambda c: None, {"kueue": {"queue": "q"}}, "api",
-        "kueue.x-k8s.io/v1beta2 is not served, but kueue.queue needs it", "install its operator",
+        lambda c: None, {"kueue": {"queue": "q"}}, "values",
+        "kueue.queue is set, but the cluster does not serve kueue.x-k8s.io/v1beta2. Install Kueue, clear", "",
     ),
     "adapter": (
-        lambda c: None, {"scaling": {"hpa": {"enabled": True}}}, "api",
-        "custom.metrics.k8s.io/v1beta2 is not served, but scaling.hpa.metrics needs it", "install its operator",
+        lambda c: None, {"scaling": {"hpa": {"enabled": True}}, "storage": {"type": "emptyDir"}}, "api",
+        "custom.metrics.k8s.io is not served, but a HorizontalPodAutoscaler asks for its metrics", "install an adapter",
     ),
     "OpenShift": (
-        lambda c: (c.folder / "api-versions.txt").write_text("v1\nsecurity.openshift.io/v1\n"),
+        lambda c: served(c, "security.openshift.io/v1"),
         {}, "platform",
-        "platform is kubernetes, the cluster is OpenShift: restricted-v2 refuses fixed user ids",
+        "the pods have a fixed user id and the cluster is OpenShift: restricted-v2 refuses it",
         "set platform=openshift",
     ),
     "no secret": (
@@ -121,14 +136,13 @@ FAILURES: dict[str, tuple[Edit, dict[str, Any], str, str, str]] = {
     "no key": (
         lambda c: (c.folder / "secrets.json").write_text('{"hf": ["other"]}'),
         {"auth": {"hfToken": {"existingSecret": "hf"}}}, "secret",
-        "Secret hf has no key token (it has other)", "name the key in auth",
+        "Secret hf has no key token (it has other)", "name the key in the values, or add it",
     ),
     "pod security": (
-        lambda c: c.change("namespaces", lambda items: next(
-            item for item in items if item["metadata"]["name"] == "default"
-        )["metadata"]["labels"].update({"pod-security.kubernetes.io/enforce": "restricted"})),
+        lambda c: c.admission({"object": "Pod/preflight-", "with": "hostPath", "says": SAYS["pod security"]}),
         {"storage": {"type": "hostPath", "hostPath": "/m"}}, "pod security",
-        "default enforces restricted, but storage.type hostPath needs privileged", "kubectl label namespace default",
+        'a pod of Deployment/m-llm-serving: pods "preflight-zx5wq" is forbidden: violates PodSecurity "baseline:',
+        "docs/security.md; kubectl label namespace default --overwrite",
     ),
     "quota": (
         lambda c: c.change("resourcequotas", lambda items: items.append({
@@ -144,17 +158,18 @@ FAILURES: dict[str, tuple[Edit, dict[str, Any], str, str, str]] = {
         {}, "names", "Service/m-llm-serving exist and are not of release m", "another release name",
     ),
     "no class": (
-        lambda c: None, {"storage": {"storageClass": "fast"}}, "storage", "there is no StorageClass fast",
-        "set storage.storageClass to one of standard",
+        lambda c: None, {"storage": {"storageClass": "fast"}}, "storage",
+        "StorageClass fast does not exist (PersistentVolumeClaim/m-llm-serving-models needs it)",
+        "create it, or name another",
     ),
     "no default class": (
         lambda c: c.change("storageclasses.storage.k8s.io", lambda items: items[0]["metadata"].pop("annotations")),
-        {}, "storage", "storage.storageClass is empty and the cluster has no default class",
+        {}, "storage", "a claim names no class and the cluster has no default one",
         "set storage.storageClass to one of standard",
     ),
     "no claim": (
         lambda c: None, {"storage": {"type": "existingClaim", "existingClaim": "models"}}, "storage",
-        "there is no claim models in default", "create it",
+        "PersistentVolumeClaim models does not exist in default (Deployment/m-llm-serving needs it)", "create it",
     ),
     "claim of one node": (
         lambda c: c.change("persistentvolumeclaims", lambda items: items.append(
@@ -163,11 +178,13 @@ FAILURES: dict[str, tuple[Edit, dict[str, Any], str, str, str]] = {
         "claim models is ReadWriteOnce, but 2 pods may need it on several nodes", "a claim with ReadWriteMany",
     ),
     "priority": (
-        lambda c: None, {"priorityClassName": "high"}, "priorityClassName", "high does not exist", "create it",
+        lambda c: None, {"priorityClassName": "high"}, "references",
+        "PriorityClass high does not exist (Deployment/m-llm-serving needs it)", "create it",
     ),
     "queue": (
-        lambda c: (c.folder / "api-versions.txt").write_text("v1\nkueue.x-k8s.io/v1beta1\n"),
-        {"kueue": {"queue": "q"}}, "kueue.queue", "there is no LocalQueue q in default", "create it",
+        lambda c: served(c, "kueue.x-k8s.io/v1beta1"),
+        {"kueue": {"queue": "q"}}, "references",
+        "LocalQueue q does not exist in default (Deployment/m-llm-serving needs it)", "create it",
     ),
 }  # fmt: skip
 
@@ -191,9 +208,12 @@ def test_the_table_is_for_people(cluster: Recorded) -> None:
     done = cluster.run("preflight", "-f", "values.yaml", "--namespace", "new")
     assert done.returncode == 1
     assert "warn    namespace" in done.stdout
-    assert "fail    storage    there is no StorageClass fast\n" in done.stdout
-    assert "-> set storage.storageClass to one of standard" in done.stdout
-    assert "1 of 6 checks would fail" in done.stderr
+    assert (
+        "fail    storage    StorageClass fast does not exist (PersistentVolumeClaim/values-llm-serving-models"
+        in done.stdout
+    )
+    assert "-> create it, or name another" in done.stdout
+    assert "1 of 7 checks would fail" in done.stderr
 
 
 @pytest.mark.parametrize("kind", ["pods", "nodes", "namespaces", "secret", "storageclasses.storage.k8s.io"])
@@ -209,7 +229,7 @@ def test_several_files_lie_over_each_other_as_helm_lays_them(cluster: Recorded) 
     (cluster.folder / "more.yaml").write_text("storage: {storageClass: fast}\n")
     code, found = cluster.preflight({}, "-f", "more.yaml")
     assert code == 1
-    assert found["storage"][0]["found"] == "there is no StorageClass fast"
+    assert found["storage"][0]["found"].startswith("StorageClass fast does not exist")
 
 
 def test_no_client_no_answer_and_no_json_are_one_line(cluster: Recorded) -> None:
@@ -242,17 +262,29 @@ def test_taints_and_rooms() -> None:
         ({"key": "a", "operator": "Exists", "effect": "NoExecute"}, True),
     ):
         assert bool(untolerated(node, [toleration])) is kept_out
-    spec = {
-        "containers": [{"resources": {"requests": {"cpu": "1"}}}, {"resources": {"requests": {"cpu": "500m"}}}],
-        "initContainers": [{"resources": {"requests": {"cpu": "2"}}}],
-    }
-    assert requests(spec) == {"cpu": 2.0}
-    pair = wanted(merge(SMALL, GROUP), "m", "llm")
-    assert [engines_that_fit(rooms, pair) for rooms in ([4], [1, 1], [2, 2], [3, 1], [1, 1, 1, 1], [5, 1, 1])] == [
-        0, 1, 2, 1, 2, 2,
-    ]  # fmt: skip
-    shared = wanted(merge(merge(SMALL, GROUP), {"parallelism": {"shareNodes": True}}), "m", "llm")
-    assert engines_that_fit([4], shared) == 2
+    cases = ([4], [1, 1], [2, 2], [3, 1], [1, 1, 1, 1], [5, 1, 1])
+    assert [engines_that_fit(rooms, 2, apart=True) for rooms in cases] == [0, 1, 2, 1, 2, 2]
+    assert engines_that_fit([4], 2, apart=False) == 2
+
+
+def test_what_the_scheduler_counts_for_a_pod() -> None:
+    """Containers together, each init container with the sidecars before it, and the runtime class's overhead."""
+
+    def one(cpu: str, **more: Any) -> dict[str, Any]:
+        return {"name": "c", "resources": {"requests": {"cpu": cpu}}, **more}
+
+    pair = [one("1"), one("500m")]
+    sidecar = one("300m", restartPolicy="Always")
+    for spec, cpu in (
+        ({"containers": pair}, 1.5),
+        ({"containers": pair, "initContainers": [one("2")]}, 2.0),
+        ({"containers": pair, "initContainers": [sidecar]}, 1.8),
+        ({"containers": pair, "initContainers": [sidecar, one("2")]}, 2.3),
+        ({"containers": pair, "initContainers": [one("2"), sidecar]}, 2.0),
+        ({"containers": pair, "overhead": {"cpu": "250m"}}, 1.75),
+        ({"containers": [{"name": "c", "resources": {"limits": {"cpu": "3"}}}]}, 3.0),
+    ):
+        assert effective(spec, "requests")["cpu"] == pytest.approx(cpu), spec
 
 
 def test_a_profile_is_read_off_the_labels(cluster: Recorded) -> None:

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 import yaml
+from llm_serving_planner import plan
 from llm_serving_planner.base.units import GIB, MIB, quantity
 from llm_serving_planner.cli.main import main
 from llm_serving_planner.hardware.profiles import all_instances
 from llm_serving_planner.nodes.pool import NodeOptions, architecture, make_node_plan
+from llm_serving_planner.nodes.workload import read_workload
+from llm_serving_planner.output.render import render_values
 from support.command import run
 from support.helm import ROOT
 from support.laws import NIGHTLY
@@ -301,3 +304,11 @@ def test_golden(form: str) -> None:
     if os.environ.get("UPDATE_GOLDEN"):
         path.write_text(done.stdout)
     assert done.stdout == path.read_text()
+
+
+@pytest.mark.parametrize(("profile", "nodes"), [("p5.48xlarge", 1), ("2xp5.48xlarge", 2)])
+def test_replicas_of_a_small_model_fill_the_machines_of_the_profile(tmp_path: Path, profile: str, nodes: int) -> None:
+    (tmp_path / "x.yaml").write_text(render_values(plan("Qwen/Qwen3-8B", profile, offline=True)))
+    name, pods = read_workload(tmp_path / "x.yaml")
+    assert (name, pods.replicas, pods.gpus_per_pod) == (profile, 8 * nodes, 1)
+    assert make_node_plan(name, NodeOptions(region="us-east-1"), pods).nodes == nodes

@@ -31,6 +31,12 @@ def spec(name: str) -> ModelSpec:
     return found
 
 
+def rooms(found: Plan) -> list[int]:
+    """Tokens of context that the rejected batches leave room for."""
+    told = [line.split("room for ")[1] for line in found.rejected if "room for" in line]
+    return [int(text.split()[0].replace(",", "")) for text in told]
+
+
 def plan(name: str, profile: str, **options: object) -> Plan:
     return make_plan(spec(name), parse_profile(profile), Options(**options))  # type: ignore[arg-type]
 
@@ -49,9 +55,7 @@ def test_the_engines_step_stays_and_the_context_is_shortened(name: str, profile:
     found = plan(name, profile)
     assert (found.settings.max_num_batched_tokens, found.settings.enforce_eager) == (step, False)
     assert found.settings.max_model_len >= least
-    # More sequences at the same step may have been tried; a smaller step or eager mode never.
-    tried = [line for line in found.rejected if "room for" in line]
-    assert all(line.startswith(f"{step:,} batched tokens") and "eager" not in line for line in tried)
+    assert all(room < found.settings.max_model_len for room in rooms(found))
 
 
 def test_a_pinned_context_takes_a_smaller_step_where_it_needs_one() -> None:
@@ -60,9 +64,8 @@ def test_a_pinned_context_takes_a_smaller_step_where_it_needs_one() -> None:
     pinned = plan("meta-llama/Llama-3.1-8B-Instruct", "1xl4", max_model_len=longer)
     assert pinned.settings.max_model_len == longer
     assert pinned.settings.max_num_seqs <= free.settings.max_num_seqs
-    rooms = [int(line.split("room for ")[1].split()[0].replace(",", "")) for line in pinned.rejected if "room" in line]
-    assert rooms
-    assert max(rooms) < longer, "what was rejected is worse"
+    assert rooms(pinned)
+    assert max(rooms(pinned)) < longer, "what was rejected is worse"
 
 
 def test_one_request_of_a_million_tokens_is_not_written_by_itself() -> None:
@@ -158,7 +161,7 @@ def test_remedies_keep_the_pins_or_name_the_one_that_goes(name: str, profile: st
         ("Qwen/Qwen3-235B-A22B", "8xh100", {"cheaper", "faster"}),
         ("meta-llama/Llama-3.3-70B-Instruct", "4xl40s", {"faster", "longer"}),
         ("deepseek-ai/DeepSeek-R1", "2x8xh100", {"faster"}),
-        ("Qwen/Qwen3-32B-AWQ", "1xl4", {"faster"}),
+        ("Qwen/Qwen3-32B-AWQ", "1xl4", {"faster", "longer"}),
         ("meta-llama/Llama-3.1-8B-Instruct", "1xl4", {"faster", "longer"}),
     ],
 )
