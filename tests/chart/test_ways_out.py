@@ -304,6 +304,13 @@ def test_the_collectors_port_is_opened(render: Renderer, endpoint: str, protocol
     assert not [rule for rule in bare for p in rule.get("ports", []) if p["port"] in {4317, 4318, 9000}]
 
 
+@pytest.mark.parametrize("host", ["[0]", "[:::]", "[1:2]", "[fd00::1", "a b"])
+def test_an_address_of_a_collector_that_is_none_is_refused(host: str) -> None:
+    tracing = {"monitoring": {"tracing": {"endpoint": f"http://{host}:4317", "to": [{"podSelector": {}}]}}}
+    with pytest.raises(RefusedError, match=r"monitoring.tracing.endpoint|/monitoring/tracing/endpoint"):
+        in_process(merge(BASE, tracing))
+
+
 def test_other_engines_trace_too(render: Renderer) -> None:
     args = engine(render(merge(merge(BASE, TGI), TRACES)))["args"]
     assert {"--otlp-endpoint=http://otel.monitoring:4317", "--otlp-service-name=mistral-llm-serving"} <= set(args)
