@@ -26,7 +26,7 @@ IGNORED = ("original/*", "*.onnx", "*.msgpack", "*.h5", "*.ot", "*.tflite", "onn
 # Left behind by training; none of them is read again.
 TRAINING = ("training_args.bin", "optimizer.*", "scheduler.*", "scaler.pt", "rng_state*")
 # Sets of weights by patterns of file names. Where Hugging Face's and Mistral's own lie side by side, vLLM prefers the
-# latter where it sees both (default_loader.py, utils.is_mistral_model_repo in public copies of vLLM, read 2026-11-29);
+# latter where it sees both (0.33.0, model_executor/model_loader/default_loader.py, _prepare_weights, read 2026-11-29);
 # offline it sees what was downloaded, and Hugging Face's is what every engine reads.
 SETS = {
     "safetensors": ("*.safetensors",),

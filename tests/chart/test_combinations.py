@@ -121,8 +121,11 @@ def test_the_paths_of_the_task_are_routed_and_told(render: Renderer, changes: di
 
 def test_a_key_that_guards_no_path_of_the_task_is_said() -> None:
     key = {"auth": {"apiKey": {"existingSecret": "keys"}}, "model": {"task": "classify"}}
-    assert "vLLM asks for its key below /v1 alone, not at /classify" in notes(merge(merge(BASE, GATEWAY), key))
-    assert "below /v1 alone, not" not in notes(merge(merge(BASE, GATEWAY), {"auth": key["auth"]}))
+    said = "vLLM asks for its key below /v1, /v2, /inference and /cohere alone, not at"
+    assert f"{said} /classify" in notes(merge(merge(BASE, GATEWAY), key))
+    assert said not in notes(merge(merge(BASE, GATEWAY), {"auth": key["auth"]}))
+    paths = {"auth": key["auth"], "expose": {"paths": ["/v2/rerank", "/inference/v1/generate", "/cohere", "/score"]}}
+    assert f"{said} /score." in notes(merge(merge(BASE, GATEWAY), paths))
 
 
 def test_a_prefix_is_taken_away_before_the_engine(render: Renderer) -> None:
@@ -182,7 +185,7 @@ def test_members_stay_apart_whatever_the_users_affinity(render: Renderer, group:
                     {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway"}]})))
         ][:1]  # fmt: skip
         assert len(spread) == 1
-    alone = {"affinity": {"nodeAffinity": {preferred: []}}}
+    alone: dict[str, Any] = {"affinity": {"nodeAffinity": {preferred: []}}}
     for template in templates(render(merge(merge(BASE, GROUPS[group]), alone))):
         assert set(template["spec"]["affinity"]) == {"nodeAffinity", "podAntiAffinity"}
 
@@ -230,7 +233,7 @@ def test_an_open_service_is_said_loudly(kind: str) -> None:
     assert f"WARNING: service.type {kind} offers every path of the engine, /metrics included" in notes(values)
     assert "nobody is asked for a key" in notes(values)
     keyed = notes(merge(values, {"auth": {"apiKey": {"existingSecret": "keys"}}}))
-    assert "the key guards /v1 alone" in keyed
+    assert "the key guards /v1, /v2, /inference and /cohere alone" in keyed
     assert "nobody is asked" not in keyed
     assert "WARNING" not in notes(BASE)
 

@@ -36,13 +36,13 @@ def test_it_is_off_where_it_could_end_a_healthy_engine(
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, {"HEALTH_URL=http://127.0.0.1:8000/health", "STALL_SECONDS=180",
+        ({}, {"HEALTH_URL=http://localhost:8000/health", "STALL_SECONDS=180",
               'COMPLETION={"max_tokens":1,"model":"org/model","prompt":"a"}'}),
-        ({"tls": {"existingSecret": "c"}}, {"METRICS_URL=https://127.0.0.1:8000/metrics"}),
+        ({"tls": {"existingSecret": "c"}}, {"METRICS_URL=https://localhost:8000/metrics"}),
         ({"model": {"task": "embed"}}, {"COMPLETION="}),
-        ({"model": {"servedName": "Bob's $(X)"}}, {'COMPLETION={"max_tokens":1,"model":"Bob\'s $(X)","prompt":"a"}'}),
+        ({"model": {"servedName": "Bob's model"}}, {'COMPLETION={"max_tokens":1,"model":"Bob\'s model","prompt":"a"}'}),
         ({"parallelism": {"pipeline": 2, "nodes": 2, "controller": "statefulset"}},
-         {"HEALTH_URL=http://127.0.0.1:29401/health", "METRICS_URL=http://127.0.0.1:8000/metrics"}),
+         {"HEALTH_URL=http://localhost:29401/health", "METRICS_URL=http://localhost:8000/metrics"}),
     ],
 )  # fmt: skip
 def test_what_the_probe_is_told(render: Renderer, changes: dict[str, Any], words: set[str]) -> None:

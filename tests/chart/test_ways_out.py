@@ -142,6 +142,11 @@ def test_a_patch_is_the_last_resort(render: Renderer, workload: str) -> None:
     assert "WARNING: podPatch changes the pods behind the chart's back" in notes(merge(values, {"podPatch": patch}))
 
 
+def policy(manifests: list[Manifest]) -> Manifest:
+    """The engine's; every other role has its own."""
+    return find([one for one in manifests if one["metadata"]["name"].endswith("-api")], "NetworkPolicy")
+
+
 def test_options_of_the_service(render: Renderer) -> None:
     own = {
         "type": "LoadBalancer", "nodePort": 30080, "loadBalancerClass": "example.com/lb",
@@ -161,7 +166,7 @@ def test_options_of_the_service(render: Renderer) -> None:
     assert http["nodePort"] == 30080
     assert debug == {"name": "debug", "port": 5678, "targetPort": "debug", "protocol": "TCP"}
     assert "WARNING" not in notes(merge(BASE, {"service": own, **ports}))
-    clients = find(manifests, "NetworkPolicy")["spec"]["ingress"][0]
+    clients = policy(manifests)["spec"]["ingress"][0]
     assert {"port": "debug", "protocol": "TCP"} in clients["ports"]
 
 
@@ -211,7 +216,7 @@ def test_scalers_take_more(render: Renderer) -> None:
     assert spec["metrics"][-1] == metric
     assert spec["behavior"]["scaleDown"] == {"stabilizationWindowSeconds": 60, "selectPolicy": "Disabled"}
     assert spec["behavior"]["scaleUp"]["policies"]
-    more = {"fallback": {"failureThreshold": 3, "replicas": 2}, "unsafeSsl": True,
+    more: dict[str, Any] = {"fallback": {"failureThreshold": 3, "replicas": 2}, "unsafeSsl": True,
             "extraTriggers": [{"type": "cron", "metadata": {"start": "0 8 * * *"}}]}  # fmt: skip
     scaled = find(render(merge(merge(BASE, KEDA), merge(behavior, {"scaling": {"keda": more}}))), "ScaledObject")[
         "spec"
@@ -291,12 +296,19 @@ def test_traces_leave_every_pod(render: Renderer, workload: str) -> None:
 def test_the_collectors_port_is_opened(render: Renderer, endpoint: str, protocol: str, port: int) -> None:
     tracing = {"monitoring": {"tracing": {"endpoint": endpoint, "protocol": protocol}}}
     manifests = render(merge(merge(BASE, ISOLATED), tracing))
-    opened = {p["port"] for rule in find(manifests, "NetworkPolicy")["spec"]["egress"] for p in rule.get("ports", [])}
+    opened = {p["port"] for rule in policy(manifests)["spec"]["egress"] for p in rule.get("ports", [])}
     assert port in opened
     env = {entry["name"]: entry.get("value") for entry in engine(manifests)["env"]}
     assert env["OTEL_EXPORTER_OTLP_TRACES_INSECURE"] == str(endpoint.startswith("http:")).lower()
-    bare = find(render(merge(BASE, ISOLATED)), "NetworkPolicy")["spec"]["egress"]
+    bare = policy(render(merge(BASE, ISOLATED)))["spec"]["egress"]
     assert not [rule for rule in bare for p in rule.get("ports", []) if p["port"] in {4317, 4318, 9000}]
+
+
+@pytest.mark.parametrize("host", ["[0]", "[:::]", "[1:2]", "[fd00::1", "a b"])
+def test_an_address_of_a_collector_that_is_none_is_refused(host: str) -> None:
+    tracing = {"monitoring": {"tracing": {"endpoint": f"http://{host}:4317", "to": [{"podSelector": {}}]}}}
+    with pytest.raises(RefusedError, match=r"monitoring.tracing.endpoint|/monitoring/tracing/endpoint"):
+        in_process(merge(BASE, tracing))
 
 
 def test_other_engines_trace_too(render: Renderer) -> None:

@@ -123,9 +123,14 @@ def _asked_for(values: Values, word: str) -> bool:
 
 def _pod_rules(values: Values, manifests: list[Manifest]) -> list[str]:
     found = []
+    # Who asks the API server has a token, and a role for that alone; nobody else has one.
+    bound = {subject["name"] for m in manifests if m["kind"] == "RoleBinding" for subject in m["subjects"]}
     for spec in _pods(manifests):
         found += [word for word in restricted(spec) if not _asked_for(values, word)]
-        found += [key for key in ("automountServiceAccountToken", "enableServiceLinks") if spec.get(key) is not False]
+        if spec.get("automountServiceAccountToken") is not (spec.get("serviceAccountName") in bound):
+            found.append("automountServiceAccountToken")
+        if spec.get("enableServiceLinks") is not False:
+            found.append("enableServiceLinks")
         names = [container["name"] for container in containers(spec)]
         found += [f"containers {names}"] if len(names) != len(set(names)) else []
         volumes = [volume["name"] for volume in spec.get("volumes", [])]

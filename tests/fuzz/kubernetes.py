@@ -241,6 +241,7 @@ PASSED_THROUGH: dict[str, Objects] = {
     "extraVolumes": VOLUMES,
     "extraVolumeMounts": MOUNTS,
     "clients": st.lists(PEER, max_size=3),
+    "routers": st.lists(PEER, max_size=3),
     "metrics": st.lists(PEER, max_size=3),
     "dns": st.lists(PEER, max_size=3),
     "to": st.lists(PEER, max_size=3),

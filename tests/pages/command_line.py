@@ -47,4 +47,4 @@ def assert_same(words: list[str], answer: dict[str, Any]) -> None:
 
 
 def _joined(said: list[str]) -> str:
-    return ": ".join(line.removeprefix("error: ").removeprefix("hint: ") for line in said)
+    return "\n".join(said).removeprefix("error: ").replace("\nhint: ", ": ")

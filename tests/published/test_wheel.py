@@ -95,6 +95,7 @@ def test_the_wheel_holds_data_templates_types_and_license_only(wheel: Path) -> N
     assert any(name.endswith("licenses/LICENSE") for name in names)
     required = [Requirement(line) for line in re.findall(r"^Requires-Dist: (.*)$", text, re.MULTILINE)]
     assert {requirement.name for requirement in required if requirement.marker is None} == {
+        "httpx2",
         "huggingface_hub",
         "jinja2",
         "jsonschema",

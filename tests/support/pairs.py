@@ -10,7 +10,8 @@ import json
 import random
 import re
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -58,8 +59,8 @@ BESIDE: dict[tuple[str, Any], Values] = {
     ("storage.type", "existingClaim"): {"storage": {"existingClaim": "their-claim"}},
     ("storage.type", "hostPath"): {"storage": {"hostPath": "/mnt/cache"}},
     ("dnsPolicy", "None"): {"dnsConfig": {"nameservers": ["10.0.0.10"]}},
-    ("auth.group.create", True): {},
-    ("expose.health", True): {},
+    ("model.download.mode", "job"): {"storage": {"type": "existingClaim", "existingClaim": "their-claim"}},
+    ("model.download.mode", "hook"): {"storage": {"type": "existingClaim", "existingClaim": "their-claim"}},
     ("expose.ingress.enabled", True): {"expose": {"host": "llm.example.com"}},
     ("expose.gateway.enabled", True): {"expose": {"host": "llm.example.com", "gateway": {"parents": [{"name": "gw"}]}}},
     ("expose.route.enabled", True): {"expose": {"host": "llm.example.com"}},
@@ -74,6 +75,9 @@ BESIDE: dict[tuple[str, Any], Values] = {
     ("networkPolicy.enabled", True): {"networkPolicy": {"routers": [
         {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}]}},
 }  # fmt: skip
+ROUTED = {"expose": {"host": "llm.example.com", "gateway": {"enabled": True, "parents": [{"name": "gw"}]}}}
+# Refused together in words that name only the first: one of the two is left out, by turns.
+APART = {"model.download.mode": ("model.source.type", "model.path")}
 TOOL = {"name": "tool", "image": "registry.example.com/tool:1"}
 SWITCHED_BY_TEXT: dict[str, list[Values]] = {
     "fullnameOverride": [{"fullnameOverride": "a-name-that-is-as-long-as-names-may-be-and-then-longer-than-that"}],
@@ -100,8 +104,8 @@ SWITCHED_BY_TEXT: dict[str, list[Values]] = {
     "auth.group": [{"auth": {"group": {"existingSecret": "members"}}}],
     "tls": [{"tls": {"existingSecret": "engine-tls"}},
             {"tls": {"existingSecret": "engine-tls", "ca": {"existingConfigMap": "engine-ca"}}}],
-    "expose.pathPrefix": [{"expose": {"pathPrefix": "/chat", "cors": ["https://a.example.com"]}},
-                          {"expose": {"paths": ["/v1", "/score"], "timeoutSeconds": 0}}],
+    "expose.pathPrefix": [merge(ROUTED, {"expose": {"pathPrefix": "/chat", "cors": ["https://a.example.com"]}}),
+                          merge(ROUTED, {"expose": {"paths": ["/v1", "/score"], "timeoutSeconds": 0}})],
     "serviceAccount.name": [{"serviceAccount": {"create": False, "name": "their-account"}}],
     "initContainers": [{"initContainers": [{**TOOL, "name": "first"}], "sidecars": [TOOL]}],
     "extraVolumes": [{"extraVolumes": [{"name": "mine", "configMap": {"name": "their-map"}}],
@@ -180,20 +184,6 @@ def read(digits: str) -> dict[str, int]:
     return {path: int(digit) for path, digit in zip(SWITCHES, digits, strict=True)}
 
 
-NAMES = ("chat", "chat-2")
-"""Of neighbouring documents: two releases in one namespace, the one's name the beginning of the other's."""
-
-
-def main(path: str) -> None:
-    """Write the committed documents: what was chosen, and what of it the chart takes."""
-    rows = [[written(levels), written(rendered(levels, NAMES[turn % 2], turn).levels)]
-            for turn, levels in enumerate(choices())]  # fmt: skip
-    sizes = {path: len(levels) for path, levels in SWITCHES.items()}
-    lines = ",\n  ".join(json.dumps(row) for row in rows)
-    text = f'{{"switches": {json.dumps(sizes, indent=2)},\n"rows": [\n  {lines}\n]}}\n'
-    Path(path).write_text(text, encoding="utf-8")
-
-
 def _keys(values: Any, path: str = "") -> Iterator[str]:
     for key, child in values.items() if isinstance(values, dict) else ():
         yield f"{path}{key}"
@@ -240,8 +230,8 @@ def named(levels: dict[str, int], problem: str) -> list[str]:
     return found
 
 
-def rendered(levels: dict[str, int], name: str, turn: int) -> Outcome:
-    """Render a choice, or as much of it as the chart takes; `turn` says which of several named switches goes first.
+def rendered(levels: dict[str, int], name: str, cheap: Callable[[str], int]) -> Outcome:
+    """Render a choice, or as much of it as the chart takes; of several switches that are named the cheapest goes.
 
     Raises:
         UnnamedError: the chart crashed, or refused without a word about what was set.
@@ -259,7 +249,7 @@ def rendered(levels: dict[str, int], name: str, turn: int) -> Outcome:
             for problem in problems:
                 given = named(outcome.levels, problem)
                 if given and not gone & set(given):
-                    gone.add(given[turn % len(given)])
+                    gone.add(max(given, key=cheap))
             if not gone:
                 raise UnnamedError(f"{document(outcome.levels)}\n{refused}") from refused
             for path in gone:
@@ -267,6 +257,91 @@ def rendered(levels: dict[str, int], name: str, turn: int) -> Outcome:
                 outcome.levels[path] = 0
         else:
             return outcome
+
+
+NAMES = ("chat", "chat-2")
+"""Of neighbouring documents: two releases in one namespace, the one's name the beginning of the other's."""
+WATCHED = "networkPolicy.enabled"  # what most of the other switches must stand beside
+
+
+class Chooser:
+    """Chooses documents: a covering array, then more for the pairs that were lost to refusals.
+
+    Attributes:
+        rows: what was chosen, and what of it the chart takes.
+        seen: pairs that were rendered.
+        refused: pairs that the chart refuses even where nothing else is set that it names.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self.random = random.Random(seed)
+        self.seed = seed
+        self.rows: list[tuple[dict[str, int], Outcome]] = []
+        self.seen: set[tuple[Level, Level]] = set()
+        self.refused: set[tuple[Level, Level]] = set()
+        self.counts: Counter[Level] = Counter()
+
+    def add(self, levels: dict[str, int], core: tuple[Level, ...] = ()) -> Outcome:
+        """Render a choice, with its core if that is possible; what was seen least is kept longest."""
+        name = NAMES[len(self.rows) % 2]
+        start = dict(levels)
+        for path, others in APART.items():
+            if start[path] and any(start[other] for other in others):
+                first = path not in dict(core) and (
+                    len(self.rows) % 2 == 0 or any(other in dict(core) for other in others)
+                )
+                start.update(dict.fromkeys([path] if first else others, 0))
+        outcome = rendered(start, name, lambda path: self.counts[path, levels[path]] - 10**6 * (path in dict(core)))
+        self.rows.append((levels, outcome))
+        self.seen |= pairs(outcome.levels)
+        self.counts.update((path, number) for path, number in outcome.levels.items() if number)
+        return outcome
+
+    def left(self) -> list[tuple[Level, Level]]:
+        """Pairs of which nothing is known."""
+        return sorted(every_pair() - self.seen - self.refused)
+
+    def around(self, core: tuple[Level, Level]) -> dict[str, int]:
+        """A choice with a pair in it, and with as many others of which nothing is known."""
+        left = set(self.left())
+        chosen = {**dict.fromkeys(SWITCHES, 0), WATCHED: 1, **dict(core)}
+        for path in self.random.sample(list(SWITCHES), len(SWITCHES)):
+            if chosen[path]:
+                continue
+            news = [0] * len(SWITCHES[path])
+            for number in range(1, len(news)):
+                news[number] = len(left & {tuple(sorted(((path, number), one))) for one in chosen.items() if one[1]})
+            best = max(range(len(news)), key=news.__getitem__)
+            chosen[path] = best if news[best] else 0
+        return chosen
+
+    def run(self, more: int) -> None:
+        """The covering array, and up to so many documents more."""
+        for levels in choices(self.seed):
+            self.add(levels)
+        for _ in range(more):
+            left = self.left()
+            if not left:
+                break
+            core = self.random.choice(left)
+            outcome = self.add(self.around(core), core)
+            if core not in self.seen and not any(
+                outcome.levels[path] for path in outcome.levels if path not in dict(core)
+            ):
+                self.refused.add(core)
+
+
+def main(path: str, more: int = 40) -> None:
+    """Write the committed documents."""
+    chooser = Chooser()
+    chooser.run(more)
+    sizes = {path: len(levels) for path, levels in SWITCHES.items()}
+    rows = [[written(levels), written(outcome.levels)] for levels, outcome in chooser.rows]
+    lines = ",\n  ".join(json.dumps(row) for row in rows)
+    text = f'{{"switches": {json.dumps(sizes, indent=2)},\n"rows": [\n  {lines}\n]}}\n'
+    Path(path).write_text(text, encoding="utf-8")
+    refusals = sum(len(outcome.refusals) for _, outcome in chooser.rows)
+    print(f"{len(rows)} documents, {refusals} refusals on the way, {len(chooser.seen)} of {len(every_pair())} pairs")
 
 
 if __name__ == "__main__":

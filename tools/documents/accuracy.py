@@ -10,6 +10,7 @@ from string import Template
 from llm_serving_planner.base.units import GIB
 from llm_serving_planner.engines import vllm
 
+from documents.accuracy_predicted import predicted
 from documents.accuracy_rivals import rivals
 from documents.accuracy_rows import TERMS, Start, errors, own_starts, public_starts, rows, verdict
 from documents.accuracy_times import start_times, throughput
@@ -46,6 +47,7 @@ def accuracy_page() -> str:
     parts = {
         **{name: _table(*pair) for name, pair in own.items()},
         **rivals(),
+        **predicted(),
         **_verdicts(every),
         "targets": _targets(own["h200"][0], public, every),
         "terms": _terms({OWN[name]: starts for name, (starts, _) in own.items()} | {"measurements-public.csv": public}),

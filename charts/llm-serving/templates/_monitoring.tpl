@@ -6,10 +6,12 @@ args of all, unless told otherwise: the root context
 {{- /* Where traces go, as JSON: {url, plain (no TLS), port}; an empty mapping where they go nowhere. */ -}}
 {{- define "llm-serving.tracing" -}}
 {{- $t := .Values.monitoring.tracing -}}
-{{- $url := urlParse $t.endpoint -}}
+{{- $scheme := regexFind "^https?" $t.endpoint -}}
+{{- /* Not by urlParse, which ends the rendering without a word of the key. */ -}}
+{{- $host := regexReplaceAll "^https?://([^/]*).*$" $t.endpoint "${1}" -}}
 {{- $usual := ternary "4317" "4318" (eq $t.protocol "grpc") -}}
-{{- $port := regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default $usual | int -}}
-{{- ternary (dict "url" $t.endpoint "plain" (eq $url.scheme "http") "port" $port) dict (ne $t.endpoint "") | toJson -}}
+{{- $port := regexFind ":[0-9]+$" $host | trimPrefix ":" | default $usual | int -}}
+{{- ternary (dict "url" $t.endpoint "plain" (eq $scheme "http") "port" $port) dict (ne $t.endpoint "") | toJson -}}
 {{- end -}}
 
 {{- /* How a monitor scrapes the engines. Where they speak TLS the certificate is judged. args: dict root, monitor */ -}}

@@ -90,7 +90,7 @@ the address of the Ingress, Gateway or Route
 {{- if and (ne $s.type "ClusterIP") (not $s.loadBalancerSourceRanges) }}
 
 WARNING: service.type {{ $s.type }} offers every path of the engine, /metrics included, to whoever reaches {{ ternary "the load balancer" "a node" (eq $s.type "LoadBalancer") }}
-{{- if .Values.auth.apiKey.existingSecret }}; the key guards {{ ternary "/v1 alone" "the API alone" (eq .Facts.engine "vllm") }}.
+{{- if .Values.auth.apiKey.existingSecret }}; the key guards {{ ternary "/v1, /v2, /inference and /cohere alone" "the API alone" (eq .Facts.engine "vllm") }}.
 {{- else }}, and nobody is asked for a key. Set auth.apiKey.existingSecret (vllm, tgi){{ ternary " and service.loadBalancerSourceRanges" "" (eq $s.type "LoadBalancer") }},
 or service.type=ClusterIP with expose.ingress, expose.gateway or expose.route.
 {{- end }}
@@ -118,7 +118,7 @@ From outside: {{ include "llm-serving.notes.address" . }} (only {{ range .Facts.
 {{- if not .Values.auth.apiKey.existingSecret }}
 note: nobody is asked for a key there. Set auth.apiKey.existingSecret (vllm, tgi), or let the gateway ask.
 {{- else if .Facts.unguarded }}
-note: vLLM asks for its key below /v1 alone, not at {{ join " " .Facts.unguarded }}. Let the gateway ask.
+note: vLLM asks for its key below /v1, /v2, /inference and /cohere alone, not at {{ join " " .Facts.unguarded }}. Let the gateway ask.
 {{- end }}
 {{- end }}
 {{- include "llm-serving.notes.open" . }}

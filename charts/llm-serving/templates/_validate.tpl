@@ -207,32 +207,6 @@ which `llm-serving validate` asks too.
 {{- $problems | toJson -}}
 {{- end -}}
 
-{{- define "llm-serving.validate.claims" -}}
-{{- $problems := list -}}
-{{- $names := list "gpus" -}}
-{{- range .Values.extraResourceClaims -}}
-{{- if has .name $names -}}
-{{- $problems = append $problems (printf "extraResourceClaims name a claim %s, which is the chart's own name or stands twice. Choose another name." .name) -}}
-{{- end -}}
-{{- $names = append $names .name -}}
-{{- if eq (empty .resourceClaimName) (empty .resourceClaimTemplateName) -}}
-{{- $problems = append $problems (printf "extraResourceClaims.%s needs either resourceClaimName or resourceClaimTemplateName. Give one." .name) -}}
-{{- end -}}
-{{- end -}}
-{{- $old := or (semverCompare "<1.34.0-0" .Capabilities.KubeVersion.Version) (not (.Capabilities.APIVersions.Has "resource.k8s.io/v1")) -}}
-{{- if and .Values.extraResourceClaims (not .Values.skipApiCheck) $old -}}
-{{- $problems = append $problems (printf "extraResourceClaims is set, but the cluster (Kubernetes %s) does not serve resource.k8s.io/v1, which begins with 1.34. Clear it, or set skipApiCheck=true to render without a cluster."
-      .Capabilities.KubeVersion.Version) -}}
-{{- end -}}
-{{- $rdma := .Values.network.rdma.enabled | ternary .Values.network.rdma.resourceName "" -}}
-{{- range $name := keys .Values.extraResources | sortAlpha -}}
-{{- if has $name (list $.Values.gpu.resourceName $rdma) -}}
-{{- $problems = append $problems (printf "extraResources.%s is asked for by gpu.resourceName or network.rdma already. Clear it there, and set parallelism.gpusPerNode or network.rdma.count." $name) -}}
-{{- end -}}
-{{- end -}}
-{{- $problems | toJson -}}
-{{- end -}}
-
 {{- define "llm-serving.validate.tracing" -}}
 {{- $t := .Values.monitoring.tracing -}}
 {{- $problems := list -}}

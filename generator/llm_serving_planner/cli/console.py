@@ -68,7 +68,8 @@ def complain(error: LlmServingError) -> None:
     """What was wrong, and the way out where there is one."""
     say(f"error: {one_line(str(error), _LONGEST_ERROR)}")
     if error.hint:
-        say(f"hint: {one_line(error.hint)}")
+        hint, *example = error.hint.split("\n")
+        say("\n".join((f"hint: {one_line(hint)}", *(one_line(line) for line in example))))
 
 
 def seconds(text: str) -> float:

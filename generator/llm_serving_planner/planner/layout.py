@@ -60,10 +60,9 @@ def choose_layout(spec: ModelSpec, profile: GpuProfile, options: Options) -> Lay
         nodes = 1
     if profile.gpu.part:  # each engine has a node's slice for itself
         nodes = 1
-    tensor = options.tensor_parallel_size or _tensor(spec, profile, options, engine, rejected)
+    tensor = options.tensor_parallel_size or _tensor(spec, profile, options, rejected)
     pipeline = options.pipeline_parallel_size or _pipeline(profile, engine, tensor, nodes)
-    reasons += rules.parallel_reasons(spec, tensor, 1, expert=options.enable_expert_parallel)
-    reasons += engine.shard_reasons(spec, tensor)
+    reasons += tensor_reasons(spec, tensor, options)
     if pipeline > spec.num_layers:
         reasons.append(f"pipeline parallel size {pipeline} is above the {spec.num_layers} layers")
     if tensor * pipeline % nodes:
@@ -89,7 +88,13 @@ def choose_layout(spec: ModelSpec, profile: GpuProfile, options: Options) -> Lay
     return Layout(parallel, nodes, per_node, tuple(reasons), tuple(rejected))
 
 
-def _tensor(spec: ModelSpec, profile: GpuProfile, options: Options, engine: Engine, rejected: list[str]) -> int:
+def tensor_reasons(spec: ModelSpec, tensor: int, options: Options) -> list[str]:
+    """What of model and engine stands against that tensor parallel size."""
+    found = rules.parallel_reasons(spec, tensor, 1, expert=options.enable_expert_parallel)
+    return [*found, *engine_of(options.engine).shard_reasons(spec, tensor)]
+
+
+def _tensor(spec: ModelSpec, profile: GpuProfile, options: Options, rejected: list[str]) -> int:
     """Largest size inside a node that no rule forbids; a counted profile of one node is used whole."""
     available = profile.gpus_per_node
     if profile.gpu.part:
@@ -102,8 +107,7 @@ def _tensor(spec: ModelSpec, profile: GpuProfile, options: Options, engine: Engi
     if profile.exact_count and profile.nodes == 1 and options.pipeline_parallel_size is None:
         return available
     for size in range(available, 0, -1):
-        against = rules.parallel_reasons(spec, size, 1, expert=options.enable_expert_parallel)
-        against += engine.shard_reasons(spec, size)
+        against = tensor_reasons(spec, size, options)
         whole = profile.exact_count and available % size
         if not against and not whole:
             break

@@ -33,9 +33,9 @@ def proposal(plan: Plan) -> str | None:
         if other.settings.max_model_len >= plan.settings.max_model_len and gain >= WORTHWHILE:
             flag = f" --tensor-parallel-size {tensor}" if tensor > 1 else ""
             return (
-                f"data parallel {data} with whole experts per GPU would hold {total:,} tokens of cache in all, "
+                f"data parallel {data} with whole experts per GPU holds {total:,} tokens of cache, "
                 f"{gain:.1f} times as many ({_why(plan)}): --data-parallel-size {data}{flag} --enable-expert-parallel; "
-                f"one request then has {tensor} of {layout.gpus} GPUs"
+                f"one request has {tensor} of {layout.gpus} GPUs"
             )
     return None
 

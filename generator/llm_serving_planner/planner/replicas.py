@@ -7,6 +7,7 @@ on each than one engine over all of them, as long as what the copies of the weig
 from llm_serving_planner.base.errors import DoesNotFitError
 from llm_serving_planner.base.records import replace
 from llm_serving_planner.hardware.profiles import GpuProfile
+from llm_serving_planner.planner.layout import tensor_reasons
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.sizing import size
@@ -89,6 +90,8 @@ def _joined(one: Plan, plan: Plan) -> Plan:
             f"would wait for {plan.layout.gpus} GPUs; --tensor-parallel-size {parallel.tensor_parallel_size} takes it",
             *rejected,
         )
+    elif against := tensor_reasons(plan.spec, plan.profile.gpus_per_node, plan.options):
+        rejected = (f"tensor parallel size {plan.profile.gpus_per_node}: {'; '.join(against)}", *rejected)
     if one.deployment.storage == "pvc":
         warnings = (
             *warnings,

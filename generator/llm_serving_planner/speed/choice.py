@@ -16,7 +16,7 @@ from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.search import context_of
 from llm_serving_planner.speed.promise import Promise, engines_of, promise
-from llm_serving_planner.speed.roofline import engine_of, predict
+from llm_serving_planner.speed.roofline import Load, engine_of, predict
 from llm_serving_planner.speed.workload import Workload, kept
 
 _FINALISTS = 3
@@ -135,15 +135,8 @@ def _rough(plan: Plan, workload: Workload) -> float:
     """Answer tokens per second of all replicas by the closed form."""
     count = engines_of(plan)
     seats = min(plan.settings.max_num_seqs, max(1, int(plan.requests_of(workload.tokens))))
-    found = predict(engine_of(plan), _Load(seats, workload.prompt_tokens, workload.answer_tokens))
+    found = predict(engine_of(plan), Load(seats, workload.prompt_tokens, workload.answer_tokens))
     return found.tokens_per_second * count / plan.layout.parallel.data_parallel_size if found else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Load:
-    concurrency: int
-    prompt_tokens: int
-    answer_tokens: int
 
 
 def _try(spec: ModelSpec, profile: GpuProfile, options: Options) -> Plan | None:

@@ -8,7 +8,6 @@ First order, with a band; docs/advice.md compares it with measurements. The shar
 """
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from llm_serving_planner.engines import format_support
 from llm_serving_planner.hardware.compute_capability import capability
@@ -77,20 +76,13 @@ class Engine:
         return constants.for_model(self.profile.gpu, self.spec, eager=self.settings.enforce_eager)
 
 
-class Load(Protocol):
-    """What the closed form needs of a workload: tokens of the usual request, requests at once."""
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the closed form needs of a workload: requests that run at once, tokens of the usual request."""
 
-    @property
-    def concurrency(self) -> int:
-        """Requests that run at once."""
-
-    @property
-    def prompt_tokens(self) -> int:
-        """Of the usual request."""
-
-    @property
-    def answer_tokens(self) -> int:
-        """Of the usual request."""
+    concurrency: int
+    prompt_tokens: int
+    answer_tokens: int
 
 
 def engine_of(plan: Plan) -> Engine:

@@ -6,7 +6,7 @@ import json
 import shlex
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from unittest.mock import patch
@@ -29,7 +29,7 @@ from llm_serving_planner.models.spec import ModelSpec
 from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.search import context_of
 from llm_serving_planner.speed import constants, roofline
-from llm_serving_planner.speed.roofline import Engine, predict, step_seconds
+from llm_serving_planner.speed.roofline import Engine, Load, predict, step_seconds
 from llm_serving_planner.speed.workload import Workload, workload
 from support.command import run
 from support.laws import law
@@ -49,17 +49,8 @@ def find(name: str) -> ModelSpec:
     return spec
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the closed form needs."""
-
-    concurrency: int
-    prompt_tokens: int
-    answer_tokens: int
-
-
-def asked(load: Workload, more: int = 0) -> Asked:
-    return Asked((load.concurrency or 1) + more, load.prompt_tokens, load.answer_tokens)
+def asked(load: Workload, more: int = 0) -> Load:
+    return Load((load.concurrency or 1) + more, load.prompt_tokens, load.answer_tokens)
 
 
 @st.composite

@@ -285,7 +285,8 @@ def test_bitsandbytes_is_planned_with_the_version_that_reads_it() -> None:
     plan = make_plan(spec, profile, Options(engine_version="0.26.0"))
     assert plan.engine_version == "0.26.0"
     assert plan.settings.parallel.tensor_parallel_size == 1
-    assert "a bitsandbytes checkpoint is not divided over GPUs" in plan.rejected[0]
+    assert plan.replicas == 4
+    assert plan.rejected[0].startswith("tensor parallel size 4: a bitsandbytes checkpoint is not divided over GPUs")
     with pytest.raises(DoesNotFitError, match="does not run") as refused:
         make_plan(spec, profile, Options(engine_version="0.26.0", tensor_parallel_size=2))
     assert "a bitsandbytes checkpoint is not divided over GPUs: tensor parallel size 1 only" in refused.value.reasons

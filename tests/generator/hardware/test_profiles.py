@@ -12,6 +12,7 @@ from llm_serving_planner.hardware.profiles import all_gpus, all_instances, parse
 from llm_serving_planner.models import embedded
 from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.sizing import size
+from support.command import run
 from support.helm import ROOT
 
 
@@ -102,6 +103,15 @@ def test_rows_that_a_person_edits_are_well_formed(name: str) -> None:
             assert (row["allocatable_cpu_m"] or 0) <= (row["vcpu"] or 1e9) * 1000, row["type"]
 
 
+def test_a_row_whose_page_nobody_opened_says_so() -> None:
+    rows = json.loads((ROOT / "generator" / "llm_serving_planner" / "data" / "gpus.json").read_text())["rows"]
+    remembered = [row for row in rows if "nominal memory" in row["source"]]
+    assert remembered
+    for row in remembered:
+        assert row["source"].startswith("assumed: "), row["id"]
+        assert "page was not opened" in row["source"], row["id"]
+
+
 @pytest.mark.parametrize(
     ("text", "nodes", "count", "gpu", "link"),
     [
@@ -120,6 +130,13 @@ def test_rows_that_a_person_edits_are_well_formed(name: str) -> None:
 def test_what_people_write(text: str, nodes: int, count: int, gpu: str, link: str) -> None:
     profile = parse_profile(text)
     assert (profile.nodes, profile.gpus_per_node, profile.gpu.id, profile.link) == (nodes, count, gpu, link)
+
+
+def test_the_hint_for_an_unknown_card_is_a_file_that_reads(tmp_path: Path) -> None:
+    """The command line prints its lines as lines: as one line it is no YAML."""
+    said = run("plan", "mistralai/Mistral-7B-Instruct-v0.2", "--profile", "2xt5", "--offline", cwd=tmp_path).stderr
+    (tmp_path / "card.yaml").write_text(said.split("card.yaml:\n")[1])
+    assert parse_profile(str(tmp_path / "card.yaml")).gpu.memory_usable_gib == 23.5
 
 
 def test_a_profiles_name_reads_back() -> None:

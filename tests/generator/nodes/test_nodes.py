@@ -273,7 +273,10 @@ def test_a_file_is_whole_and_the_same(tmp_path: Path) -> None:
     whole = json.loads(run(*words, "--format", "json", cwd=tmp_path).stdout)
     assert whole == {"apiVersion": "v1", "kind": "List", "items": list(yaml.safe_load_all(text))}
     folder = run(*words, "-o", "out", cwd=tmp_path)
-    assert (folder.returncode, folder.stderr.splitlines()[-1]) == (1, "error: out: is a folder; name a file")
+    assert (folder.returncode, folder.stderr.splitlines()[-2:]) == (
+        1,
+        ["error: out: is a folder; only a regular file is replaced", "hint: name a file in it"],
+    )
 
 
 def test_the_header_gives_the_command(tmp_path: Path) -> None:

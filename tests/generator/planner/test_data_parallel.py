@@ -16,8 +16,7 @@ from llm_serving_planner.planner.options import Options
 from llm_serving_planner.planner.plan import Plan
 from llm_serving_planner.planner.proposals import make_plan
 from llm_serving_planner.planner.ways_out import ways_out
-from llm_serving_planner.speed.roofline import engine_of, predict
-from llm_serving_planner.speed.workload import workload
+from llm_serving_planner.speed.roofline import Load, engine_of, predict
 from support.made_up import changed
 
 QWEN = "Qwen/Qwen3-30B-A3B"
@@ -217,7 +216,7 @@ def test_a_misfit_names_the_way_back() -> None:
 
 
 def test_more_engines_answer_more() -> None:
-    load = workload(concurrency=64, prompt_tokens=1024, answer_tokens=256)
+    load = Load(64, 1024, 256)
     one = predict(engine_of(plan(DENSE, "1xl4")), load)
     four = predict(engine_of(plan(DENSE, "4xl4", data_parallel_size=4)), load)
     assert one is not None

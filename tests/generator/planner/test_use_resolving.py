@@ -134,7 +134,8 @@ def test_adapters_are_pinned_and_their_ranks_are_read(tmp_path: Path, hub: FakeH
     [
         (None, "error: the hub has no model org/a"),
         (FakeModel({"README.md": b"x"}), "error: org/a has no adapter_config.json"),
-        (adapter({"r": "8"}), "error: --lora a: adapter_config.json of org/a has r '8', no rank"),
+        (adapter({"r": "8"}), "error: --lora a: adapter_config.json of org/a: /r: '8' is not of type 'integer'"),
+        (adapter({"r": None}), "error: --lora a: adapter_config.json of org/a has r None, no rank"),
         (
             adapter({"r": 8, "use_dora": True}),
             "error: --lora a: org/a was made with use_dora, which vLLM does not serve",

@@ -56,7 +56,7 @@ def _adapters(
             tell(f"{error}: rank and commit of {adapter.id} are not known")
             found.append(adapter)
             continue
-        check_shape("adapter", config, f"adapter_config.json of {adapter.id}")
+        check_shape("adapter", config, f"--lora {adapter.name}: adapter_config.json of {adapter.id}")
         rank = config.get("r")
         if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
             raise InputError(f"--lora {adapter.name}: adapter_config.json of {adapter.id} has r {rank!r}, no rank")
