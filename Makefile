@@ -17,7 +17,7 @@ HERE := not cluster and not registry and not load and not site
 NEEDS_CLUSTER = @test -n "$(KUBECONFIG)" || { echo "KUBECONFIG names no cluster" >&2; exit 2; }
 
 .DEFAULT_GOAL := help
-.PHONY: killed-downloads fuzz fuzz-inputs test-dry-run help setup setup-publish publish-built zizmor values generate verify format lint types test quick test-all check golden bench compare calibrate test-rules test-cluster test-cluster-smoke test-faults kwok load actionlint clean \
+.PHONY: killed-downloads fuzz fuzz-inputs test-dry-run help setup setup-publish publish-built zizmor values generate verify format lint types test quick test-all check golden pairs bench compare calibrate test-rules test-cluster test-cluster-smoke test-faults kwok load actionlint clean \
 	package sign verify-package publish index release test-registry lock audit wheel site test-site \
 	sign-keyless check-tag checksums github-release ct-lint ct-install kind kind-delete defects mutants
 
@@ -87,6 +87,9 @@ mutants: $(STAMP) ## mutants of the planner and the memory model against their t
 
 golden: $(STAMP) ## write the golden manifests again; review the difference
 	@UPDATE_GOLDEN=1 $(BIN)/pytest -q tests/chart/test_golden.py
+
+pairs: $(STAMP) ## write tests/data/pairs.json again: the documents in which each switch stands beside each other (a minute)
+	@PYTHONPATH=tests:tools $(BIN)/python -m support.pairs tests/data/pairs.json
 
 kwok: $(STAMP) ## KWOK, which lets pods run on simulated nodes, into .venv (needs Go)
 	@GOBIN="$(CURDIR)/$(BIN)" go install sigs.k8s.io/kwok/cmd/kwok@v0.8.0

@@ -128,7 +128,8 @@ workload-identity, 2026-11). args: the root context
 
 {{- /*
 The rule for an address. Policies see pods, not Services: what is in the cluster is opened by its namespace, whose port
-only the Service knows; an IP address by itself; any other name as the hub is, with the address's port. args: dict address,
+only the Service knows; an IP address by itself; any other name as the hub is, with the address's port. A name of two
+parts that ends as those of the internet do is opened in both ways. args: dict address,
 to (peers of what is outside)
 */ -}}
 {{- define "llm-serving.egress.address" -}}
@@ -147,7 +148,11 @@ to (peers of what is outside)
 {{- list (dict "to" (list (dict "podSelector" dict))) | toYaml -}}
 {{- else if $inside -}}
 {{- $labels := dict "matchLabels" (dict "kubernetes.io/metadata.name" (index $parts 1)) -}}
-{{- list (dict "to" (list (dict "namespaceSelector" $labels))) | toYaml -}}
+{{- $rules := list (dict "to" (list (dict "namespaceSelector" $labels))) -}}
+{{- /* hf-mirror.com, or a Service in a namespace com: nothing tells, so both are opened */ -}}
+{{- $public := regexMatch "^([a-z]{2}|com|org|net|edu|gov|int|mil|info|biz|dev|app|cloud|tech|xyz|site|online)$" (last $parts) -}}
+{{- if and $public (eq (len $parts) 2) .to }}{{ $rules = append $rules (dict "to" .to "ports" $ports) }}{{ end -}}
+{{- $rules | toYaml -}}
 {{- else if .to -}}
 {{- list (dict "to" .to "ports" $ports) | toYaml -}}
 {{- else -}}
