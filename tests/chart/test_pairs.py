@@ -42,7 +42,7 @@ def test_the_committed_documents_hold_every_pair() -> None:
     chosen = [pairs(read(digits)) for digits, _ in rows]
     assert every_pair() - set[Any]().union(*chosen) == set(), STALE
     taken = set[Any]().union(*(pairs(read(digits)) for _, digits in rows))
-    assert len(taken) > len(every_pair()) * 3 // 4
+    assert len(taken) > len(every_pair()) * 9 // 10
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -51,7 +51,7 @@ def test_each_document_is_refused_or_means_what_it_should(part: int) -> None:
     found = []
     for turn in range(part, len(rows), PARTS):
         chosen, taken = map(read, rows[turn])
-        if chosen != taken and (NIGHTLY or turn % 2 == 0):
+        if chosen != taken and (NIGHTLY or turn % 10 == 0):
             with pytest.raises(RefusedError) as refused:
                 in_process(document(chosen), name=NAMES[turn % 2])
             problems = told(str(refused.value))
@@ -73,7 +73,7 @@ def test_each_document_is_refused_or_means_what_it_should(part: int) -> None:
 def test_the_same_values_render_the_same() -> None:
     """The renderer keeps what it has rendered: a label of an object in extraObjects makes it render anew."""
     _, rows = committed()
-    for _, digits in rows[::12]:
+    for _, digits in rows[::40]:
         first, second = (in_process(merge(document(read(digits)), {"x-anew": number})) for number in range(2))
         assert first == second
 

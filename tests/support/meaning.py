@@ -351,7 +351,9 @@ def routes(release: Release) -> Iterator[str]:
                 yield f"{title(route)}: leads to port {port} of {title(target)}, which lacks it"
                 continue
             found = selected(release, {"matchLabels": target["spec"]["selector"]})
-            speaks = found[0].scheme(ports[port].get("targetPort", port)) if found else None
+            if not found:
+                continue  # replicas: 0 may leave no workload
+            speaks = found[0].scheme(ports[port].get("targetPort", port))
             covered = [one for one in release.kind("BackendTLSPolicy")
                        if any(ref["name"] == name for ref in one["spec"]["targetRefs"])]  # fmt: skip
             if route["kind"] in {"HTTPRoute", "GRPCRoute"} and (speaks == "https") != bool(covered):
