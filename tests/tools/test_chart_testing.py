@@ -14,7 +14,8 @@ OVERLAY: dict[str, Any] = yaml.safe_load((ROOT / "tests" / "cluster" / "ct-overl
 FILES = {path.name.removesuffix("-values.yaml"): path for path in sorted((CHART / "ci").glob("*-values.yaml"))}
 SERVED = ("leaderworkerset.x-k8s.io/v1", "ray.io/v1")
 BUILT_IN = {
-    "v1", "apps/v1", "batch/v1", "autoscaling/v2", "networking.k8s.io/v1", "policy/v1", *SERVED,
+    "v1", "apps/v1", "batch/v1", "autoscaling/v2", "networking.k8s.io/v1", "policy/v1", "rbac.authorization.k8s.io/v1",
+    *SERVED,
 }  # fmt: skip
 
 
