@@ -19,6 +19,7 @@ from support.releases import BASE, KEDA, LWS, STATEFULSET, TGIS
 
 FILE = ROOT / "tests" / "data" / "pairs.json"
 PARTS = 6
+ORDINARY = 90  # documents of an ordinary run; the others at night
 STALE = "the switches have changed: run make pairs"
 
 
@@ -42,14 +43,14 @@ def test_the_committed_documents_hold_every_pair() -> None:
     chosen = [pairs(read(digits)) for digits, _ in rows]
     assert every_pair() - set[Any]().union(*chosen) == set(), STALE
     taken = set[Any]().union(*(pairs(read(digits)) for _, digits in rows))
-    assert len(taken) > len(every_pair()) * 9 // 10
+    assert len(taken) > len(every_pair()) * 17 // 20
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_each_document_is_refused_or_means_what_it_should(part: int) -> None:
     _, rows = committed()
     found = []
-    for turn in range(part, len(rows), PARTS):
+    for turn in range(part, len(rows) if NIGHTLY else ORDINARY, PARTS):
         chosen, taken = map(read, rows[turn])
         if chosen != taken and (NIGHTLY or turn % 10 == 0):
             with pytest.raises(RefusedError) as refused:

@@ -1,5 +1,6 @@
 """Upgrades never touch what Kubernetes refuses to change, and two releases or subcharts never meet."""
 
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -262,3 +263,53 @@ def test_a_parents_condition_leaves_an_engine_out(parent: Path) -> None:
     assert {
         entry["metadata"]["labels"]["app.kubernetes.io/name"] for entry in render_parent(parent, values, "apps")
     } == {"chat"}
+
+
+def refused_by_the_guard(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[str]:
+    """What the guard's Job, which runs before the upgrade, says of the live objects."""
+    from supervisor import release
+
+    live = {(entry["kind"], entry["metadata"]["name"]): entry for entry in before}
+    jobs = [entry for entry in after if entry["kind"] == "Job" and entry["metadata"]["name"].endswith("-guard")]
+    wanted = [
+        one
+        for job in jobs
+        for variable in job["spec"]["template"]["spec"]["containers"][0]["env"]
+        if variable["name"] == "EXPECTED"
+        for one in json.loads(variable["value"])
+    ]
+    return [
+        text
+        for one in wanted
+        if (one["kind"], one["name"]) in live
+        for text in release.problems(one, live[one["kind"], one["name"]])
+    ]
+
+
+@cache
+def of_file(path: Path) -> list[dict[str, Any]]:
+    """What a ci file renders; nobody changes it."""
+    return in_process(yaml.safe_load(path.read_text()))
+
+
+def fixed_changes(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Objects of both of which an upgrade would change what never changes."""
+    now, then = objects(before), objects(after)
+    return sorted(name for name in set(now) & set(then) if now[name] != then[name])
+
+
+@pytest.mark.parametrize("path", CI_FILES, ids=lambda path: path.stem)
+def test_an_upgrade_from_any_file_to_any_other_touches_nothing_fixed_or_is_refused(path: Path) -> None:
+    for other in CI_FILES:
+        changed = fixed_changes(of_file(path), of_file(other))
+        if changed:
+            assert refused_by_the_guard(of_file(path), of_file(other)), f"to {other.stem}: {changed}"
+
+
+def test_the_guard_is_asked_about_some_of_these_upgrades() -> None:
+    """Else the law above would hold of nothing; and without the guard it does not hold."""
+    pairs = [(one, other) for one in CI_FILES for other in CI_FILES if fixed_changes(of_file(one), of_file(other))]
+    assert len(pairs) > 10
+    one, other = pairs[0]
+    bare = [entry for entry in of_file(other) if not entry["metadata"]["name"].endswith("-guard")]
+    assert refused_by_the_guard(of_file(one), bare) == []

@@ -309,11 +309,11 @@ def monitors(release: Release) -> Iterator[str]:
             endpoints = spec["podMetricsEndpoints"]
         if sorted(map(id, found)) != sorted(id(pod) for pod in release.engines if pod.leader):
             yield f"{title(monitor)}: finds {[pod.owner for pod in found]}, not each engine that answers once"
-        for endpoint in endpoints:
+        for endpoint in endpoints if found else ():  # replicas: 0 may leave no workload
             if endpoint["port"] not in named:
                 yield f"{title(monitor)}: scrapes port {endpoint['port']}, which is not there"
                 continue
-            speaks = found[0].scheme(named[endpoint["port"]]) if found else None
+            speaks = found[0].scheme(named[endpoint["port"]])
             if endpoint.get("scheme", "http") != speaks:
                 yield f"{title(monitor)}: scrapes in {endpoint.get('scheme', 'http')}, and the port speaks {speaks}"
             if speaks == "https" and not endpoint.get("tlsConfig"):
@@ -563,7 +563,7 @@ def _destinations(release: Release, pod: Pod) -> Iterator[tuple[str, str, int]]:
             yield "credentials of the cloud", METADATA, 80
     for place, text in _written(pod):
         name = place.partition(".")[2]
-        calls = name.startswith("OTEL_EXPORTER_OTLP") or (name.lower().endswith("_proxy") and fetches)
+        calls = (pod.engine and name.startswith("OTEL_EXPORTER_OTLP")) or (name.lower().endswith("_proxy") and fetches)
         if "://" in text and (calls or (name == "HF_ENDPOINT" and fetches)) and "no_proxy" not in name.lower():
             yield name, *_host(text)
     for container in pod.containers:

@@ -17,12 +17,14 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import yaml
 from allpairspy import AllPairs
-from fuzz.documents import LEAVES
-from support.helm import RefusedError, in_process, merge
+from fuzz.documents import LEAVES, at
+from support.helm import CHART, RefusedError, in_process, merge
 from support.releases import BASE
 
 Values = dict[str, Any]
+DEFAULTS: Values = yaml.safe_load((CHART / "values.yaml").read_text())
 Level = tuple[str, int]
 """A switch by its key, and the number of its level."""
 
@@ -137,7 +139,7 @@ def switches() -> dict[str, list[Values]]:
         words = [True, False] if node.get("type") == "boolean" else node.get("enum")
         if words is None or path in LEFT_OUT:
             continue
-        default = node.get("default", words[0])
+        default = at(DEFAULTS, path)
         changed = [merge(BESIDE.get((path, word), {}), _nested(path, word)) for word in words if word != default]
         found[path] = [{}, *changed]
     return {**found, **{path: [{}, *levels] for path, levels in SWITCHED_BY_TEXT.items()}}
