@@ -24,14 +24,14 @@ from hypothesis import strategies as st
 from llm_serving_planner.base import shapes
 from llm_serving_planner.base.documents import load_values
 from llm_serving_planner.base.errors import LlmServingError
-from llm_serving_planner.cluster import kubectl
+from llm_serving_planner.cluster import checks, kubectl
 from llm_serving_planner.models import hub as hub_module
 from llm_serving_planner.output.schema import validate
 from support.command import MISTRAL, run
 from support.configs import CASES
 from support.fake_engine import DONE, END, FakeEngine, Reply, chunk, stream
 from support.fake_hub import SHA, FakeHub, FakeModel, safetensors
-from support.helm import CHART, ROOT
+from support.helm import CHART, ROOT, in_process
 from support.tiny import CONFIG, tensors
 
 READERS = 16
@@ -325,7 +325,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """A kubectl that answers from this table, by the kind that is asked for."""
     table: dict[str, bytes] = {}
 
-    def answer(_: Any, command: list[str], limit: float) -> tuple[int, str, str]:
+    def answer(_: Any, command: list[str], limit: float, text: str = "") -> tuple[int, str, str]:
         asked = command[2] if command[1] == "get" else command[1]
         kinds = [kind.split(".")[0] for kind in asked.split(",")]
         found = next((table[kind] for kind in kinds if kind in table), b'{"items": []}')
@@ -335,7 +335,9 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
             else (0, found.decode("utf-8", "replace"), "")
         )
 
+    rendered = in_process(VALUES[0])
     monkeypatch.setattr(kubectl.Client, "_answer", answer)
+    monkeypatch.setattr(checks, "render", lambda _: rendered)  # Helm is no stranger
     monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}")
     return table
 

@@ -247,8 +247,9 @@ class Client:
         if not told.strip():
             return []
         found = _document(told, f"{_prefix(self.option)}{self.name} get")
-        items = found["items"] if isinstance(found.get("items"), list) else [found]
-        return [item for item in items if isinstance(item, dict)]
+        listed = found if "items" in found else {"items": [found]}
+        check_shape("kubernetesList", listed, "what is there")
+        return list(listed["items"] or [])
 
     def one(self, resource: str, name: str, namespace: str | None) -> dict[str, Any] | None:
         """An object by its resource (`persistentvolumeclaims`), None where there is none.
@@ -259,7 +260,7 @@ class Client:
         """
         place = ("-n", namespace) if namespace else ()
         told = self.run("get", resource, name, *place, "--ignore-not-found", "-o", "json")
-        return _document(told, f"{_prefix(self.option)}{self.name} get {resource}") if told.strip() else None
+        return _object(told, f"{_prefix(self.option)}{self.name} get {resource}") if told.strip() else None
 
     def rehearse(self, one: dict[str, Any], namespace: str) -> dict[str, Any]:
         """What the API server would store: every admission plugin and webhook is asked, nothing is kept.
@@ -273,7 +274,7 @@ class Client:
         """
         words = ["apply", "--server-side", "--field-manager=helm"] if one["metadata"].get("name") else ["create"]
         told = self.run(*words, "--dry-run=server", "-n", namespace, "-f", "-", "-o", "json", text=_stream([one]))
-        return _document(told, f"{_prefix(self.option)}{self.name} {words[0]}")
+        return _object(told, f"{_prefix(self.option)}{self.name} {words[0]}")
 
     def secret_keys(self, name: str, namespace: str) -> list[str] | None:
         """Names of a Secret's keys, None where there is no such Secret."""
@@ -323,6 +324,15 @@ def _stream(objects: list[dict[str, Any]]) -> str:
         if len(objects) > 1
         else json.dumps(objects[0])
     )
+
+
+def _object(text: str, what: str) -> dict[str, Any]:
+    found = _document(text, what)
+    metadata = found.get("metadata")
+    if isinstance(metadata, dict):  # what is rehearsed with generateName gets no name
+        found = {**found, "metadata": {"name": metadata.get("generateName", ""), **metadata}}
+    check_shape("kubernetesList", {"items": [found]}, what)
+    return _complete(found)
 
 
 def _document(text: str, what: str) -> dict[str, Any]:
