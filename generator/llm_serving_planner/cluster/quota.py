@@ -2,7 +2,7 @@
 
 Dry runs are checked one at a time and charged to nobody, so that two pods which fit alone may still not fit together.
 What counts is as in kubernetes pkg/quota/v1/evaluator/core (pods.go, persistent_volume_claims.go, services.go) and
-plugin/pkg/admission/resourcequota of 1.35, read 2026-11-29.
+plugin/pkg/admission/resourcequota of 1.35 (from memory; the files were not opened).
 """
 
 from collections.abc import Iterator

@@ -73,7 +73,7 @@ def served(cluster: Recorded, *apis: str) -> None:
         file.write("\n".join(("", *apis, "")))
 
 
-# Words of a real API server (Kubernetes 1.35.4, 2026-11-29).
+# Written after the words of Kubernetes 1.35's API server; 1.35.4 was classified alike on 2026-11-29, not recorded.
 SAYS = {
     "pod security": 'Error from server (Forbidden): error when creating "STDIN": pods "preflight-zx5wq" is forbidden: '
     'violates PodSecurity "baseline:latest": hostPath volumes (volume "models")',

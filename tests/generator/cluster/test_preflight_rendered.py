@@ -15,7 +15,7 @@ from support.recorded import SMALL, Recorded
 EMPTY = {"storage": {"type": "emptyDir", "size": "9Gi"}}
 OWN = {"app.kubernetes.io/instance": "m", "app.kubernetes.io/component": "engine"}
 MINE = {"meta.helm.sh/release-name": "m", "meta.helm.sh/release-namespace": "default"}
-# Words of a real API server (Kubernetes 1.35.4, 2026-11-29).
+# Written after the words of Kubernetes 1.35's API server; 1.35.4 was classified alike on 2026-11-29, not recorded.
 SAYS_LIMIT = (
     'Error from server (Forbidden): pods "preflight-abcde" is forbidden: [maximum memory usage per Container is 6Gi, '
     "but limit is 8Gi, maximum cpu usage per Pod is 2.  No limit is specified]"
