@@ -229,9 +229,10 @@ class Client:
         Raises:
             InputError: as `run`.
         """
+        told = self.run("version", "-o", "json")
         try:
-            return str(json.loads(self.run("version", "-o", "json"))["serverVersion"]["gitVersion"])
-        except (ValueError, KeyError, TypeError):
+            return str(jsontext.parse_object(told, "version", MOST_BYTES)["serverVersion"]["gitVersion"])
+        except (InputError, KeyError, TypeError):
             return ""
 
     def live(self, objects: list[dict[str, Any]], namespace: str) -> list[dict[str, Any]]:
@@ -246,7 +247,7 @@ class Client:
         told = self.run(*words, text=_stream(objects))
         if not told.strip():
             return []
-        found = _document(told, f"{_prefix(self.option)}{self.name} get")
+        found = jsontext.parse_object(told, f"{_prefix(self.option)}{self.name} get", MOST_BYTES)
         listed = found if "items" in found else {"items": [found]}
         check_shape("kubernetesList", listed, "what is there")
         return list(listed["items"] or [])
@@ -327,16 +328,12 @@ def _stream(objects: list[dict[str, Any]]) -> str:
 
 
 def _object(text: str, what: str) -> dict[str, Any]:
-    found = _document(text, what)
+    found = jsontext.parse_object(text, what, MOST_BYTES)
     metadata = found.get("metadata")
     if isinstance(metadata, dict):  # what is rehearsed with generateName gets no name
         found = {**found, "metadata": {"name": metadata.get("generateName", ""), **metadata}}
     check_shape("kubernetesList", {"items": [found]}, what)
     return _complete(found)
-
-
-def _document(text: str, what: str) -> dict[str, Any]:
-    return jsontext.parse_object(text, what, MOST_BYTES)
 
 
 def _prefix(option: str) -> str:
